@@ -1,0 +1,82 @@
+// Joined networks: the state machine of each, its members and their credentials, frames, multicast.
+// Source: docs/protocol/06, 07, 08, 10.
+#pragma once
+
+#include <memory>
+
+#include "control/roles.h"
+
+namespace orrery::control {
+
+/// Local permissions of one network (networks.d/<id>.local.conf).
+struct NetworkSettings {
+  bool allow_managed = true;
+  std::vector<wire::Endpoint> allow_managed_within;  // empty: everywhere
+  bool allow_global = false;
+  bool allow_default = false;
+  bool allow_dns = false;
+};
+
+enum class NetworkState : std::uint8_t {
+  kRequestingConfiguration = 0,
+  kOk = 1,
+  kAccessDenied = 2,
+  kNotFound = 3,
+  kPortError = 4,
+  kClientTooOld = 5,
+  kAuthenticationRequired = 6,
+};
+
+/// What the API shows of one network.
+struct NetworkStatus {
+  wire::NetworkId id;
+  wire::Mac mac;
+  std::string name;
+  NetworkState state = NetworkState::kRequestingConfiguration;
+  bool is_public = false;
+  std::uint16_t mtu = 2800;
+  bool bridge = false;
+  bool broadcast = false;
+  std::uint64_t revision = 0;
+  int port_error = 0;
+  NetworkSettings settings;
+  std::vector<wire::Endpoint> addresses;             // in configuration order, whether applied or not
+  std::vector<ConfigurePort::Route> routes;
+  std::vector<wire::MulticastGroup> subscriptions;
+  std::string dns_domain;
+  std::vector<wire::Endpoint> dns_servers;
+};
+
+class Networks final : public NetworkRole {
+ public:
+  /// `controller` may be null; `transport` must outlive this.
+  Networks(Transport& transport, ControllerRole* controller);
+  ~Networks() override;
+
+  /// Joins (idempotent). `cached`: configuration dictionary from disk, may be empty.
+  void join(Now now, wire::NetworkId id, const NetworkSettings& settings, Bytes cached, Effects& out);
+  void leave(Now now, wire::NetworkId id, Effects& out);
+  void set(Now now, wire::NetworkId id, const NetworkSettings& settings, Effects& out);
+  /// What the operating system has joined on the interface, and the addresses configured on it.
+  void on_subscriptions(Now now, wire::NetworkId id, std::vector<wire::MulticastGroup> groups, Effects& out);
+  /// The host interface could not be made (errno), or could again (0).
+  void on_port_error(Now now, wire::NetworkId id, int error, Effects& out);
+  /// Our own controller pushes to our own node.
+  void on_local_config(Now now, wire::NetworkId id, Bytes dictionary, Effects& out);
+  [[nodiscard]] std::vector<NetworkStatus> list() const;
+
+  Handled on_packet(Now now, const Incoming& in, const Answered* answered, Effects& out) override;
+  void on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out) override;
+  void on_event(Now now, const fib::Event& event, Effects& out) override;
+  void on_identity(Now now, const wire::Identity& identity, Effects& out) override;
+  void tick(Now now, Effects& out) override;
+  [[nodiscard]] Millis next_deadline() const override;
+  [[nodiscard]] bool is_managed_ip(const wire::Endpoint& ip) const override;
+  [[nodiscard]] std::vector<wire::Address> always_contact() const override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace orrery::control

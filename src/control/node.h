@@ -1,0 +1,155 @@
+// The facade of control: a complete ZeroTier node without sockets, threads, clocks or entropy of its own.
+//
+// Time, random bytes and datagrams come in; Effects go out; next_deadline() says when tick() wants to be called.
+// Control can carry every packet to its end by itself; the workers are its accelerator: they finish what the
+// published tables allow and punt the rest here (docs/architecture.md, "Two planes"). So the same Node serves the
+// daemon, tests with both ends in hand, and simulations without any worker.
+//
+// Not thread-safe: one thread calls it. Every input may append to every kind of effect.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/siphash.h"
+#include "control/effects.h"
+#include "control/roles.h"
+#include "fib/event.h"
+
+namespace orrery::control {
+
+/// Sizes of every table a stranger can touch; all fixed at construction.
+struct Limits {
+  std::size_t peers = 65536;
+  std::size_t paths = 131072;
+  std::size_t reassembly = 4096;     // packets in flight
+  std::size_t reassembly_bytes = 32u << 20;
+  std::size_t waiting = 1024;        // packets waiting for an identity or credentials
+  std::size_t outgoing = 1024;       // packets waiting for an identity or a path
+  std::size_t requests = 8192;       // outstanding request ids
+};
+
+/// A bound local address. `announced`: worth telling peers.
+struct LocalEndpoint {
+  fib::LocalSocket socket = 0;
+  wire::Endpoint address;
+};
+
+/// An operator's word about physical networks (local.conf `physical`).
+struct PhysicalNetwork {
+  wire::Endpoint network;            // prefix length in the port field
+  bool blacklist = false;
+  std::uint64_t trusted_path_id = 0; // 0: none
+  std::uint16_t mtu = 0;             // 0: default
+};
+
+struct NodeOptions {
+  crypto::SecretIdentity identity;
+  bool identity_accepted = false;    // a root has accepted it before (marker on disk)
+  ByteVector planet;                 // empty: none
+  std::vector<ByteVector> moons;
+  std::vector<PhysicalNetwork> physical;
+  std::vector<std::pair<wire::Address, wire::Endpoint>> hints;         // endpoints to try for a peer
+  std::vector<std::pair<wire::Address, ByteVector>> cached_peers;      // peers.d files
+  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;          // address -> SHA-384 fingerprint
+  std::uint64_t nonce_floor = 0;     // from nonce.state
+  unsigned nonce_lane = 15;          // control's own lane
+  bool low_bandwidth = false;
+  Limits limits;
+  /// Fills with random bytes; cryptographic in the daemon, seeded in simulations.
+  std::function<void(MutableBytes)> entropy;
+};
+
+/// What the API and the command line show. Values, detached from the node.
+struct PathStatus {
+  fib::PathKey key;
+  Millis last_in = 0, last_out = 0;  // mono; 0 never
+  bool active = false, expired = false, preferred = false;
+  std::uint64_t trusted_path_id = 0;
+};
+
+struct PeerStatus {
+  wire::Identity identity;
+  int version_major = -1, version_minor = -1, version_revision = -1, protocol = -1;
+  int latency_ms = -1;
+  enum class Role : std::uint8_t { kLeaf, kMoon, kPlanet } role = Role::kLeaf;
+  wire::Suite suite = wire::Suite::kSalsaPoly;
+  std::vector<PathStatus> paths;
+};
+
+struct MoonStatus {
+  std::uint64_t id = 0;
+  bool waiting = false;  // wanted, not yet received
+  wire::Address seed;
+  ByteVector world;      // serialised; empty while waiting
+};
+
+struct NodeStatus {
+  wire::Identity identity;
+  bool online = false;
+  std::uint64_t planet_id = 0;
+  std::int64_t planet_timestamp = 0;
+  std::vector<wire::Endpoint> surface;  // external addresses as peers see them
+};
+
+class Node final : public Transport {
+ public:
+  explicit Node(NodeOptions options);
+  ~Node() override;
+
+  /// Plug in before the first input. Both must outlive the node; null: no such role.
+  void attach(NetworkRole* networks, ControllerRole* controller);
+
+  // --- inputs -------------------------------------------------------------------------------------------
+  /// Any UDP datagram: the whole protocol, from fragments to frames.
+  void on_datagram(Now now, const fib::PathKey& via, Bytes datagram, Effects& out);
+  /// A packet that a worker authenticated, decrypted and inflated but does not carry further. `packet` is
+  /// header and plaintext; `wire_size` what came in.
+  void on_authenticated(Now now, const fib::PathKey& via, Bytes packet, std::size_t wire_size, Effects& out);
+  void on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out);
+  void on_event(Now now, const fib::Event& event, Effects& out);
+  void on_activity(Now now, std::span<const fib::PathActivity> activity);
+  void on_identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
+  /// The complete list of bound sockets, at start and whenever it changes.
+  void on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out);
+  void tick(Now now, Effects& out);
+  [[nodiscard]] Millis next_deadline() const;
+
+  // --- operator -----------------------------------------------------------------------------------------
+  void orbit(Now now, std::uint64_t moon, wire::Address seed, Effects& out);
+  void deorbit(Now now, std::uint64_t moon, Effects& out);
+  /// Everything worth keeping (peers with their paths), for a clean exit.
+  void save_all(Now now, Effects& out);
+
+  [[nodiscard]] NodeStatus status(Now now) const;
+  [[nodiscard]] std::vector<PeerStatus> peers(Now now) const;
+  [[nodiscard]] std::vector<MoonStatus> moons() const;
+  /// Drops and rejections by reason since start: label and count.
+  [[nodiscard]] std::vector<std::pair<const char*, std::uint64_t>> counters() const;
+
+  // --- Transport ----------------------------------------------------------------------------------------
+  [[nodiscard]] const crypto::SecretIdentity& self() const override;
+  void send(Now now, wire::Address to, wire::Verb verb, Bytes payload, const SendOptions& options,
+            Effects& out) override;
+  void reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out) override;
+  [[nodiscard]] const wire::Identity* identity_of(wire::Address address) const override;
+  void request_identity(Now now, wire::Address address, Effects& out) override;
+  [[nodiscard]] std::vector<wire::Address> roots() const override;
+  [[nodiscard]] wire::Address best_root(Now now) const override;
+  [[nodiscard]] bool is_root(wire::Address address) const override;
+  [[nodiscard]] bool self_is_root() const override;
+  [[nodiscard]] int direct_latency(Now now, wire::Address address) const override;
+  [[nodiscard]] bool path_confirmed(const Incoming& in) const override;
+  void random(MutableBytes out) override;
+  [[nodiscard]] std::uint64_t random_u64() override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace orrery::control

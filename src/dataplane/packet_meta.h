@@ -1,0 +1,25 @@
+// The few facts that ride with an mbuf in its 64-byte private area, across ports and rings.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "base/layout.h"
+#include "fib/path_key.h"
+#include "wire/address.h"
+
+namespace orrery::dataplane {
+
+struct alignas(kCacheLine) PacketMeta {
+  wire::Endpoint remote;        // underlay: where a datagram came from or goes to
+  fib::LocalSocket socket = 0;  // underlay: which local socket
+  std::uint64_t network = 0;    // frames: network id
+  std::uint32_t flow = 0;       // frames: hash of the inner flow
+  std::uint8_t ttl = 0;         // underlay: 0 is the system's default
+  std::uint8_t checksum_ok = 0; // frames to a TAP: inner L4 checksum has been verified or computed
+};
+
+static_assert(sizeof(PacketMeta) == kCacheLine);
+
+inline PacketMeta& meta_of(rte_mbuf* m) { return *static_cast<PacketMeta*>(rte_mbuf_to_priv(m)); }
+
+}  // namespace orrery::dataplane

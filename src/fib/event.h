@@ -1,0 +1,44 @@
+// Workers to control: what the fast path noticed. Every kind has a rate limit at the worker, so none of
+// them may be relied on for correctness, only for freshness.
+#pragma once
+
+#include <variant>
+
+#include "base/time.h"
+#include "fib/records.h"
+
+namespace orrery::fib {
+
+/// An authenticated packet was carried to its end by a worker; control does its received step. Raised for
+/// a path other than the peer's current one at once (rate-limited), else at most once a second per peer.
+struct Received {
+  wire::Address peer;
+  PathKey via;
+  std::uint8_t hops = 0;
+  std::uint8_t verb = 0;
+  wire::NetworkId network;  // passed the gate of this network: trust is established
+};
+
+/// A frame went to a member that may not hold our credentials.
+struct CredentialsStale {
+  wire::NetworkId network;
+  wire::Address peer;
+};
+
+/// A foreign source MAC arrived from an active bridge.
+struct BridgeLearned {
+  wire::NetworkId network;
+  wire::Mac mac;
+  wire::Address behind;
+};
+
+using Event = std::variant<Received, CredentialsStale, BridgeLearned>;
+
+/// Folded counters of one path since the last report: the path is alive and in use.
+struct PathActivity {
+  PathKey path;
+  Millis last_in = 0;   // mono; 0: nothing
+  Millis last_out = 0;
+};
+
+}  // namespace orrery::fib
