@@ -1,0 +1,79 @@
+// Configuration of the daemon: command line over orrery.toml over local.conf over defaults.
+//
+// A bad orrery.toml yields one line that names file, line, key and expectation. Unknown keys are errors with the nearest
+// known key. Keys of local.conf that Orrery does not know are reported as warnings and ignored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "control/node.h"
+#include "wire/address.h"
+#include "wire/endpoint.h"
+
+namespace orrery::service {
+
+/// [[underlay.port]]: a DPDK port that carries ZeroTier's UDP, mirrored to the kernel.
+struct UnderlayPortConfig {
+  std::string device;                     // PCI address or vdev string
+  std::string mirror;                     // name of the kernel TAP
+  std::vector<wire::Endpoint> addresses;  // put on the mirror; prefix length in the port field
+  wire::Endpoint gateway;                 // nil: none
+};
+
+/// [[bridge]]: a LAN port joined to a network.
+struct BridgeConfig {
+  std::string device;
+  wire::NetworkId network;
+  std::uint16_t vlan = 0;  // 0: untagged port
+  bool tap = false;        // also give the host a TAP in this network
+};
+
+struct Config {
+  std::string home = "/var/lib/orrery";
+  std::uint16_t port = 9993;              // UDP, and TCP of the API
+  std::vector<wire::NetworkId> networks;  // joined at start, beside those of networks.d
+
+  std::string lcores = "auto";            // or a list such as "2-5"
+  bool idle_poll = false;                 // never sleep
+
+  bool sockets = true;
+  std::vector<std::string> interface_blacklist;  // prefixes of interface names not to bind
+  std::vector<wire::Endpoint> bind;              // bind exactly these addresses; empty: all usable
+  std::vector<UnderlayPortConfig> ports;
+  std::vector<BridgeConfig> bridges;
+
+  bool controller = false;
+  std::string store = "sqlite:orrery.sqlite";
+
+  bool pdump = false;                     // shared DPDK configuration, so that dpdk-pdump can attach
+  bool low_bandwidth = false;
+  std::string log_level = "info";
+
+  std::vector<control::PhysicalNetwork> physical;
+  std::vector<std::pair<wire::Address, wire::Endpoint>> hints;
+
+  std::vector<std::string> eal_arguments;
+  std::vector<std::string> warnings;      // for the log, once it is open
+};
+
+/// Values that only the command line gives.
+struct CommandLine {
+  std::optional<std::string> home;
+  std::optional<std::string> config_file;
+  std::optional<std::uint16_t> port;
+  std::vector<std::string> eal_arguments;
+};
+
+/// Reads local.conf and orrery.toml of the home directory, or the file of --config.
+Result<Config> load_config(const CommandLine& command_line);
+
+/// Parsers by themselves, for tests and fuzzing. `name` stands in error texts.
+Result<void> apply_toml(std::string_view text, const std::string& name, Config& config);
+Result<void> apply_local_conf(std::string_view text, const std::string& name, Config& config);
+
+}  // namespace orrery::service

@@ -1,0 +1,73 @@
+// The home directory: files of identity, planet, moons, networks, peers and the API token, in zerotier-one's layout.
+//
+// Every write is atomic and durable: temporary file created with mode 0600, write, fsync, rename, fsync of the directory.
+// A reader sees the old content or the new one, whatever kills the process in between. Symbolic links are not followed.
+// One daemon per home: lock() holds `orrery.lock` for the life of the object.
+// Source: docs/protocol/12-local-service.md section 2.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "control/effects.h"
+#include "control/network.h"
+#include "crypto/curve.h"
+
+namespace orrery::service {
+
+class Home {
+ public:
+  /// Creates the directory (0700) and its subdirectories when missing, and makes secrets 0600.
+  static Result<Home> open(const std::string& directory);
+  /// Opens an existing directory for reading only (the command line's way in).
+  static Home peek(const std::string& directory);
+
+  Home(Home&&) noexcept;
+  Home& operator=(Home&&) noexcept;
+  Home(const Home&) = delete;
+  Home& operator=(const Home&) = delete;
+  ~Home();
+
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+  [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
+
+  /// Second daemons are refused; the error names the process that holds the lock.
+  Result<void> lock();
+
+  /// Nothing when the file does not exist; an error when it exists and cannot be read.
+  [[nodiscard]] Result<std::optional<ByteVector>> read(const std::string& name) const;
+  /// Replaces a file, durable and atomic.
+  Result<void> write(const std::string& name, Bytes content) const;
+  Result<void> remove(const std::string& name) const;
+  /// Names in a subdirectory that end in `suffix`, sorted.
+  [[nodiscard]] std::vector<std::string> list(const std::string& subdirectory, const std::string& suffix) const;
+
+  /// The identity of identity.secret, fully validated. A missing file yields a new identity, saved before it is
+  /// returned; an empty or damaged one is an error, never a new identity.
+  Result<crypto::SecretIdentity> identity() const;
+  /// Content of authtoken.secret; made on first use: 24 characters a-z 0-9.
+  Result<std::string> auth_token() const;
+  /// Pins of pins.json.
+  Result<std::map<wire::Address, std::array<std::uint8_t, 48>>> pins() const;
+  /// Local permissions in networks.d/<id>.local.conf; defaults where there is none.
+  [[nodiscard]] control::NetworkSettings network_settings(wire::NetworkId id) const;
+
+  /// Carries out one SaveState. kPin merges into pins.json.
+  Result<void> save(const control::SaveState& state);
+  /// Sets the collided identity files aside (identity.secret.saved_after_collision) so that a start makes a new one.
+  Result<void> set_identity_aside() const;
+
+ private:
+  explicit Home(std::string directory) : directory_(std::move(directory)) {}
+  Result<void> save_pins() const;
+
+  std::string directory_;
+  int lock_fd_ = -1;
+  std::map<wire::Address, std::array<std::uint8_t, 48>> pins_;
+};
+
+}  // namespace orrery::service

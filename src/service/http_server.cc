@@ -1,0 +1,202 @@
+#include "service/http_server.h"
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+namespace orrery::service {
+namespace {
+
+constexpr std::size_t kMaxBody = 1u << 20;       // bytes; more gets 413
+constexpr unsigned kMaxConnections = 16;         // per listener
+constexpr unsigned kIdleSeconds = 10;            // a slow or silent client is closed
+
+/// Body of one request while it arrives.
+struct Pending {
+  std::string body;
+  bool too_large = false;
+};
+
+int listen_tcp(int family, std::uint16_t port) {
+  const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  const int on = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  int result = -1;
+  if (family == AF_INET) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    result = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  } else {
+    ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    address.sin6_addr = in6addr_loopback;
+    result = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
+  if (result != 0 || ::listen(fd, 64) != 0) {
+    const int code = errno;
+    ::close(fd);
+    errno = code;
+    return -1;
+  }
+  return fd;
+}
+
+int listen_unix(const std::string& path) {
+  sockaddr_un address{};
+  if (path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -1;
+  ::unlink(path.c_str());  // the home directory is locked: nobody else serves it
+  const mode_t before = ::umask(0117);
+  const int bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  ::umask(before);
+  if (bound != 0 || ::listen(fd, 64) != 0) {
+    const int code = errno;
+    ::close(fd);
+    errno = code;
+    return -1;
+  }
+  return fd;
+}
+
+std::string_view header(MHD_Connection* connection, const char* name) {
+  const char* value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+  return value == nullptr ? std::string_view{} : std::string_view(value);
+}
+
+/// Host names under which a local client may reach us; anything else is a rebinding attempt.
+bool local_host(std::string_view host) {
+  if (host.empty()) return true;  // HTTP/1.0 and Unix-socket clients
+  const std::size_t colon = host.front() == '[' ? host.find("]:") : host.rfind(':');
+  if (colon != std::string_view::npos) host = host.substr(0, host.front() == '[' ? colon + 1 : colon);
+  return host == "127.0.0.1" || host == "localhost" || host == "[::1]";
+}
+
+bool local_origin(std::string_view origin) {
+  if (origin.empty()) return true;
+  const std::size_t scheme = origin.find("://");
+  return scheme != std::string_view::npos && local_host(origin.substr(scheme + 3));
+}
+
+}  // namespace
+
+struct HttpServer::State {
+  Handler handler;
+  std::vector<MHD_Daemon*> daemons;
+  std::string socket_path;
+
+  static MHD_Result respond(MHD_Connection* connection, const HttpResponse& response) {
+    MHD_Response* r = MHD_create_response_from_buffer(
+        response.body.size(), const_cast<char*>(response.body.data()), MHD_RESPMEM_MUST_COPY);
+    if (r == nullptr) return MHD_NO;
+    MHD_add_response_header(r, "Content-Type", response.type.c_str());
+    MHD_add_response_header(r, "Cache-Control", "no-store");
+    const MHD_Result result = MHD_queue_response(connection, static_cast<unsigned>(response.status), r);
+    MHD_destroy_response(r);
+    return result;
+  }
+
+  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
+                               const char*, const char* data, std::size_t* size, void** request_state) {
+    auto* state = static_cast<State*>(self);
+    if (*request_state == nullptr) {
+      *request_state = new Pending;
+      return MHD_YES;
+    }
+    auto* pending = static_cast<Pending*>(*request_state);
+    if (*size != 0) {
+      if (pending->body.size() + *size > kMaxBody) {
+        pending->too_large = true;
+      } else {
+        pending->body.append(data, *size);
+      }
+      *size = 0;
+      return MHD_YES;
+    }
+    if (pending->too_large) return respond(connection, {413, "{\"error\":\"body larger than 1 MiB\"}"});
+    if (!local_host(header(connection, "Host")) || !local_origin(header(connection, "Origin"))) {
+      return respond(connection, {403, "{}"});
+    }
+    HttpRequest request;
+    request.method = method;
+    request.path = url;
+    request.body = std::move(pending->body);
+    request.token = header(connection, "X-ZT1-Auth");
+    if (request.token.empty()) {
+      const std::string_view bearer = header(connection, "Authorization");
+      if (bearer.size() > 7 && (bearer.starts_with("Bearer ") || bearer.starts_with("bearer "))) {
+        request.token = bearer.substr(7);
+      }
+    }
+    request.token_in_url = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "auth") != nullptr;
+    return respond(connection, state->handler(request));
+  }
+
+  static void on_end(void*, MHD_Connection*, void** request_state, MHD_RequestTerminationCode) {
+    delete static_cast<Pending*>(*request_state);
+    *request_state = nullptr;
+  }
+};
+
+HttpServer::HttpServer() : state_(std::make_unique<State>()) {}
+
+HttpServer::~HttpServer() { stop(); }
+
+Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_path, Handler handler) {
+  state_->handler = std::move(handler);
+  state_->socket_path = socket_path;
+  std::vector<int> listeners;
+  const int v4 = listen_tcp(AF_INET, port);
+  if (v4 < 0) {
+    return failure(Errc::kIo, "cannot listen on 127.0.0.1 port " + std::to_string(port) + " (TCP): " +
+                                  std::strerror(errno));
+  }
+  listeners.push_back(v4);
+  if (const int v6 = listen_tcp(AF_INET6, port); v6 >= 0) listeners.push_back(v6);
+  const int local = listen_unix(socket_path);
+  if (local < 0) {
+    const Error error{Errc::kIo, "cannot listen on " + socket_path + ": " + std::strerror(errno)};
+    for (const int fd : listeners) ::close(fd);
+    return std::unexpected(error);
+  }
+  listeners.push_back(local);
+  for (const int fd : listeners) {
+    MHD_Daemon* daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, nullptr, nullptr, &State::on_request, state_.get(),
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, kMaxConnections, MHD_OPTION_CONNECTION_TIMEOUT,
+        kIdleSeconds, MHD_OPTION_NOTIFY_COMPLETED, &State::on_end, nullptr, MHD_OPTION_END);
+    if (daemon == nullptr) {
+      ::close(fd);
+      stop();
+      return failure(Errc::kIo, "cannot start the HTTP server");
+    }
+    state_->daemons.push_back(daemon);
+  }
+  return {};
+}
+
+void HttpServer::stop() {
+  for (MHD_Daemon* daemon : state_->daemons) MHD_stop_daemon(daemon);
+  state_->daemons.clear();
+  if (!state_->socket_path.empty()) ::unlink(state_->socket_path.c_str());
+  state_->socket_path.clear();
+}
+
+}  // namespace orrery::service

@@ -1,0 +1,218 @@
+#include "service/local_api.h"
+
+#include "base/bytes.h"
+#include "wire/world.h"
+
+namespace orrery::service {
+namespace {
+
+using nlohmann::json;
+
+HttpResponse answer(const json& value, int status = 200) { return {status, value.dump(), "application/json"}; }
+
+HttpResponse not_found() { return {404, "", "application/json"}; }
+
+/// The part of `path` behind `prefix`, when it is there.
+std::optional<std::string> behind(const std::string& path, std::string_view prefix) {
+  if (!path.starts_with(prefix)) return std::nullopt;
+  return path.substr(prefix.size());
+}
+
+const json* find_by(const json& array, const char* key, const std::string& value) {
+  for (const json& element : array) {
+    if (element.value(key, "") == value) return &element;
+  }
+  return nullptr;
+}
+
+const char* state_name(control::NetworkState state) {
+  using control::NetworkState;
+  switch (state) {
+    case NetworkState::kRequestingConfiguration:
+      return "REQUESTING_CONFIGURATION";
+    case NetworkState::kOk:
+      return "OK";
+    case NetworkState::kAccessDenied:
+      return "ACCESS_DENIED";
+    case NetworkState::kNotFound:
+      return "NOT_FOUND";
+    case NetworkState::kPortError:
+      return "PORT_ERROR";
+    case NetworkState::kClientTooOld:
+      return "CLIENT_TOO_OLD";
+    case NetworkState::kAuthenticationRequired:
+      return "AUTHENTICATION_REQUIRED";
+  }
+  return "REQUESTING_CONFIGURATION";
+}
+
+}  // namespace
+
+nlohmann::json to_json(const control::NetworkStatus& network, const std::string& device) {
+  json addresses = json::array();
+  for (const wire::Endpoint& a : network.addresses) addresses.push_back(wire::to_string(a));
+  json routes = json::array();
+  for (const auto& r : network.routes) {
+    routes.push_back({{"target", wire::to_string(r.target)},
+                      {"via", r.via ? json(wire::ip_to_string(r.via)) : json(nullptr)},
+                      {"flags", 0},
+                      {"metric", r.metric}});
+  }
+  json groups = json::array();
+  for (const wire::MulticastGroup& g : network.subscriptions) {
+    groups.push_back({{"mac", wire::to_string(g.mac)}, {"adi", g.adi}});
+  }
+  json servers = json::array();
+  for (const wire::Endpoint& s : network.dns_servers) servers.push_back(wire::ip_to_string(s));
+  return {{"id", wire::to_string(network.id)},
+          {"nwid", wire::to_string(network.id)},
+          {"mac", wire::to_string(network.mac)},
+          {"name", network.name},
+          {"status", state_name(network.state)},
+          {"type", network.is_public ? "PUBLIC" : "PRIVATE"},
+          {"mtu", network.mtu},
+          {"dhcp", false},
+          {"bridge", network.bridge},
+          {"broadcastEnabled", network.broadcast},
+          {"portError", network.port_error},
+          {"netconfRevision", network.revision},
+          {"portDeviceName", device},
+          {"allowManaged", network.settings.allow_managed},
+          {"allowGlobal", network.settings.allow_global},
+          {"allowDefault", network.settings.allow_default},
+          {"allowDNS", network.settings.allow_dns},
+          {"assignedAddresses", addresses},
+          {"routes", routes},
+          {"multicastSubscriptions", groups},
+          {"dns", {{"domain", network.dns_domain}, {"servers", servers}}}};
+}
+
+nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis now_wall) {
+  const auto wall = [&](Millis mono) { return mono == 0 ? Millis{0} : now_wall - (now_mono - mono); };
+  json paths = json::array();
+  for (const control::PathStatus& p : peer.paths) {
+    paths.push_back({{"address", wire::to_string(p.key.remote)},
+                     {"lastSend", wall(p.last_out)},
+                     {"lastReceive", wall(p.last_in)},
+                     {"trustedPathId", p.trusted_path_id},
+                     {"active", p.active},
+                     {"expired", p.expired},
+                     {"preferred", p.preferred},
+                     {"localSocket", p.key.socket}});
+  }
+  static constexpr const char* kRoles[] = {"LEAF", "MOON", "PLANET"};
+  const std::string version = std::to_string(peer.version_major) + "." + std::to_string(peer.version_minor) + "." +
+                              std::to_string(peer.version_revision);
+  return {{"address", wire::to_string(peer.identity.address)},
+          {"versionMajor", peer.version_major},
+          {"versionMinor", peer.version_minor},
+          {"versionRev", peer.version_revision},
+          {"version", version},
+          {"latency", peer.latency_ms},
+          {"role", kRoles[static_cast<std::size_t>(peer.role)]},
+          {"isBonded", false},
+          {"tunneled", false},
+          {"cipher", peer.suite == wire::Suite::kAesGmacSiv ? "AES-GMAC-SIV" : "SALSA20/12-POLY1305"},
+          {"paths", paths}};
+}
+
+nlohmann::json to_json(const control::MoonStatus& moon) {
+  json result = {{"id", wire::to_string(wire::NetworkId{moon.id})},
+                 {"timestamp", 0},
+                 {"signature", nullptr},
+                 {"updatesMustBeSignedBy", nullptr},
+                 {"roots", json::array()},
+                 {"waiting", moon.waiting}};
+  Reader reader(moon.world);
+  const auto world = moon.waiting ? std::nullopt : wire::read_world(reader);
+  if (!world) return result;
+  result["timestamp"] = world->timestamp;
+  result["signature"] = to_hex(world->signature);
+  result["updatesMustBeSignedBy"] = to_hex(world->update_key);
+  for (const wire::WorldRoot& root : world->roots) {
+    json endpoints = json::array();
+    for (const wire::Endpoint& e : root.endpoints) endpoints.push_back(wire::to_string(e));
+    result["roots"].push_back({{"identity", wire::to_string(root.identity)}, {"stableEndpoints", endpoints}});
+  }
+  return result;
+}
+
+HttpResponse LocalApi::handle(const HttpRequest& request) const {
+  const std::string& path = request.path;
+  const bool open = path == "/health";
+  if (request.token_in_url ||
+      (!open && !constant_time_equal(bytes_of(request.token), bytes_of(token_)))) {
+    return {401, "{}", "application/json"};
+  }
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  const bool post = request.method == "POST" || request.method == "PUT";
+  const bool remove = request.method == "DELETE";
+  if (!get && !post && !remove) return {405, "{}", "application/json"};
+
+  HttpResponse response = not_found();
+  const bool ran = invoke_([&](ApiTarget& target) {
+    if (path.starts_with("/controller") || path.starts_with("/unstable/controller")) {
+      response = target.controller(request);
+    } else if (get && path == "/status") {
+      response = answer(target.status());
+    } else if (get && path == "/health") {
+      const json status = target.status();
+      json health = json::object();
+      for (const char* key :
+           {"online", "version", "versionMajor", "versionMinor", "versionRev", "versionBuild", "clock"}) {
+        health[key] = status.at(key);
+      }
+      response = answer(health);
+    } else if (get && path == "/config") {
+      response = answer(target.status().at("config"));
+    } else if (get && path == "/network") {
+      response = answer(target.networks());
+    } else if (const auto id_text = behind(path, "/network/")) {
+      const auto id = wire::parse_network_id(*id_text);
+      if (!id) return;
+      if (post) {
+        target.join(*id, json::parse(request.body, nullptr, false));
+      } else if (remove) {
+        response = answer(target.leave(*id) ? json{{"result", true}} : json::object());
+        return;
+      }
+      const json networks = target.networks();
+      const json* found = find_by(networks, "id", wire::to_string(*id));
+      response = found != nullptr ? answer(*found) : answer(json::object(), 404);
+    } else if (get && path == "/peer") {
+      response = answer(target.peers());
+    } else if (const auto peer_text = behind(path, "/peer/"); get && peer_text) {
+      const json peers = target.peers();
+      const json* found = find_by(peers, "address", *peer_text);
+      response = answer(found != nullptr ? *found : json::object());
+    } else if (get && path == "/moon") {
+      response = answer(target.moons());
+    } else if (const auto moon_text = behind(path, "/moon/")) {
+      const auto short_id = wire::parse_address(*moon_text);
+      const auto long_id = wire::parse_network_id(*moon_text);
+      if (!short_id && !long_id) return;
+      const std::uint64_t id = short_id ? short_id->value : long_id->value;
+      if (post) {
+        const json body = json::parse(request.body, nullptr, false);
+        const std::string seed_text = body.is_object() && body.contains("seed") && body["seed"].is_string()
+                                          ? body["seed"].get<std::string>()
+                                          : std::string();
+        target.orbit(id, wire::parse_address(seed_text).value_or(wire::Address{}));
+      } else if (remove) {
+        target.deorbit(id);
+        response = answer(json{{"result", true}});
+        return;
+      }
+      const json moons = target.moons();
+      const json* found = find_by(moons, "id", wire::to_string(wire::NetworkId{id}));
+      response = answer(found != nullptr ? *found : json::object());
+    } else if (const auto what = behind(path, "/orrery/"); get && what) {
+      const json value = target.inspect(*what);
+      if (!value.is_null()) response = answer(value);
+    }
+  });
+  if (!ran) return {503, "{\"error\":\"the daemon is stopping\"}", "application/json"};
+  return response;
+}
+
+}  // namespace orrery::service

@@ -1,0 +1,55 @@
+// The local HTTP API: paths, access, and the JSON of status, networks, peers and moons.
+//
+// Requests arrive on the server's threads; what touches the node runs on the control thread through `Invoke`, which
+// waits for the result. Source: docs/protocol/12-local-service.md section 5; docs/interop.md lists what differs on
+// purpose (no tokens in URLs, no JSONP).
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "control/network.h"
+#include "control/node.h"
+#include "service/http_server.h"
+
+namespace orrery::service {
+
+/// What the API needs of the running daemon. All of these run on the control thread.
+class ApiTarget {
+ public:
+  virtual ~ApiTarget() = default;
+  [[nodiscard]] virtual nlohmann::json status() = 0;
+  [[nodiscard]] virtual nlohmann::json peers() = 0;
+  [[nodiscard]] virtual nlohmann::json moons() = 0;
+  [[nodiscard]] virtual nlohmann::json networks() = 0;
+  virtual void join(wire::NetworkId id, const nlohmann::json& settings) = 0;
+  /// False when it was not joined.
+  virtual bool leave(wire::NetworkId id) = 0;
+  virtual void orbit(std::uint64_t moon, wire::Address seed) = 0;
+  virtual void deorbit(std::uint64_t moon) = 0;
+  /// Orrery's own: drops by reason, ports, workers, paths.
+  [[nodiscard]] virtual nlohmann::json inspect(const std::string& what) = 0;
+  /// Paths under /controller and /unstable/controller.
+  virtual HttpResponse controller(const HttpRequest& request) = 0;
+};
+
+class LocalApi {
+ public:
+  /// Runs a function on the control thread and returns when it is done; false when the daemon is stopping.
+  using Invoke = std::function<bool(const std::function<void(ApiTarget&)>&)>;
+
+  LocalApi(std::string token, Invoke invoke) : token_(std::move(token)), invoke_(std::move(invoke)) {}
+  HttpResponse handle(const HttpRequest& request) const;
+
+ private:
+  std::string token_;
+  Invoke invoke_;
+};
+
+/// JSON of one object each, with stock's field names and order.
+[[nodiscard]] nlohmann::json to_json(const control::NetworkStatus& network, const std::string& device);
+[[nodiscard]] nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis now_wall);
+[[nodiscard]] nlohmann::json to_json(const control::MoonStatus& moon);
+
+}  // namespace orrery::service
