@@ -20,7 +20,9 @@ struct Address {
   std::uint64_t value = 0;  // low 40 bits
 
   explicit constexpr operator bool() const { return value != 0; }
+
   [[nodiscard]] constexpr bool is_reserved() const { return value == 0 || (value >> 32) == 0xff; }
+
   friend constexpr auto operator<=>(Address, Address) = default;
 };
 
@@ -29,9 +31,12 @@ struct NetworkId {
   std::uint64_t value = 0;
 
   explicit constexpr operator bool() const { return value != 0; }
+
   [[nodiscard]] constexpr Address controller() const { return Address{value >> 24}; }
+
   /// First byte 0xff: no controller exists, members make the configuration themselves.
   [[nodiscard]] constexpr bool is_adhoc() const { return (value >> 56) == 0xff; }
+
   friend constexpr auto operator<=>(NetworkId, NetworkId) = default;
 };
 
@@ -48,7 +53,9 @@ struct NetworkId {
 
 template <>
 struct std::hash<orrery::wire::Address> {
-  std::size_t operator()(orrery::wire::Address a) const noexcept { return std::hash<std::uint64_t>{}(a.value); }
+  std::size_t operator()(orrery::wire::Address a) const noexcept {
+    return std::hash<std::uint64_t>{}(a.value);
+  }
 };
 
 template <>

@@ -8,17 +8,20 @@ namespace orrery::wire {
 
 /// How a packet of n bytes is cut. `pieces` 1: it goes as it is.
 struct FragmentPlan {
-  std::uint16_t pieces = 1;     // datagrams, head included; may exceed kMaxFragments: then do not send
+  std::uint16_t pieces = 1;  // datagrams, head included; may exceed kMaxFragments: then do not send
   std::uint16_t head_size = 0;  // bytes of the first datagram
-  std::uint16_t data_size = 0;  // payload bytes of each further datagram but the last, which may be shorter
+  std::uint16_t data_size =
+      0;  // payload bytes of each further datagram but the last, which may be shorter
 };
 
 /// The reference cut: head of `mtu` bytes, then pieces of mtu - 16.
 [[nodiscard]] FragmentPlan plan_fragments(std::size_t packet_size, std::size_t mtu);
-/// As many pieces as above, all datagrams of one size (the last up to pieces-1 bytes shorter), so that the kernel or
-/// NIC can segment them in one call.
+/// As many pieces as above, all datagrams of one size (the last up to pieces-1 bytes shorter), so
+/// that the kernel or NIC can segment them in one call.
 [[nodiscard]] FragmentPlan plan_equal_fragments(std::size_t packet_size, std::size_t mtu);
-/// Writes datagram `number` (>= 1) of the plan into `out`; returns its size. REQUIRES: out holds 16 + data_size.
-std::size_t write_fragment(MutableBytes out, Bytes packet, const FragmentPlan& plan, std::uint8_t number);
+/// Writes datagram `number` (>= 1) of the plan into `out`; returns its size. REQUIRES: out holds 16
+/// + data_size.
+std::size_t write_fragment(MutableBytes out, Bytes packet, const FragmentPlan& plan,
+                           std::uint8_t number);
 
 }  // namespace orrery::wire

@@ -13,11 +13,11 @@
 
 namespace orrery::wire {
 
-inline constexpr std::size_t kHeaderSize = 28;          // bytes, verb included
-inline constexpr std::size_t kFragmentHeaderSize = 16;  // bytes
-inline constexpr std::size_t kMaxPacket = 10024;        // bytes of an assembled packet
-inline constexpr std::size_t kMaxFragments = 7;         // head included
-inline constexpr std::size_t kDefaultUdpPayload = 1432; // bytes of a datagram before fragmenting
+inline constexpr std::size_t kHeaderSize = 28;           // bytes, verb included
+inline constexpr std::size_t kFragmentHeaderSize = 16;   // bytes
+inline constexpr std::size_t kMaxPacket = 10024;         // bytes of an assembled packet
+inline constexpr std::size_t kMaxFragments = 7;          // head included
+inline constexpr std::size_t kDefaultUdpPayload = 1432;  // bytes of a datagram before fragmenting
 inline constexpr std::size_t kMinUdpPayload = 1400;
 inline constexpr std::size_t kMaxUdpPayload = 10324;
 
@@ -28,7 +28,7 @@ inline constexpr std::size_t kFlagsOffset = 18;
 inline constexpr std::size_t kMacOffset = 19;
 inline constexpr std::size_t kVerbOffset = 27;
 
-inline constexpr std::uint8_t kFlagEncrypted = 0x80;   // accompanies cipher 1 only
+inline constexpr std::uint8_t kFlagEncrypted = 0x80;  // accompanies cipher 1 only
 inline constexpr std::uint8_t kFlagFragmented = 0x40;
 inline constexpr std::uint8_t kHopsMask = 0x07;
 inline constexpr std::uint8_t kVerbCompressed = 0x80;
@@ -37,7 +37,7 @@ inline constexpr std::uint8_t kVerbMask = 0x1f;
 inline constexpr std::uint8_t kProtocolVersion = 12;
 inline constexpr std::uint8_t kProtocolVersionMin = 4;
 inline constexpr std::uint8_t kProtocolAesMin = 12;
-inline constexpr std::uint8_t kSoftwareMajor = 1;      // announced; docs say 1.14.1
+inline constexpr std::uint8_t kSoftwareMajor = 1;  // announced; docs say 1.14.1
 inline constexpr std::uint8_t kSoftwareMinor = 14;
 inline constexpr std::uint16_t kSoftwareRevision = 1;
 
@@ -56,10 +56,12 @@ struct PacketHeader {
   Address source;
   std::uint8_t flags = 0;  // FFCCCHHH
   std::uint64_t mac = 0;
-  std::uint8_t verb = 0;   // as on the wire; ciphertext until dearmored
+  std::uint8_t verb = 0;  // as on the wire; ciphertext until dearmored
 
   [[nodiscard]] std::uint8_t cipher() const { return (flags >> 3) & 7; }
+
   [[nodiscard]] std::uint8_t hops() const { return flags & kHopsMask; }
+
   [[nodiscard]] bool fragmented() const { return (flags & kFlagFragmented) != 0; }
 };
 

@@ -1,6 +1,6 @@
-// Public identity of a node, and its binary and text forms. Whether the address belongs to the key is
-// crypto/identity_work.h's business.
-// Source: docs/protocol/01-identity.md sections 1, 2, 8; tests/vectors/identity.json.
+// Public identity of a node, and its binary and text forms. Whether the address belongs to the key
+// is crypto/identity_work.h's business. Source: docs/protocol/01-identity.md sections 1, 2, 8;
+// tests/vectors/identity.json.
 #pragma once
 
 #include <array>
@@ -26,6 +26,7 @@ struct Identity {
   PublicKey public_key{};
 
   explicit operator bool() const { return static_cast<bool>(address); }
+
   friend auto operator<=>(const Identity&, const Identity&) = default;
 };
 

@@ -1,6 +1,6 @@
-// Ethernet addresses of members, multicast groups, and the IPv6 addresses derived from (address, network).
-// Source: docs/protocol/06-networks-and-mac.md sections 2, 3; docs/protocol/10-multicast-arp-ndp.md section 1;
-// tests/vectors/addresses.json.
+// Ethernet addresses of members, multicast groups, and the IPv6 addresses derived from (address,
+// network). Source: docs/protocol/06-networks-and-mac.md sections 2, 3;
+// docs/protocol/10-multicast-arp-ndp.md section 1; tests/vectors/addresses.json.
 #pragma once
 
 #include <compare>
@@ -21,9 +21,15 @@ struct Mac {
   std::uint64_t value = 0;  // low 48 bits, first octet on top
 
   explicit constexpr operator bool() const { return value != 0; }
-  [[nodiscard]] constexpr std::uint8_t first_octet() const { return static_cast<std::uint8_t>(value >> 40); }
+
+  [[nodiscard]] constexpr std::uint8_t first_octet() const {
+    return static_cast<std::uint8_t>(value >> 40);
+  }
+
   [[nodiscard]] constexpr bool is_multicast() const { return (first_octet() & 1) != 0; }
+
   [[nodiscard]] constexpr bool is_broadcast() const { return value == 0xffffffffffffULL; }
+
   friend constexpr auto operator<=>(Mac, Mac) = default;
 
   static Mac load(const std::uint8_t* p) {

@@ -5,27 +5,27 @@
 #include <cstdint>
 
 // X(enumerator, code, metric label)
-#define ORRERY_FOR_EACH_VERB(X)                                       \
-  X(kNop, 0x00, "nop")                                                \
-  X(kHello, 0x01, "hello")                                            \
-  X(kError, 0x02, "error")                                            \
-  X(kOk, 0x03, "ok")                                                  \
-  X(kWhois, 0x04, "whois")                                            \
-  X(kRendezvous, 0x05, "rendezvous")                                  \
-  X(kFrame, 0x06, "frame")                                            \
-  X(kExtFrame, 0x07, "ext_frame")                                     \
-  X(kEcho, 0x08, "echo")                                              \
-  X(kMulticastLike, 0x09, "multicast_like")                           \
-  X(kNetworkCredentials, 0x0a, "network_credentials")                 \
-  X(kNetworkConfigRequest, 0x0b, "network_config_request")            \
-  X(kNetworkConfig, 0x0c, "network_config")                           \
-  X(kMulticastGather, 0x0d, "multicast_gather")                       \
-  X(kMulticastFrame, 0x0e, "multicast_frame")                         \
-  X(kPushDirectPaths, 0x10, "push_direct_paths")                      \
-  X(kAck, 0x12, "ack")                                                \
-  X(kQosMeasurement, 0x13, "qos")                                     \
-  X(kUserMessage, 0x14, "user_message")                               \
-  X(kRemoteTrace, 0x15, "remote_trace")                               \
+#define ORRERY_FOR_EACH_VERB(X)                            \
+  X(kNop, 0x00, "nop")                                     \
+  X(kHello, 0x01, "hello")                                 \
+  X(kError, 0x02, "error")                                 \
+  X(kOk, 0x03, "ok")                                       \
+  X(kWhois, 0x04, "whois")                                 \
+  X(kRendezvous, 0x05, "rendezvous")                       \
+  X(kFrame, 0x06, "frame")                                 \
+  X(kExtFrame, 0x07, "ext_frame")                          \
+  X(kEcho, 0x08, "echo")                                   \
+  X(kMulticastLike, 0x09, "multicast_like")                \
+  X(kNetworkCredentials, 0x0a, "network_credentials")      \
+  X(kNetworkConfigRequest, 0x0b, "network_config_request") \
+  X(kNetworkConfig, 0x0c, "network_config")                \
+  X(kMulticastGather, 0x0d, "multicast_gather")            \
+  X(kMulticastFrame, 0x0e, "multicast_frame")              \
+  X(kPushDirectPaths, 0x10, "push_direct_paths")           \
+  X(kAck, 0x12, "ack")                                     \
+  X(kQosMeasurement, 0x13, "qos")                          \
+  X(kUserMessage, 0x14, "user_message")                    \
+  X(kRemoteTrace, 0x15, "remote_trace")                    \
   X(kPathNegotiationRequest, 0x16, "path_negotiation_request")
 
 namespace orrery::wire {
