@@ -1,5 +1,6 @@
 // Big-endian Reader and Writer over borrowed bytes. Failure sticks: after a read past the end every
-// further read yields zero or an empty view and ok() stays false, so a parser checks once, at its end.
+// further read yields zero or an empty view and ok() stays false, so a parser checks once, at its
+// end.
 #pragma once
 
 #include "base/bytes.h"
@@ -11,8 +12,11 @@ class Reader {
   explicit Reader(Bytes bytes) : bytes_(bytes) {}
 
   [[nodiscard]] bool ok() const { return ok_; }
+
   [[nodiscard]] std::size_t position() const { return position_; }
+
   [[nodiscard]] std::size_t remaining() const { return ok_ ? bytes_.size() - position_ : 0; }
+
   void fail() { ok_ = false; }
 
   std::uint8_t u8() {
@@ -70,10 +74,14 @@ class Writer {
   explicit Writer(MutableBytes bytes) : bytes_(bytes) {}
 
   [[nodiscard]] bool ok() const { return ok_; }
+
   [[nodiscard]] std::size_t size() const { return size_; }
+
   [[nodiscard]] std::size_t remaining() const { return ok_ ? bytes_.size() - size_ : 0; }
+
   /// What has been written so far; valid as long as the target.
   [[nodiscard]] Bytes written() const { return bytes_.first(size_); }
+
   void fail() { ok_ = false; }
 
   void u8(std::uint8_t v) {

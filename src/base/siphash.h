@@ -1,5 +1,5 @@
-// SipHash-2-4 (Aumasson, Bernstein 2012): the keyed hash of every table whose keys a stranger can choose.
-// Small enough to inline into lookups; tests hold it against libsodium's crypto_shorthash.
+// SipHash-2-4 (Aumasson, Bernstein 2012): the keyed hash of every table whose keys a stranger can
+// choose. Small enough to inline into lookups; tests hold it against libsodium's crypto_shorthash.
 #pragma once
 
 #include <bit>

@@ -11,6 +11,7 @@ struct Slot {
   std::uint32_t index = 0;
 
   explicit constexpr operator bool() const { return index != 0; }
+
   friend constexpr auto operator<=>(Slot, Slot) = default;
 };
 

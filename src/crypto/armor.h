@@ -1,9 +1,10 @@
 // Armor and dearmor batches of packets in place, all suites.
 //
-// An Armorer belongs to one thread (it holds an ipsec-mb manager). A job's packet is one contiguous segment
-// of header and payload; after armoring it is ready for the wire, its id and MAC field final.
-// Weak spot: dearmor decrypts suite 3 before it can verify; on failure the payload is burned.
-// Source: docs/protocol/02-packet.md sections 5 to 8; tests/vectors/armor.json, armor_sweep.json, hello.json.
+// An Armorer belongs to one thread (it holds an ipsec-mb manager). A job's packet is one contiguous
+// segment of header and payload; after armoring it is ready for the wire, its id and MAC field
+// final. Weak spot: dearmor decrypts suite 3 before it can verify; on failure the payload is
+// burned. Source: docs/protocol/02-packet.md sections 5 to 8; tests/vectors/armor.json,
+// armor_sweep.json, hello.json.
 #pragma once
 
 #include <memory>
@@ -15,10 +16,11 @@
 namespace orrery::crypto {
 
 struct ArmorJob {
-  std::uint8_t* packet = nullptr;  // header with id, addresses, hops 0 and fragmented bit final; MAC undefined
-  std::uint32_t length = 0;        // bytes, at least wire::kHeaderSize
+  std::uint8_t* packet =
+      nullptr;  // header with id, addresses, hops 0 and fragmented bit final; MAC undefined
+  std::uint32_t length = 0;  // bytes, at least wire::kHeaderSize
   wire::Suite suite = wire::Suite::kAesGmacSiv;
-  const PeerKeys* keys = nullptr;  // expanded for suite 3; unused for suite 2
+  const PeerKeys* keys = nullptr;     // expanded for suite 3; unused for suite 2
   std::uint64_t trusted_path_id = 0;  // suite 2 only
 };
 
@@ -26,7 +28,8 @@ struct DearmorJob {
   std::uint8_t* packet = nullptr;
   std::uint32_t length = 0;
   const PeerKeys* keys = nullptr;
-  bool ok = false;  // out: authenticated; the payload is plaintext. False: payload burned (suite 3) or untouched
+  bool ok = false;  // out: authenticated; the payload is plaintext. False: payload burned (suite 3)
+                    // or untouched
 };
 
 class Armorer {
@@ -38,9 +41,11 @@ class Armorer {
   Armorer(const Armorer&) = delete;
   Armorer& operator=(const Armorer&) = delete;
 
-  /// REQUIRES: jobs.size() <= kBatchMax. Sets cipher bits and bit 7 of the flags, MAC and (suite 3) id.
+  /// REQUIRES: jobs.size() <= kBatchMax. Sets cipher bits and bit 7 of the flags, MAC and (suite 3)
+  /// id.
   void armor(std::span<ArmorJob> jobs) noexcept;
-  /// Suite by each packet's own flags: 0, 1 and 3; any other fails the job. The header is left as received.
+  /// Suite by each packet's own flags: 0, 1 and 3; any other fails the job. The header is left as
+  /// received.
   void dearmor(std::span<DearmorJob> jobs) noexcept;
 
  private:
@@ -50,9 +55,11 @@ class Armorer {
 
 /// Armors with suite 2: clear payload and the path id in the MAC field.
 void armor_trusted(MutableBytes packet, std::uint64_t path_id);
-/// XORs the masked tail of HELLO from `start` to the end (its own inverse). Not authenticated by itself.
+/// XORs the masked tail of HELLO from `start` to the end (its own inverse). Not authenticated by
+/// itself.
 void mask_hello_tail(MutableBytes packet, std::size_t start, const SharedSecret& secret);
 /// Per-packet key of suites 0 and 1. Source: 02-packet.md section 5.
-[[nodiscard]] std::array<std::uint8_t, 32> mix_key(const SharedSecret& secret, Bytes packet, std::size_t length);
+[[nodiscard]] std::array<std::uint8_t, 32> mix_key(const SharedSecret& secret, Bytes packet,
+                                                   std::size_t length);
 
 }  // namespace orrery::crypto

@@ -1,7 +1,9 @@
-// Identities with their private half, key agreement and signatures. X25519 and Ed25519 are libsodium's.
+// Identities with their private half, key agreement and signatures. X25519 and Ed25519 are
+// libsodium's.
 //
 // A SecretIdentity keeps its key in locked memory (sodium_malloc) and burns it.
-// Source: docs/protocol/01-identity.md sections 4, 6; tests/vectors/agreement.json, signatures.json.
+// Source: docs/protocol/01-identity.md sections 4, 6; tests/vectors/agreement.json,
+// signatures.json.
 #pragma once
 
 #include <array>
@@ -18,7 +20,8 @@ using Signature = std::array<std::uint8_t, 96>;
 /// 48-byte secret that two peers agree on.
 using SharedSecret = std::array<std::uint8_t, 48>;
 
-/// Must be called once before anything else of this room; idempotent. Aborts when libsodium cannot start.
+/// Must be called once before anything else of this room; idempotent. Aborts when libsodium cannot
+/// start.
 void init();
 
 /// An identity whose private key is held. Movable, never copied; burns the key when it goes.
@@ -30,7 +33,9 @@ class SecretIdentity {
   ~SecretIdentity();
 
   [[nodiscard]] const wire::Identity& identity() const { return identity_; }
+
   [[nodiscard]] wire::Address address() const { return identity_.address; }
+
   /// Valid as long as this object.
   [[nodiscard]] const wire::PrivateKey& private_key() const { return *key_; }
 
@@ -46,14 +51,21 @@ class SecretIdentity {
 /// Public half of a private key (X25519 || Ed25519).
 [[nodiscard]] wire::PublicKey public_key_of(const wire::PrivateKey& key);
 
-/// SHA-512(X25519(mine, theirs))[0..47]. False for a low-order key (all-zero raw result); `out` is then
-/// what the vectors say all the same.
+/// SHA-512(X25519(mine, theirs))[0..47]. False for a low-order key (all-zero raw result); `out` is
+/// then what the vectors say all the same.
 bool agree(const wire::PrivateKey& mine, const wire::PublicKey& theirs, SharedSecret& out);
 
-[[nodiscard]] Signature sign(const wire::PrivateKey& key, const wire::PublicKey& public_key, Bytes message);
+/// The general form: any number of output bytes (more than 64: the digest is digested again and
+/// appended).
+bool agree_bytes(const wire::PrivateKey& mine, const wire::PublicKey& theirs, MutableBytes out);
+
+[[nodiscard]] Signature sign(const wire::PrivateKey& key, const wire::PublicKey& public_key,
+                             Bytes message);
+
 [[nodiscard]] inline Signature sign(const SecretIdentity& who, Bytes message) {
   return sign(who.private_key(), who.identity().public_key, message);
 }
+
 [[nodiscard]] bool verify(const wire::PublicKey& key, Bytes message, Bytes signature96);
 
 }  // namespace orrery::crypto

@@ -1,6 +1,6 @@
-// The memory-hard function that binds an address to a key: 163,840 dependent Salsa20/20 blocks over 2 MiB,
-// 22 to 26 ms on the reference machine. Never on the packet path.
-// Source: docs/protocol/01-identity.md section 3; tests/vectors/identity.json.
+// The memory-hard function that binds an address to a key: 163,840 dependent Salsa20/20 blocks over
+// 2 MiB, 22 to 26 ms on the reference machine. Never on the packet path. Source:
+// docs/protocol/01-identity.md section 3; tests/vectors/identity.json.
 #pragma once
 
 #include "crypto/curve.h"

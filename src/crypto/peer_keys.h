@@ -1,5 +1,5 @@
-// One peer's key schedule: the 48-byte secret and, once wanted, the AES schedules and GHASH powers that
-// ipsec-mb uses. Burned on retirement.
+// One peer's key schedule: the 48-byte secret and, once wanted, the AES schedules and GHASH powers
+// that ipsec-mb uses. Burned on retirement.
 #pragma once
 
 #include <memory>
@@ -22,9 +22,12 @@ class PeerKeys {
   ~PeerKeys();
 
   [[nodiscard]] const SharedSecret& secret() const { return secret_; }
+
   /// Builds the schedules if they are not there. Never from two threads at once.
   void expand();
+
   [[nodiscard]] bool expanded() const { return aes_ != nullptr; }
+
   /// REQUIRES: expanded().
   [[nodiscard]] const AesKeys& aes() const { return *aes_; }
 

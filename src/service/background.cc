@@ -52,7 +52,8 @@ void Validator::run() {
   }
 }
 
-Saver::Saver(Home& home, Failed failed) : home_(home), failed_(std::move(failed)), thread_([this] { run(); }) {}
+Saver::Saver(Home& home, Failed failed)
+    : home_(home), failed_(std::move(failed)), thread_([this] { run(); }) {}
 
 Saver::~Saver() {
   {
@@ -90,7 +91,8 @@ void Saver::run() {
     lock.lock();
     if (stop_) return;
     if (again.empty()) continue;
-    for (auto& [key, state] : again) queue_.try_emplace(key, std::move(state));  // a newer write wins
+    for (auto& [key, state] : again)
+      queue_.try_emplace(key, std::move(state));  // a newer write wins
     // A full disk does not mend in a millisecond.
     wake_.wait_for(lock, std::chrono::seconds(2), [this] { return stop_; });
   }

@@ -1,7 +1,7 @@
 // Threads for what must never hold up control: proof-of-work validation and durable writes.
 //
-// Both have bounded queues, run at low priority on any CPU, and hand results back through a callback that is called on
-// their own thread (the daemon's posts to the control thread).
+// Both have bounded queues, run at low priority on any CPU, and hand results back through a
+// callback that is called on their own thread (the daemon's posts to the control thread).
 #pragma once
 
 #include <condition_variable>
@@ -23,7 +23,8 @@ void reset_affinity();
 class Validator {
  public:
   using Done = std::function<void(const wire::Identity&, bool valid)>;
-  static constexpr std::size_t kQueueMax = 256;  // about 6 s of work; what does not fit is asked for again by control
+  static constexpr std::size_t kQueueMax =
+      256;  // about 6 s of work; what does not fit is asked for again by control
 
   explicit Validator(Done done);
   ~Validator();
@@ -41,8 +42,8 @@ class Validator {
   std::thread thread_;
 };
 
-/// Writes state files in the background; of two writes to one file only the later one happens. Failures are reported and
-/// tried again until they succeed or are superseded.
+/// Writes state files in the background; of two writes to one file only the later one happens.
+/// Failures are reported and tried again until they succeed or are superseded.
 class Saver {
  public:
   using Failed = std::function<void(const Error&)>;

@@ -1,10 +1,10 @@
 #include "service/config.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <toml++/toml.h>
 
 #include "service/home.h"
 
@@ -26,12 +26,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-/// One table of the file with the keys it may have. A handler stores the value, or says what was expected.
+/// One table of the file with the keys it may have. A handler stores the value, or says what was
+/// expected.
 class TableReader {
  public:
   using Handler = std::function<std::optional<std::string>(const toml::node&)>;
 
-  TableReader(std::string file, std::string table) : file_(std::move(file)), table_(std::move(table)) {}
+  TableReader(std::string file, std::string table)
+      : file_(std::move(file)), table_(std::move(table)) {}
 
   TableReader& key(const std::string& name, Handler handler) {
     handlers_[name] = std::move(handler);
@@ -44,7 +46,8 @@ class TableReader {
       const auto it = handlers_.find(name);
       if (it == handlers_.end()) return std::unexpected(unknown(name, node));
       if (const auto expectation = it->second(node)) {
-        return failure(Errc::kInvalid, where(node) + ": " + full(name) + ": expected " + *expectation);
+        return failure(Errc::kInvalid,
+                       where(node) + ": " + full(name) + ": expected " + *expectation);
       }
     }
     return {};
@@ -69,7 +72,8 @@ class TableReader {
         nearest = known;
       }
     }
-    return {Errc::kInvalid, where(node) + ": unknown " + full(name) + "; the nearest known key is \"" + nearest + "\""};
+    return {Errc::kInvalid, where(node) + ": unknown " + full(name) +
+                                "; the nearest known key is \"" + nearest + "\""};
   }
 
   std::string file_;
@@ -162,7 +166,8 @@ std::optional<wire::Endpoint> plain_ip(const std::string& value) {
 }
 
 /// A sub-table, or an array of tables when `each` is called per element.
-TableReader::Handler table(std::function<Result<void>(const toml::table&)> read, std::optional<Error>& error) {
+TableReader::Handler table(std::function<Result<void>(const toml::table&)> read,
+                           std::optional<Error>& error) {
   return [read, &error](const toml::node& node) -> std::optional<std::string> {
     const toml::table* sub = node.as_table();
     if (sub == nullptr) return "a table";
@@ -171,7 +176,8 @@ TableReader::Handler table(std::function<Result<void>(const toml::table&)> read,
   };
 }
 
-TableReader::Handler tables(std::function<Result<void>(const toml::table&)> each, std::optional<Error>& error) {
+TableReader::Handler tables(std::function<Result<void>(const toml::table&)> each,
+                            std::optional<Error>& error) {
   return [each, &error](const toml::node& node) -> std::optional<std::string> {
     const toml::array* array = node.as_array();
     if (array == nullptr) return "an array of tables ([[...]])";
@@ -193,8 +199,8 @@ std::string line_of(const toml::table& t, const std::string& file) {
 Result<void> apply_toml(std::string_view content, const std::string& name, Config& config) {
   const toml::parse_result parsed = toml::parse(content);
   if (!parsed) {
-    return failure(Errc::kInvalid, name + ":" + std::to_string(parsed.error().source().begin.line) + ": " +
-                                       std::string(parsed.error().description()));
+    return failure(Errc::kInvalid, name + ":" + std::to_string(parsed.error().source().begin.line) +
+                                       ": " + std::string(parsed.error().description()));
   }
   std::optional<Error> error;  // the first one of the sub-tables
   std::string idle = config.idle_poll ? "poll" : "adaptive";
@@ -204,9 +210,10 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("port", number(config.port, 1, 65535))
         .key("low_bandwidth", flag(config.low_bandwidth))
         .key("log_level", choice(config.log_level, {"debug", "info", "warning", "error"}))
-        .key("networks", list(config.networks,
-                              [](const std::string& v) { return wire::parse_network_id(v); },
-                              "network ids of 16 hexadecimal digits"))
+        .key("networks",
+             list(
+                 config.networks, [](const std::string& v) { return wire::parse_network_id(v); },
+                 "network ids of 16 hexadecimal digits"))
         .read(t);
   };
   const auto workers_table = [&](const toml::table& t) {
@@ -218,25 +225,30 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
   const auto port_table = [&](const toml::table& t) -> Result<void> {
     UnderlayPortConfig port;
     std::vector<wire::Endpoint> gateways;
-    auto r = TableReader(name, "underlay.port")
-                 .key("device", text(port.device))
-                 .key("mirror", text(port.mirror))
-                 .key("addresses", list(port.addresses, prefix, "addresses such as \"198.51.100.2/24\""))
-                 .key("gateway",
-                      [&port](const toml::node& node) -> std::optional<std::string> {
-                        const auto value = node.value_exact<std::string>();
-                        const auto ip = value ? plain_ip(*value) : std::nullopt;
-                        if (!ip) return "an IP address such as \"198.51.100.1\"";
-                        port.gateway = *ip;
-                        return std::nullopt;
-                      })
-                 .read(t);
+    auto r =
+        TableReader(name, "underlay.port")
+            .key("device", text(port.device))
+            .key("mirror", text(port.mirror))
+            .key("addresses", list(port.addresses, prefix, "addresses such as \"198.51.100.2/24\""))
+            .key("gateway",
+                 [&port](const toml::node& node) -> std::optional<std::string> {
+                   const auto value = node.value_exact<std::string>();
+                   const auto ip = value ? plain_ip(*value) : std::nullopt;
+                   if (!ip) return "an IP address such as \"198.51.100.1\"";
+                   port.gateway = *ip;
+                   return std::nullopt;
+                 })
+            .read(t);
     if (!r) return r;
     if (port.device.empty() || port.mirror.empty()) {
-      return failure(Errc::kInvalid, line_of(t, name) + ": [[underlay.port]] needs the keys \"device\" and \"mirror\"");
+      return failure(
+          Errc::kInvalid,
+          line_of(t, name) + ": [[underlay.port]] needs the keys \"device\" and \"mirror\"");
     }
     if (port.mirror.size() > 15) {
-      return failure(Errc::kInvalid, line_of(t, name) + ": key \"underlay.port.mirror\": expected at most 15 characters");
+      return failure(
+          Errc::kInvalid,
+          line_of(t, name) + ": key \"underlay.port.mirror\": expected at most 15 characters");
     }
     config.ports.push_back(port);
     return {};
@@ -246,8 +258,10 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("sockets", flag(config.sockets))
         .key("bind", list(config.bind, plain_ip, "IP addresses"))
         .key("interface_blacklist",
-             list(config.interface_blacklist, [](const std::string& v) { return std::optional<std::string>(v); },
-                  "prefixes of interface names"))
+             list(
+                 config.interface_blacklist,
+                 [](const std::string& v) { return std::optional<std::string>(v); },
+                 "prefixes of interface names"))
         .key("port", tables(port_table, error))
         .read(t);
   };
@@ -261,7 +275,8 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  .read(t);
     if (!r) return r;
     if (bridge.device.empty() || !bridge.network) {
-      return failure(Errc::kInvalid, line_of(t, name) + ": [[bridge]] needs the keys \"device\" and \"network\"");
+      return failure(Errc::kInvalid,
+                     line_of(t, name) + ": [[bridge]] needs the keys \"device\" and \"network\"");
     }
     config.bridges.push_back(bridge);
     return {};
@@ -273,9 +288,11 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  .read(t);
     if (!r) return r;
     if (!config.store.starts_with("sqlite:")) {
-      return failure(Errc::kInvalid, line_of(t, name) +
-                                         ": key \"controller.store\": expected \"sqlite:FILE\" (PostgreSQL stores are not "
-                                         "in this version)");
+      return failure(
+          Errc::kInvalid,
+          line_of(t, name) +
+              ": key \"controller.store\": expected \"sqlite:FILE\" (PostgreSQL stores are not "
+              "in this version)");
     }
     return {};
   };
@@ -319,13 +336,15 @@ Result<void> apply_local_conf(std::string_view content, const std::string& name,
           } else if (name_ == "trustedPathId" && v.is_number_unsigned()) {
             physical.trusted_path_id = v.get<std::uint64_t>();
           } else if (name_ == "mtu" && v.is_number_unsigned()) {
-            physical.mtu = static_cast<std::uint16_t>(std::min<std::uint64_t>(v.get<std::uint64_t>(), 10324));
+            physical.mtu =
+                static_cast<std::uint16_t>(std::min<std::uint64_t>(v.get<std::uint64_t>(), 10324));
           } else {
             warn("physical[\"" + key + "\"]." + name_ + " is not known and is ignored");
           }
         }
         if (physical.trusted_path_id != 0) {
-          warn("packets to and from " + key + " are neither encrypted nor authenticated (trustedPathId)");
+          warn("packets to and from " + key +
+               " are neither encrypted nor authenticated (trustedPathId)");
         }
         config.physical.push_back(physical);
       }
@@ -342,8 +361,10 @@ Result<void> apply_local_conf(std::string_view content, const std::string& name,
             continue;
           }
           for (const auto& hint : v) {
-            const auto endpoint = hint.is_string() ? wire::parse_endpoint(hint.get<std::string>()) : std::nullopt;
-            if (endpoint && *endpoint && endpoint->port != 0) config.hints.emplace_back(*address, *endpoint);
+            const auto endpoint =
+                hint.is_string() ? wire::parse_endpoint(hint.get<std::string>()) : std::nullopt;
+            if (endpoint && *endpoint && endpoint->port != 0)
+              config.hints.emplace_back(*address, *endpoint);
           }
         }
       }
@@ -382,7 +403,8 @@ Result<Config> load_config(const CommandLine& command_line) {
   if (auto file = home.read("local.conf"); !file) {
     return std::unexpected(file.error());
   } else if (*file) {
-    if (auto r = apply_local_conf(text_of(**file), home.path("local.conf"), config); !r) return std::unexpected(r.error());
+    if (auto r = apply_local_conf(text_of(**file), home.path("local.conf"), config); !r)
+      return std::unexpected(r.error());
   }
 
   std::string name = home.path("orrery.toml");
@@ -392,7 +414,8 @@ Result<Config> load_config(const CommandLine& command_line) {
     const std::size_t slash = name.rfind('/');
     const std::string directory = slash == std::string::npos ? "." : name.substr(0, slash + 1);
     file = Home::peek(directory).read(slash == std::string::npos ? name : name.substr(slash + 1));
-    if (file && !*file) return failure(Errc::kNotFound, "configuration file " + name + " does not exist");
+    if (file && !*file)
+      return failure(Errc::kNotFound, "configuration file " + name + " does not exist");
   } else {
     file = home.read("orrery.toml");
   }

@@ -1,7 +1,8 @@
 // Configuration of the daemon: command line over orrery.toml over local.conf over defaults.
 //
-// A bad orrery.toml yields one line that names file, line, key and expectation. Unknown keys are errors with the nearest
-// known key. Keys of local.conf that Orrery does not know are reported as warnings and ignored.
+// A bad orrery.toml yields one line that names file, line, key and expectation. Unknown keys are
+// errors with the nearest known key. Keys of local.conf that Orrery does not know are reported as
+// warnings and ignored.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +39,8 @@ struct Config {
   std::uint16_t port = 9993;              // UDP, and TCP of the API
   std::vector<wire::NetworkId> networks;  // joined at start, beside those of networks.d
 
-  std::string lcores = "auto";            // or a list such as "2-5"
-  bool idle_poll = false;                 // never sleep
+  std::string lcores = "auto";  // or a list such as "2-5"
+  bool idle_poll = false;       // never sleep
 
   bool sockets = true;
   std::vector<std::string> interface_blacklist;  // prefixes of interface names not to bind
@@ -50,7 +51,7 @@ struct Config {
   bool controller = false;
   std::string store = "sqlite:orrery.sqlite";
 
-  bool pdump = false;                     // shared DPDK configuration, so that dpdk-pdump can attach
+  bool pdump = false;  // shared DPDK configuration, so that dpdk-pdump can attach
   bool low_bandwidth = false;
   std::string log_level = "info";
 
@@ -58,7 +59,7 @@ struct Config {
   std::vector<std::pair<wire::Address, wire::Endpoint>> hints;
 
   std::vector<std::string> eal_arguments;
-  std::vector<std::string> warnings;      // for the log, once it is open
+  std::vector<std::string> warnings;  // for the log, once it is open
 };
 
 /// Values that only the command line gives.

@@ -22,7 +22,9 @@ namespace {
 
 Error io_error(const std::string& what, const std::string& path) {
   const int code = errno;
-  return Error{code == ENOSPC ? Errc::kFull : code == EACCES || code == EPERM ? Errc::kPermission : Errc::kIo,
+  return Error{code == ENOSPC                    ? Errc::kFull
+               : code == EACCES || code == EPERM ? Errc::kPermission
+                                                 : Errc::kIo,
                what + " " + path + ": " + std::strerror(code)};
 }
 
@@ -30,12 +32,16 @@ Error io_error(const std::string& what, const std::string& path) {
 class Fd {
  public:
   explicit Fd(int fd) : fd_(fd) {}
+
   Fd(const Fd&) = delete;
   Fd& operator=(const Fd&) = delete;
+
   ~Fd() {
     if (fd_ >= 0) ::close(fd_);
   }
+
   [[nodiscard]] int get() const { return fd_; }
+
   explicit operator bool() const { return fd_ >= 0; }
 
  private:
@@ -44,13 +50,18 @@ class Fd {
 
 Result<void> sync_directory(const std::string& directory) {
   const Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return std::unexpected(io_error("cannot sync directory", directory));
+  if (!fd || ::fsync(fd.get()) != 0)
+    return std::unexpected(io_error("cannot sync directory", directory));
   return {};
 }
 
-std::string hex16(std::uint64_t v) { return wire::to_string(wire::NetworkId{v}); }
+std::string hex16(std::uint64_t v) {
+  return wire::to_string(wire::NetworkId{v});
+}
 
-std::string hex10(std::uint64_t v) { return wire::to_string(wire::Address{v}); }
+std::string hex10(std::uint64_t v) {
+  return wire::to_string(wire::Address{v});
+}
 
 std::string_view trimmed(std::string_view text) {
   const auto space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
@@ -66,12 +77,14 @@ Result<Home> Home::open(const std::string& directory) {
   for (const char* sub : {"", "/networks.d", "/peers.d", "/moons.d"}) {
     const std::string path = directory + sub;
     std::filesystem::create_directories(path, error);
-    if (error) return failure(Errc::kIo, "cannot create directory " + path + ": " + error.message());
-    if (::chmod(path.c_str(), 0700) != 0) return std::unexpected(io_error("cannot protect directory", path));
+    if (error)
+      return failure(Errc::kIo, "cannot create directory " + path + ": " + error.message());
+    if (::chmod(path.c_str(), 0700) != 0)
+      return std::unexpected(io_error("cannot protect directory", path));
   }
   Home home(directory);
   for (const char* secret : {"identity.secret", "authtoken.secret"}) {
-    struct stat info {};
+    struct stat info{};
     const std::string path = home.path(secret);
     if (::lstat(path.c_str(), &info) != 0) continue;
     if (!S_ISREG(info.st_mode)) return failure(Errc::kInvalid, path + " is not a regular file");
@@ -82,10 +95,13 @@ Result<Home> Home::open(const std::string& directory) {
   return home;
 }
 
-Home Home::peek(const std::string& directory) { return Home(directory); }
+Home Home::peek(const std::string& directory) {
+  return Home(directory);
+}
 
 Home::Home(Home&& other) noexcept
-    : directory_(std::move(other.directory_)), lock_fd_(std::exchange(other.lock_fd_, -1)),
+    : directory_(std::move(other.directory_)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)),
       pins_(std::move(other.pins_)) {}
 
 Home& Home::operator=(Home&& other) noexcept {
@@ -106,8 +122,9 @@ Result<void> Home::lock() {
   if (::flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
     char holder[32] = {};
     const ssize_t n = ::pread(lock_fd_, holder, sizeof holder - 1, 0);
-    return failure(Errc::kExists, "home directory " + directory_ + " is in use by process " +
-                                      (n > 0 ? std::string(trimmed({holder, static_cast<std::size_t>(n)})) : "?"));
+    return failure(Errc::kExists,
+                   "home directory " + directory_ + " is in use by process " +
+                       (n > 0 ? std::string(trimmed({holder, static_cast<std::size_t>(n)})) : "?"));
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock_fd_, 0) != 0 ||
@@ -124,7 +141,8 @@ Result<std::optional<ByteVector>> Home::read(const std::string& name) const {
     if (errno == ENOENT) return std::optional<ByteVector>{};
     return std::unexpected(io_error("cannot read", file));
   }
-  constexpr std::size_t kMaxFile = 64u << 20;  // no state file comes near; a device or FIFO would never end
+  constexpr std::size_t kMaxFile =
+      64u << 20;  // no state file comes near; a device or FIFO would never end
   ByteVector content;
   std::array<std::uint8_t, 65536> chunk;
   for (;;) {
@@ -142,7 +160,8 @@ Result<void> Home::write(const std::string& name, Bytes content) const {
   const std::string temporary = file + ".new";
   {
     ::unlink(temporary.c_str());
-    const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const Fd fd(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return std::unexpected(io_error("cannot create", temporary));
     std::size_t done = 0;
     while (done < content.size()) {
@@ -171,11 +190,13 @@ Result<void> Home::write(const std::string& name, Bytes content) const {
 
 Result<void> Home::remove(const std::string& name) const {
   const std::string file = path(name);
-  if (::unlink(file.c_str()) != 0 && errno != ENOENT) return std::unexpected(io_error("cannot remove", file));
+  if (::unlink(file.c_str()) != 0 && errno != ENOENT)
+    return std::unexpected(io_error("cannot remove", file));
   return sync_directory(std::filesystem::path(file).parent_path().string());
 }
 
-std::vector<std::string> Home::list(const std::string& subdirectory, const std::string& suffix) const {
+std::vector<std::string> Home::list(const std::string& subdirectory,
+                                    const std::string& suffix) const {
   std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(path(subdirectory), error)) {
@@ -203,15 +224,18 @@ Result<crypto::SecretIdentity> Home::identity() const {
   auto parsed = wire::parse_identity(trimmed(text_of(**file)));
   burn(**file);
   if (!parsed || !parsed->has_private) {
-    return failure(Errc::kInvalid, path("identity.secret") +
-                                       " holds no secret identity; restore it from a copy, or move it away to get a "
-                                       "new address");
+    return failure(
+        Errc::kInvalid,
+        path("identity.secret") +
+            " holds no secret identity; restore it from a copy, or move it away to get a "
+            "new address");
   }
   crypto::SecretIdentity identity(parsed->identity, parsed->private_key);
   const bool matches = crypto::public_key_of(parsed->private_key) == parsed->identity.public_key;
   burn(parsed->private_key);
   if (!matches || !crypto::validate(identity.identity())) {
-    return failure(Errc::kInvalid, path("identity.secret") + " is damaged: its address and keys do not belong together");
+    return failure(Errc::kInvalid, path("identity.secret") +
+                                       " is damaged: its address and keys do not belong together");
   }
   const std::string text = wire::to_string(identity.identity());
   auto existing = read("identity.public");
@@ -232,8 +256,10 @@ Result<std::string> Home::auth_token() const {
   std::string token;
   while (token.size() < 24) {
     std::uint8_t byte = 0;
-    if (::getrandom(&byte, 1, 0) != 1) return failure(Errc::kIo, "the system gives no random bytes");
-    if (byte < kLetters.size() * 7) token.push_back(kLetters[byte % kLetters.size()]);  // 252 of 256: no bias
+    if (::getrandom(&byte, 1, 0) != 1)
+      return failure(Errc::kIo, "the system gives no random bytes");
+    if (byte < kLetters.size() * 7)
+      token.push_back(kLetters[byte % kLetters.size()]);  // 252 of 256: no bias
   }
   if (auto r = write("authtoken.secret", bytes_of(token)); !r) return std::unexpected(r.error());
   return token;
@@ -245,12 +271,14 @@ Result<std::map<wire::Address, std::array<std::uint8_t, 48>>> Home::pins() const
   if (!file) return std::unexpected(file.error());
   if (!*file) return pins;
   const auto json = nlohmann::json::parse((*file)->begin(), (*file)->end(), nullptr, false);
-  if (!json.is_object()) return failure(Errc::kInvalid, path("pins.json") + " is not a JSON object");
+  if (!json.is_object())
+    return failure(Errc::kInvalid, path("pins.json") + " is not a JSON object");
   for (const auto& [key, value] : json.items()) {
     const auto address = wire::parse_address(key);
     const auto bytes = value.is_string() ? from_hex(value.get<std::string>()) : std::nullopt;
     if (!address || !bytes || bytes->size() != 48) {
-      return failure(Errc::kInvalid, path("pins.json") + ": \"" + key + "\" is not an address with 96 hexadecimal digits");
+      return failure(Errc::kInvalid, path("pins.json") + ": \"" + key +
+                                         "\" is not an address with 96 hexadecimal digits");
     }
     std::copy(bytes->begin(), bytes->end(), pins[*address].begin());
   }
@@ -293,7 +321,8 @@ Result<void> Home::save(const control::SaveState& state) {
   switch (state.kind) {
     case StateKind::kIdentity: {
       const auto parsed = wire::parse_identity(text_of(state.bytes));
-      if (!parsed) return failure(Errc::kInvalid, "refusing to save an identity that does not parse");
+      if (!parsed)
+        return failure(Errc::kInvalid, "refusing to save an identity that does not parse");
       if (auto r = write("identity.secret", state.bytes); !r) return r;
       return write("identity.public", bytes_of(wire::to_string(parsed->identity)));
     }
@@ -340,7 +369,8 @@ Result<void> Home::save(const control::SaveState& state) {
 Result<void> Home::set_identity_aside() const {
   const std::string from = path("identity.secret");
   const std::string to = path("identity.secret.saved_after_collision");
-  if (::rename(from.c_str(), to.c_str()) != 0) return std::unexpected(io_error("cannot rename", from));
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return std::unexpected(io_error("cannot rename", from));
   ::unlink(path("identity.public").c_str());
   return sync_directory(directory_);
 }

@@ -1,9 +1,10 @@
-// The home directory: files of identity, planet, moons, networks, peers and the API token, in zerotier-one's layout.
+// The home directory: files of identity, planet, moons, networks, peers and the API token, in
+// zerotier-one's layout.
 //
-// Every write is atomic and durable: temporary file created with mode 0600, write, fsync, rename, fsync of the directory.
-// A reader sees the old content or the new one, whatever kills the process in between. Symbolic links are not followed.
-// One daemon per home: lock() holds `orrery.lock` for the life of the object.
-// Source: docs/protocol/12-local-service.md section 2.
+// Every write is atomic and durable: temporary file created with mode 0600, write, fsync, rename,
+// fsync of the directory. A reader sees the old content or the new one, whatever kills the process
+// in between. Symbolic links are not followed. One daemon per home: lock() holds `orrery.lock` for
+// the life of the object. Source: docs/protocol/12-local-service.md section 2.
 #pragma once
 
 #include <array>
@@ -33,6 +34,7 @@ class Home {
   ~Home();
 
   [[nodiscard]] const std::string& directory() const { return directory_; }
+
   [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
   /// Second daemons are refused; the error names the process that holds the lock.
@@ -44,10 +46,11 @@ class Home {
   Result<void> write(const std::string& name, Bytes content) const;
   Result<void> remove(const std::string& name) const;
   /// Names in a subdirectory that end in `suffix`, sorted.
-  [[nodiscard]] std::vector<std::string> list(const std::string& subdirectory, const std::string& suffix) const;
+  [[nodiscard]] std::vector<std::string> list(const std::string& subdirectory,
+                                              const std::string& suffix) const;
 
-  /// The identity of identity.secret, fully validated. A missing file yields a new identity, saved before it is
-  /// returned; an empty or damaged one is an error, never a new identity.
+  /// The identity of identity.secret, fully validated. A missing file yields a new identity, saved
+  /// before it is returned; an empty or damaged one is an error, never a new identity.
   Result<crypto::SecretIdentity> identity() const;
   /// Content of authtoken.secret; made on first use: 24 characters a-z 0-9.
   Result<std::string> auth_token() const;
@@ -58,11 +61,13 @@ class Home {
 
   /// Carries out one SaveState. kPin merges into pins.json.
   Result<void> save(const control::SaveState& state);
-  /// Sets the collided identity files aside (identity.secret.saved_after_collision) so that a start makes a new one.
+  /// Sets the collided identity files aside (identity.secret.saved_after_collision) so that a start
+  /// makes a new one.
   Result<void> set_identity_aside() const;
 
  private:
   explicit Home(std::string directory) : directory_(std::move(directory)) {}
+
   Result<void> save_pins() const;
 
   std::string directory_;

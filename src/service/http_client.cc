@@ -51,14 +51,19 @@ std::string dechunk(std::string_view chunked) {
 
 }  // namespace
 
-Result<HttpAnswer> http_request(const std::string& host, std::uint16_t port, const std::string& token,
-                                const std::string& method, const std::string& path, const std::string& body) {
+Result<HttpAnswer> http_request(const std::string& host, std::uint16_t port,
+                                const std::string& token, const std::string& method,
+                                const std::string& path, const std::string& body) {
   const int fd = connect_to(host, port);
-  if (fd < 0) return failure(Errc::kNotFound, "no daemon answers on " + host + " port " + std::to_string(port));
-  std::string request = method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-ZT1-Auth: " +
-                        token + "\r\n";
+  if (fd < 0)
+    return failure(Errc::kNotFound,
+                   "no daemon answers on " + host + " port " + std::to_string(port));
+  std::string request =
+      method + " " + path +
+      " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-ZT1-Auth: " + token + "\r\n";
   if (!body.empty() || method != "GET") {
-    request += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+    request +=
+        "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   }
   request += "\r\n" + body;
   std::string_view rest = request;
@@ -70,7 +75,8 @@ Result<HttpAnswer> http_request(const std::string& host, std::uint16_t port, con
   std::string response;
   char chunk[16384];
   ssize_t n = 0;
-  while ((n = ::recv(fd, chunk, sizeof chunk, 0)) > 0) response.append(chunk, static_cast<std::size_t>(n));
+  while ((n = ::recv(fd, chunk, sizeof chunk, 0)) > 0)
+    response.append(chunk, static_cast<std::size_t>(n));
   const int code = errno;
   ::close(fd);
 
@@ -78,11 +84,13 @@ Result<HttpAnswer> http_request(const std::string& host, std::uint16_t port, con
   HttpAnswer answer;
   if (head == std::string::npos || !response.starts_with("HTTP/1.") || response.size() < 12 ||
       std::from_chars(response.data() + 9, response.data() + 12, answer.status).ec != std::errc{}) {
-    return failure(Errc::kIo, "the daemon gave no answer to " + method + " " + path +
-                                  (n < 0 ? std::string(": ") + std::strerror(code) : std::string()));
+    return failure(Errc::kIo,
+                   "the daemon gave no answer to " + method + " " + path +
+                       (n < 0 ? std::string(": ") + std::strerror(code) : std::string()));
   }
   answer.body = response.substr(head + 4);
-  if (response.substr(0, head).find("ransfer-Encoding: chunked") != std::string::npos) answer.body = dechunk(answer.body);
+  if (response.substr(0, head).find("ransfer-Encoding: chunked") != std::string::npos)
+    answer.body = dechunk(answer.body);
   return answer;
 }
 

@@ -12,8 +12,10 @@ struct HttpAnswer {
   std::string body;
 };
 
-/// Errc::kNotFound when nobody listens; Errc::kIo for anything that breaks later. Waits at most 30 s.
-Result<HttpAnswer> http_request(const std::string& host, std::uint16_t port, const std::string& token,
-                                const std::string& method, const std::string& path, const std::string& body);
+/// Errc::kNotFound when nobody listens; Errc::kIo for anything that breaks later. Waits at most 30
+/// s.
+Result<HttpAnswer> http_request(const std::string& host, std::uint16_t port,
+                                const std::string& token, const std::string& method,
+                                const std::string& path, const std::string& body);
 
 }  // namespace orrery::service

@@ -14,9 +14,9 @@
 namespace orrery::service {
 namespace {
 
-constexpr std::size_t kMaxBody = 1u << 20;       // bytes; more gets 413
-constexpr unsigned kMaxConnections = 16;         // per listener
-constexpr unsigned kIdleSeconds = 10;            // a slow or silent client is closed
+constexpr std::size_t kMaxBody = 1u << 20;  // bytes; more gets 413
+constexpr unsigned kMaxConnections = 16;    // per listener
+constexpr unsigned kIdleSeconds = 10;       // a slow or silent client is closed
 
 /// Body of one request while it arrives.
 struct Pending {
@@ -85,7 +85,8 @@ std::string_view header(MHD_Connection* connection, const char* name) {
 bool local_host(std::string_view host) {
   if (host.empty()) return true;  // HTTP/1.0 and Unix-socket clients
   const std::size_t colon = host.front() == '[' ? host.find("]:") : host.rfind(':');
-  if (colon != std::string_view::npos) host = host.substr(0, host.front() == '[' ? colon + 1 : colon);
+  if (colon != std::string_view::npos)
+    host = host.substr(0, host.front() == '[' ? colon + 1 : colon);
   return host == "127.0.0.1" || host == "localhost" || host == "[::1]";
 }
 
@@ -108,13 +109,15 @@ struct HttpServer::State {
     if (r == nullptr) return MHD_NO;
     MHD_add_response_header(r, "Content-Type", response.type.c_str());
     MHD_add_response_header(r, "Cache-Control", "no-store");
-    const MHD_Result result = MHD_queue_response(connection, static_cast<unsigned>(response.status), r);
+    const MHD_Result result =
+        MHD_queue_response(connection, static_cast<unsigned>(response.status), r);
     MHD_destroy_response(r);
     return result;
   }
 
-  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
-                               const char*, const char* data, std::size_t* size, void** request_state) {
+  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url,
+                               const char* method, const char*, const char* data, std::size_t* size,
+                               void** request_state) {
     auto* state = static_cast<State*>(self);
     if (*request_state == nullptr) {
       *request_state = new Pending;
@@ -130,7 +133,8 @@ struct HttpServer::State {
       *size = 0;
       return MHD_YES;
     }
-    if (pending->too_large) return respond(connection, {413, "{\"error\":\"body larger than 1 MiB\"}"});
+    if (pending->too_large)
+      return respond(connection, {413, "{\"error\":\"body larger than 1 MiB\"}"});
     if (!local_host(header(connection, "Host")) || !local_origin(header(connection, "Origin"))) {
       return respond(connection, {403, "{}"});
     }
@@ -145,7 +149,8 @@ struct HttpServer::State {
         request.token = bearer.substr(7);
       }
     }
-    request.token_in_url = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "auth") != nullptr;
+    request.token_in_url =
+        MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "auth") != nullptr;
     return respond(connection, state->handler(request));
   }
 
@@ -157,16 +162,19 @@ struct HttpServer::State {
 
 HttpServer::HttpServer() : state_(std::make_unique<State>()) {}
 
-HttpServer::~HttpServer() { stop(); }
+HttpServer::~HttpServer() {
+  stop();
+}
 
-Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_path, Handler handler) {
+Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_path,
+                               Handler handler) {
   state_->handler = std::move(handler);
   state_->socket_path = socket_path;
   std::vector<int> listeners;
   const int v4 = listen_tcp(AF_INET, port);
   if (v4 < 0) {
-    return failure(Errc::kIo, "cannot listen on 127.0.0.1 port " + std::to_string(port) + " (TCP): " +
-                                  std::strerror(errno));
+    return failure(Errc::kIo, "cannot listen on 127.0.0.1 port " + std::to_string(port) +
+                                  " (TCP): " + std::strerror(errno));
   }
   listeners.push_back(v4);
   if (const int v6 = listen_tcp(AF_INET6, port); v6 >= 0) listeners.push_back(v6);
@@ -179,9 +187,10 @@ Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_pat
   listeners.push_back(local);
   for (const int fd : listeners) {
     MHD_Daemon* daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, nullptr, nullptr, &State::on_request, state_.get(),
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, kMaxConnections, MHD_OPTION_CONNECTION_TIMEOUT,
-        kIdleSeconds, MHD_OPTION_NOTIFY_COMPLETED, &State::on_end, nullptr, MHD_OPTION_END);
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, nullptr, nullptr, &State::on_request,
+        state_.get(), MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,
+        MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds, MHD_OPTION_NOTIFY_COMPLETED, &State::on_end,
+        nullptr, MHD_OPTION_END);
     if (daemon == nullptr) {
       ::close(fd);
       stop();

@@ -8,9 +8,13 @@ namespace {
 
 using nlohmann::json;
 
-HttpResponse answer(const json& value, int status = 200) { return {status, value.dump(), "application/json"}; }
+HttpResponse answer(const json& value, int status = 200) {
+  return {status, value.dump(), "application/json"};
+}
 
-HttpResponse not_found() { return {404, "", "application/json"}; }
+HttpResponse not_found() {
+  return {404, "", "application/json"};
+}
 
 /// The part of `path` behind `prefix`, when it is there.
 std::optional<std::string> behind(const std::string& path, std::string_view prefix) {
@@ -88,7 +92,9 @@ nlohmann::json to_json(const control::NetworkStatus& network, const std::string&
 }
 
 nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis now_wall) {
-  const auto wall = [&](Millis mono) { return mono == 0 ? Millis{0} : now_wall - (now_mono - mono); };
+  const auto wall = [&](Millis mono) {
+    return mono == 0 ? Millis{0} : now_wall - (now_mono - mono);
+  };
   json paths = json::array();
   for (const control::PathStatus& p : peer.paths) {
     paths.push_back({{"address", wire::to_string(p.key.remote)},
@@ -101,19 +107,21 @@ nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis 
                      {"localSocket", p.key.socket}});
   }
   static constexpr const char* kRoles[] = {"LEAF", "MOON", "PLANET"};
-  const std::string version = std::to_string(peer.version_major) + "." + std::to_string(peer.version_minor) + "." +
+  const std::string version = std::to_string(peer.version_major) + "." +
+                              std::to_string(peer.version_minor) + "." +
                               std::to_string(peer.version_revision);
-  return {{"address", wire::to_string(peer.identity.address)},
-          {"versionMajor", peer.version_major},
-          {"versionMinor", peer.version_minor},
-          {"versionRev", peer.version_revision},
-          {"version", version},
-          {"latency", peer.latency_ms},
-          {"role", kRoles[static_cast<std::size_t>(peer.role)]},
-          {"isBonded", false},
-          {"tunneled", false},
-          {"cipher", peer.suite == wire::Suite::kAesGmacSiv ? "AES-GMAC-SIV" : "SALSA20/12-POLY1305"},
-          {"paths", paths}};
+  return {
+      {"address", wire::to_string(peer.identity.address)},
+      {"versionMajor", peer.version_major},
+      {"versionMinor", peer.version_minor},
+      {"versionRev", peer.version_revision},
+      {"version", version},
+      {"latency", peer.latency_ms},
+      {"role", kRoles[static_cast<std::size_t>(peer.role)]},
+      {"isBonded", false},
+      {"tunneled", false},
+      {"cipher", peer.suite == wire::Suite::kAesGmacSiv ? "AES-GMAC-SIV" : "SALSA20/12-POLY1305"},
+      {"paths", paths}};
 }
 
 nlohmann::json to_json(const control::MoonStatus& moon) {
@@ -132,7 +140,8 @@ nlohmann::json to_json(const control::MoonStatus& moon) {
   for (const wire::WorldRoot& root : world->roots) {
     json endpoints = json::array();
     for (const wire::Endpoint& e : root.endpoints) endpoints.push_back(wire::to_string(e));
-    result["roots"].push_back({{"identity", wire::to_string(root.identity)}, {"stableEndpoints", endpoints}});
+    result["roots"].push_back(
+        {{"identity", wire::to_string(root.identity)}, {"stableEndpoints", endpoints}});
   }
   return result;
 }
@@ -158,8 +167,8 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
     } else if (get && path == "/health") {
       const json status = target.status();
       json health = json::object();
-      for (const char* key :
-           {"online", "version", "versionMajor", "versionMinor", "versionRev", "versionBuild", "clock"}) {
+      for (const char* key : {"online", "version", "versionMajor", "versionMinor", "versionRev",
+                              "versionBuild", "clock"}) {
         health[key] = status.at(key);
       }
       response = answer(health);
@@ -194,9 +203,10 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
       const std::uint64_t id = short_id ? short_id->value : long_id->value;
       if (post) {
         const json body = json::parse(request.body, nullptr, false);
-        const std::string seed_text = body.is_object() && body.contains("seed") && body["seed"].is_string()
-                                          ? body["seed"].get<std::string>()
-                                          : std::string();
+        const std::string seed_text =
+            body.is_object() && body.contains("seed") && body["seed"].is_string()
+                ? body["seed"].get<std::string>()
+                : std::string();
         target.orbit(id, wire::parse_address(seed_text).value_or(wire::Address{}));
       } else if (remove) {
         target.deorbit(id);

@@ -1,8 +1,8 @@
 // The local HTTP API: paths, access, and the JSON of status, networks, peers and moons.
 //
-// Requests arrive on the server's threads; what touches the node runs on the control thread through `Invoke`, which
-// waits for the result. Source: docs/protocol/12-local-service.md section 5; docs/interop.md lists what differs on
-// purpose (no tokens in URLs, no JSONP).
+// Requests arrive on the server's threads; what touches the node runs on the control thread through
+// `Invoke`, which waits for the result. Source: docs/protocol/12-local-service.md section 5;
+// docs/interop.md lists what differs on purpose (no tokens in URLs, no JSONP).
 #pragma once
 
 #include <functional>
@@ -36,10 +36,13 @@ class ApiTarget {
 
 class LocalApi {
  public:
-  /// Runs a function on the control thread and returns when it is done; false when the daemon is stopping.
+  /// Runs a function on the control thread and returns when it is done; false when the daemon is
+  /// stopping.
   using Invoke = std::function<bool(const std::function<void(ApiTarget&)>&)>;
 
-  LocalApi(std::string token, Invoke invoke) : token_(std::move(token)), invoke_(std::move(invoke)) {}
+  LocalApi(std::string token, Invoke invoke)
+      : token_(std::move(token)), invoke_(std::move(invoke)) {}
+
   HttpResponse handle(const HttpRequest& request) const;
 
  private:
@@ -48,8 +51,10 @@ class LocalApi {
 };
 
 /// JSON of one object each, with stock's field names and order.
-[[nodiscard]] nlohmann::json to_json(const control::NetworkStatus& network, const std::string& device);
-[[nodiscard]] nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis now_wall);
+[[nodiscard]] nlohmann::json to_json(const control::NetworkStatus& network,
+                                     const std::string& device);
+[[nodiscard]] nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono,
+                                     Millis now_wall);
 [[nodiscard]] nlohmann::json to_json(const control::MoonStatus& moon);
 
 }  // namespace orrery::service

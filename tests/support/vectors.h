@@ -1,7 +1,8 @@
 // Golden vectors for tests: JSON files of the directory in ORRERY_VECTORS (default: tests/vectors).
 //
-// A test that covers a file says so once with ORRERY_COVERS, naming the lists of cases that it reads; the manifest test
-// (vectors_manifest_test.cc) holds the table of all files and fails on a file or list that nobody covers.
+// A test that covers a file says so once with ORRERY_COVERS, naming the lists of cases that it
+// reads; the manifest test (vectors_manifest_test.cc) holds the table of all files and fails on a
+// file or list that nobody covers.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -13,8 +14,12 @@ namespace orrery::test {
 
 /// Directory of the vectors in use.
 std::string vectors_directory();
-/// Parsed file, e.g. load_vectors("armor.json"). Throws with the path in the text when it cannot be read.
+/// Parsed file, e.g. load_vectors("armor.json"). Throws with the path in the text when it cannot be
+/// read.
 nlohmann::json load_vectors(const std::string& file);
+/// One list of cases of a file, by value (g++ 12 does not keep temporaries of a range-for alive);
+/// throws when it is empty.
+nlohmann::json cases(const std::string& file, const std::string& list);
 /// Raw bytes of a file.
 ByteVector load_vector_bytes(const std::string& file);
 

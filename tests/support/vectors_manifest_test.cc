@@ -1,5 +1,5 @@
-// Every file of the vectors directory, and every list of cases in it, is either read by a named test or stands in the
-// printed list of what a later milestone covers. Anything else fails.
+// Every file of the vectors directory, and every list of cases in it, is either read by a named
+// test or stands in the printed list of what a later milestone covers. Anything else fails.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -13,8 +13,8 @@ namespace orrery::test {
 namespace {
 
 struct Coverage {
-  const char* test;              // the test program that reads the file
-  std::set<std::string> lists;   // keys of the file that hold cases or data it uses
+  const char* test;             // the test program that reads the file
+  std::set<std::string> lists;  // keys of the file that hold cases or data it uses
 };
 
 const std::map<std::string, Coverage>& covered() {
@@ -24,25 +24,30 @@ const std::map<std::string, Coverage>& covered() {
       {"signatures.json", {"crypto_vectors_test", {"cases"}}},
       {"primitives.json",
        {"crypto_vectors_test",
-        {"salsa20", "salsa20_successive_calls", "poly1305", "sha2", "hmac_sha384", "kbkdf_hmac_sha384", "aes256_block",
-         "gmac_aes256", "aes256_ctr"}}},
-      {"armor.json", {"crypto_vectors_test", {"keys", "armor", "key_mangling", "receive", "trusted_path"}}},
-      {"armor_sweep.json", {"crypto_vectors_test", {"keys", "sweeps", "identities", "key", "aes_k0", "aes_k1"}}},
+        {"salsa20", "salsa20_successive_calls", "poly1305", "sha2", "hmac_sha384",
+         "kbkdf_hmac_sha384", "aes256_block", "gmac_aes256", "aes256_ctr"}}},
+      {"armor.json",
+       {"crypto_vectors_test", {"keys", "armor", "key_mangling", "receive", "trusted_path"}}},
+      {"armor_sweep.json",
+       {"crypto_vectors_test", {"keys", "sweeps", "identities", "key", "aes_k0", "aes_k1"}}},
       {"hello.json", {"crypto_vectors_test", {"hello", "crypt_field", "identities"}}},
       {"compression.json", {"wire_vectors_test", {"compress", "uncompress"}}},
       {"fragments.json",
        {"crypto_vectors_test",
         {"sender_secret", "receiver_secret", "shared_key", "fragmentation", "reassembly"}}},
-      {"addresses.json", {"wire_vectors_test", {"members", "mac_to_address", "resolution_groups", "group_order"}}},
+      {"addresses.json",
+       {"wire_vectors_test", {"members", "mac_to_address", "resolution_groups", "group_order"}}},
       {"inetaddress.json", {"wire_vectors_test", {"text", "binary", "scope", "contains"}}},
       {"worlds.json", {"control_node_test", {"worlds", "decode", "update_chains", "moon_seeds"}}},
       {"world_files.json", {"control_node_test", {"planet.bin", "moon.bin"}}},
       {"planet.bin", {"control_node_test", {}}},
       {"moon.bin", {"control_node_test", {}}},
-      {"com.json", {"credential_vectors_test", {"identities", "certificates", "parse", "agreement"}}},
+      {"com.json",
+       {"credential_vectors_test", {"identities", "certificates", "parse", "agreement"}}},
       {"tag.json", {"credential_vectors_test", {"identities", "tags", "parse"}}},
       {"capability.json", {"credential_vectors_test", {"identities", "capabilities", "parse"}}},
-      {"coo.json", {"credential_vectors_test", {"identities", "certificates", "ownership", "parse"}}},
+      {"coo.json",
+       {"credential_vectors_test", {"identities", "certificates", "ownership", "parse"}}},
       {"revocation.json", {"credential_vectors_test", {"identities", "revocations", "parse"}}},
       {"membership.json", {"control_network_test", {"identities", "network", "sequences"}}},
       {"credential_push.json", {"control_network_test", {"pushes", "network", "identities"}}},
@@ -55,8 +60,8 @@ const std::map<std::string, Coverage>& covered() {
       {"rule_eval.json", {"rule_vectors_test", {"cases"}}},
       {"capture.json",
        {"capture_vectors_test",
-        {"network", "moon", "events", "capture_start", "nodes", "config", "planet_old", "planet_new", "moon_new",
-         "moon_old", "assigned"}}},
+        {"network", "moon", "events", "capture_start", "nodes", "config", "planet_old",
+         "planet_new", "moon_new", "moon_old", "assigned"}}},
       {"capture_decoded.json", {"capture_vectors_test", {"datagrams", "packets"}}},
       {"capture.pcapng", {"capture_vectors_test", {}}},
   };
@@ -64,8 +69,9 @@ const std::map<std::string, Coverage>& covered() {
 }
 
 const std::set<std::string>& later() {
-  static const std::set<std::string> kLater = {"rule_language.json", "controller_api.json", "local_api.json",
-                                               "cli.json",           "metrics.txt",         "state_files.json"};
+  static const std::set<std::string> kLater = {"rule_language.json", "controller_api.json",
+                                               "local_api.json",     "cli.json",
+                                               "metrics.txt",        "state_files.json"};
   return kLater;
 }
 
@@ -82,7 +88,8 @@ TEST(VectorsManifest, EveryFileAndListIsKnown) {
     const nlohmann::json content = load_vectors(file);
     for (const auto& [key, value] : content.items()) {
       if (key == "format" || key == "producer" || key == "note" || !value.is_structured()) continue;
-      EXPECT_TRUE(it->second.lists.contains(key)) << file << ": no test reads the list \"" << key << '"';
+      EXPECT_TRUE(it->second.lists.contains(key))
+          << file << ": no test reads the list \"" << key << '"';
     }
   }
 }
