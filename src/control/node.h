@@ -1,9 +1,11 @@
-// The facade of control: a complete ZeroTier node without sockets, threads, clocks or entropy of its own.
+// The facade of control: a complete ZeroTier node without sockets, threads, clocks or entropy of
+// its own.
 //
-// Time, random bytes and datagrams come in; Effects go out; next_deadline() says when tick() wants to be called.
-// Control can carry every packet to its end by itself; the workers are its accelerator: they finish what the
-// published tables allow and punt the rest here (docs/architecture.md, "Two planes"). So the same Node serves the
-// daemon, tests with both ends in hand, and simulations without any worker.
+// Time, random bytes and datagrams come in; Effects go out; next_deadline() says when tick() wants
+// to be called. Control can carry every packet to its end by itself; the workers are its
+// accelerator: they finish what the published tables allow and punt the rest here
+// (docs/architecture.md, "Two planes"). So the same Node serves the daemon, tests with both ends in
+// hand, and simulations without any worker.
 //
 // Not thread-safe: one thread calls it. Every input may append to every kind of effect.
 #pragma once
@@ -26,11 +28,12 @@ namespace orrery::control {
 struct Limits {
   std::size_t peers = 65536;
   std::size_t paths = 131072;
-  std::size_t reassembly = 4096;     // packets in flight
+  std::size_t reassembly = 4096;  // packets in flight
   std::size_t reassembly_bytes = 32u << 20;
-  std::size_t waiting = 1024;        // packets waiting for an identity or credentials
-  std::size_t outgoing = 1024;       // packets waiting for an identity or a path
-  std::size_t requests = 8192;       // outstanding request ids
+  std::size_t waiting = 1024;   // packets waiting for an identity or credentials
+  std::size_t outgoing = 1024;  // packets waiting for an identity or a path
+  std::size_t requests = 8192;  // outstanding request ids
+  std::size_t seen = 65536;     // ids of handled packets, against replay
 };
 
 /// A bound local address. `announced`: worth telling peers.
@@ -41,23 +44,23 @@ struct LocalEndpoint {
 
 /// An operator's word about physical networks (local.conf `physical`).
 struct PhysicalNetwork {
-  wire::Endpoint network;            // prefix length in the port field
+  wire::Endpoint network;  // prefix length in the port field
   bool blacklist = false;
-  std::uint64_t trusted_path_id = 0; // 0: none
-  std::uint16_t mtu = 0;             // 0: default
+  std::uint64_t trusted_path_id = 0;  // 0: none
+  std::uint16_t mtu = 0;              // 0: default
 };
 
 struct NodeOptions {
   crypto::SecretIdentity identity;
-  bool identity_accepted = false;    // a root has accepted it before (marker on disk)
-  ByteVector planet;                 // empty: none
+  bool identity_accepted = false;  // a root has accepted it before (marker on disk)
+  ByteVector planet;               // empty: none
   std::vector<ByteVector> moons;
   std::vector<PhysicalNetwork> physical;
-  std::vector<std::pair<wire::Address, wire::Endpoint>> hints;         // endpoints to try for a peer
-  std::vector<std::pair<wire::Address, ByteVector>> cached_peers;      // peers.d files
-  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;          // address -> SHA-384 fingerprint
-  std::uint64_t nonce_floor = 0;     // from nonce.state
-  unsigned nonce_lane = 15;          // control's own lane
+  std::vector<std::pair<wire::Address, wire::Endpoint>> hints;     // endpoints to try for a peer
+  std::vector<std::pair<wire::Address, ByteVector>> cached_peers;  // peers.d files
+  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;      // address -> SHA-384 fingerprint
+  std::uint64_t nonce_floor = 0;                                   // from nonce.state
+  unsigned nonce_lane = 15;                                        // control's own lane
   bool low_bandwidth = false;
   Limits limits;
   /// Fills with random bytes; cryptographic in the daemon, seeded in simulations.
@@ -85,7 +88,7 @@ struct MoonStatus {
   std::uint64_t id = 0;
   bool waiting = false;  // wanted, not yet received
   wire::Address seed;
-  ByteVector world;      // serialised; empty while waiting
+  ByteVector world;  // serialised; empty while waiting
 };
 
 struct NodeStatus {
@@ -104,12 +107,14 @@ class Node final : public Transport {
   /// Plug in before the first input. Both must outlive the node; null: no such role.
   void attach(NetworkRole* networks, ControllerRole* controller);
 
-  // --- inputs -------------------------------------------------------------------------------------------
+  // --- inputs
+  // -------------------------------------------------------------------------------------------
   /// Any UDP datagram: the whole protocol, from fragments to frames.
   void on_datagram(Now now, const fib::PathKey& via, Bytes datagram, Effects& out);
-  /// A packet that a worker authenticated, decrypted and inflated but does not carry further. `packet` is
-  /// header and plaintext; `wire_size` what came in.
-  void on_authenticated(Now now, const fib::PathKey& via, Bytes packet, std::size_t wire_size, Effects& out);
+  /// A packet that a worker authenticated, decrypted and inflated but does not carry further.
+  /// `packet` is header and plaintext; `wire_size` what came in.
+  void on_authenticated(Now now, const fib::PathKey& via, Bytes packet, std::size_t wire_size,
+                        Effects& out);
   void on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out);
   void on_event(Now now, const fib::Event& event, Effects& out);
   void on_activity(Now now, std::span<const fib::PathActivity> activity);
@@ -119,7 +124,8 @@ class Node final : public Transport {
   void tick(Now now, Effects& out);
   [[nodiscard]] Millis next_deadline() const;
 
-  // --- operator -----------------------------------------------------------------------------------------
+  // --- operator
+  // -----------------------------------------------------------------------------------------
   void orbit(Now now, std::uint64_t moon, wire::Address seed, Effects& out);
   void deorbit(Now now, std::uint64_t moon, Effects& out);
   /// Everything worth keeping (peers with their paths), for a clean exit.
@@ -131,7 +137,8 @@ class Node final : public Transport {
   /// Drops and rejections by reason since start: label and count.
   [[nodiscard]] std::vector<std::pair<const char*, std::uint64_t>> counters() const;
 
-  // --- Transport ----------------------------------------------------------------------------------------
+  // --- Transport
+  // ----------------------------------------------------------------------------------------
   [[nodiscard]] const crypto::SecretIdentity& self() const override;
   void send(Now now, wire::Address to, wire::Verb verb, Bytes payload, const SendOptions& options,
             Effects& out) override;

@@ -1,0 +1,310 @@
+// HELLO and its OK: who somebody is, whether to believe it, and what follows.
+//
+// The order is: static checks, rate gate, key agreement, MAC, answer, and only then, off the packet
+// path, proof of work. A changed key for an address that we pinned or know is refused, never
+// stored. Source: docs/protocol/03-verbs.md 0x01; docs/architecture.md, "Strangers".
+#include <algorithm>
+
+#include "control/node_state.h"
+#include "crypto/kdf.h"
+
+namespace orrery::control {
+
+namespace {
+
+constexpr std::size_t kIdleChecks =
+    16;  // proofs of work under way below which a stranger is checked at once
+constexpr std::size_t kMostChecks =
+    256;  // and above which even those that answered a probe must wait
+constexpr Millis kStaleAnswer = 1'000;  // between answers to a HELLO whose time went back
+
+}  // namespace
+
+bool Node::State::pin_allows(Now now, const wire::Identity& identity, Effects& out) {
+  const auto pin = pins.find(identity.address);
+  if (pin == pins.end() || pin->second == crypto::fingerprint(identity)) return true;
+  count(Count::kPinMismatch);
+  notice(now, Notice::Level::kAlarm,
+         "refused another key for pinned address " + wire::to_string(identity.address), out);
+  return false;
+}
+
+void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet,
+                           bool authenticated, Effects& out) {
+  const auto header = wire::decode_packet_header(packet);
+  const auto decoded = wire::decode_hello(Bytes(packet).subspan(wire::kHeaderSize));
+  if (!header || !decoded) return count(Count::kHelloMalformed);
+  const wire::Hello& hello_in = *decoded;
+  if (hello_in.version.protocol < wire::kProtocolVersionMin) return count(Count::kHelloVersion);
+  const wire::Identity& identity = hello_in.identity;
+  if (identity.address != header->source || identity.address.is_reserved())
+    return count(Count::kAddress);
+
+  const auto mac_holds = [&](const crypto::PeerKeys& keys) {
+    crypto::DearmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), &keys, false};
+    armorer.dearmor({&job, 1});
+    return job.ok;
+  };
+
+  Peer* peer = peer_of(now, identity.address, out);
+  std::unique_ptr<Peer> stranger;
+  const bool collides = peer != nullptr && peer->identity != identity;
+  if (peer != nullptr && !collides) {
+    if (!authenticated && !mac_holds(peer->keys)) return count(Count::kMac);
+  } else {
+    if (authenticated)
+      return count(Count::kMac);  // another key inside than the one it was sealed with
+    if (!strangers.allow(now.mono, via.remote)) return count(Count::kHelloRate);
+    crypto::SharedSecret secret;
+    if (!crypto::agree(options.identity.private_key(), identity.public_key, secret)) {
+      return count(Count::kIdentityInvalid);
+    }
+    stranger = std::make_unique<Peer>(identity, secret);
+    burn(secret);
+    if (!mac_holds(stranger->keys)) return count(Count::kMac);
+  }
+
+  // From here on the sender holds the private key of `identity`; nothing is sent beyond three times
+  // its bytes.
+  const unsigned hops = header->hops();
+  if (hops == 0 && (stranger || !peer->confirmed(via, now.mono))) limit_answer(via, packet.size());
+  Incoming in{via,
+              identity.address,
+              header->id,
+              static_cast<std::uint8_t>(hops),
+              wire::Verb::kHello,
+              packet.size(),
+              {},
+              nullptr};
+
+  if (collides || (stranger && !pin_allows(now, identity, out))) {
+    count(Count::kIdentityCollision);
+    if (collides && !peer->established()) {
+      check_work(*peer, out);  // the first claim is not proven either; it decides who stays
+    } else if (collision_budget.take(now.mono)) {
+      std::array<std::uint8_t, 10> payload;
+      Writer writer(payload);
+      wire::encode_error(writer, {static_cast<std::uint8_t>(wire::Verb::kHello),
+                                  header->id,
+                                  static_cast<std::uint8_t>(wire::ErrorCode::kIdentityCollision),
+                                  {}});
+      send_via(now, stranger->keys, identity.address, wire::Suite::kSalsaPoly, via,
+               wire::Verb::kError, payload, out);
+    }
+    return;
+  }
+  if (stranger) {
+    const std::size_t provisional_limit = std::max<std::size_t>(options.limits.peers / 4, 1);
+    if (topology.provisional() >= provisional_limit) return count(Count::kTableFull);
+    stranger->standing = Peer::Standing::kProvisional;
+    peer = add_peer(now, std::move(stranger), out);
+    if (peer == nullptr) return;
+  }
+  in.peer = peer;
+
+  // A time that went back may be a replay: it teaches nothing and is answered at most once a
+  // second.
+  const bool stale = hello_in.timestamp < peer->hello_time;
+  if (stale) {
+    count(Count::kHelloStale);
+    if (peer->last_stale_hello != 0 && now.mono - peer->last_stale_hello < kStaleAnswer) {
+      return;
+    }
+    peer->last_stale_hello = now.mono;
+  }
+  if (hops == 0 && !stale) surface_report(now, *peer, via, hello_in.sent_to, out);
+
+  ByteVector updates;
+  const bool confirmed = hops > 0 || peer->confirmed(via, now.mono);
+  if (hello_in.masked_at != 0) {
+    const std::size_t start = wire::kHeaderSize + hello_in.masked_at;
+    crypto::mask_hello_tail(packet, start, peer->keys.secret());
+    const bool whole =
+        wire::for_each_moon(Bytes(packet).subspan(start), [&](const wire::MoonEntry& entry) {
+          const ByteVector moon = worlds.moon_update(entry);
+          if (updates.size() + moon.size() <= wire::kMaxWorldSize) {
+            updates.insert(updates.end(), moon.begin(), moon.end());
+          }
+        });
+    if (!whole) return count(Count::kHelloMalformed);
+  }
+  const ByteVector planet = worlds.planet_update(hello_in.planet_id, hello_in.planet_timestamp);
+  if (updates.size() + planet.size() <= wire::kMaxWorldSize) {
+    updates.insert(updates.begin(), planet.begin(), planet.end());
+  }
+  if (!confirmed || stale) updates.clear();
+
+  ByteVector payload(64 + updates.size());
+  Writer writer(payload);
+  wire::encode_ok(writer, {static_cast<std::uint8_t>(wire::Verb::kHello), header->id, {}});
+  wire::Endpoint seen_from = via.remote;
+  if (hello_in.version.protocol < 5) seen_from.port = 0;
+  wire::encode_hello_ok(writer, {hello_in.timestamp,
+                                 {wire::kProtocolVersion, wire::kSoftwareMajor,
+                                  wire::kSoftwareMinor, wire::kSoftwareRevision},
+                                 seen_from,
+                                 updates});
+  reply(now, in, wire::Verb::kOk, writer.written(), out);
+
+  if (!stale) {
+    peer->hello_time = hello_in.timestamp;
+    peer->protocol = hello_in.version.protocol;
+    peer->version_major = hello_in.version.major;
+    peer->version_minor = hello_in.version.minor;
+    peer->version_revision = hello_in.version.revision;
+    received_step(now, *peer, via, hops, wire::Verb::kHello, false, false, out);
+    if (peer->standing == Peer::Standing::kProvisional && checking < kIdleChecks)
+      check_work(*peer, out);
+  }
+}
+
+void Node::State::check_work(Peer& peer, Effects& out) {
+  if (peer.standing != Peer::Standing::kProvisional || checking >= kMostChecks) return;
+  peer.standing = Peer::Standing::kChecking;
+  ++checking;
+  out.validations.push_back({peer.identity});
+}
+
+void Node::State::establish(Now now, Peer& peer, Effects& out) {
+  if (peer.established()) return;
+  if (peer.standing == Peer::Standing::kChecking && checking > 0) --checking;
+  peer.standing = Peer::Standing::kEstablished;
+  topology.count_provisional(-1);
+  publish(now, peer, out);
+}
+
+void Node::State::identity_validated(Now now, const wire::Identity& identity, bool valid,
+                                     Effects& out) {
+  for (const wire::World& moon : worlds.prove(identity, valid)) world_accepted(now, moon, out);
+
+  bool known_now = false;
+  if (Peer* peer = topology.find(identity.address); peer != nullptr && peer->identity == identity) {
+    if (valid) {
+      known_now = !peer->established();
+      establish(now, *peer, out);
+    } else if (!peer->established()) {
+      count(Count::kIdentityInvalid);
+      forget(now, *peer, out);
+    }
+  }
+  const auto asked = unproven.find(identity.address);
+  if (asked != unproven.end() && asked->second == identity) {
+    unproven.erase(asked);
+    if (!valid) {
+      count(Count::kIdentityInvalid);
+      notice(
+          now, Notice::Level::kAlarm,
+          "a root named an identity without proof of work for " + wire::to_string(identity.address),
+          out);
+    } else if (topology.find(identity.address) == nullptr) {
+      known_now = add_peer(now, identity, Peer::Standing::kEstablished, out) != nullptr;
+    }
+  }
+  if (!valid || !known_now) return;
+  lookups.erase(identity.address);
+  if (!pins.contains(identity.address) && pins.size() < options.limits.peers) {
+    const auto fingerprint = crypto::fingerprint(identity);
+    pins.emplace(identity.address, fingerprint);
+    out.saves.push_back({StateKind::kPin, identity.address.value,
+                         ByteVector(fingerprint.begin(), fingerprint.end()), false});
+  }
+  if (networks != nullptr) networks->on_identity(now, identity, out);
+  retry_sends(now, out);
+  retry_waiting(now, out);
+}
+
+Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok,
+                                 const Expectation& asked, Effects& out) {
+  const auto decoded = wire::decode_hello_ok(ok.rest);
+  if (!decoded) {
+    count(Count::kMalformed);
+    return Handled::kIgnored;
+  }
+  if (decoded->version.protocol < wire::kProtocolVersionMin) {
+    count(Count::kHelloVersion);
+    return Handled::kIgnored;
+  }
+  Peer& peer = *in.peer;
+  const bool from_root = topology.is_upstream(peer);
+  if (from_root || worlds.is_seed(peer.address())) offer_worlds(now, peer, decoded->worlds, out);
+  if (in.hops == 0) {
+    if (Path* path = paths.obtain(in.via)) {
+      // Our own record of the sending time, not the echoed one: the monotonic clock does not jump.
+      const int latency =
+          static_cast<int>(std::clamp<Millis>(now.mono - asked.sent, 0, kLatencyUnknown - 1));
+      path->latency_ms =
+          path->latency_ms == kLatencyUnknown ? latency : (path->latency_ms + latency) / 2;
+    }
+  }
+  peer.protocol = decoded->version.protocol;
+  peer.version_major = decoded->version.major;
+  peer.version_minor = decoded->version.minor;
+  peer.version_revision = decoded->version.revision;
+  if (in.hops == 0) surface_report(now, peer, in.via, decoded->seen_from, out);
+  if (from_root && !accepted) {
+    accepted = true;
+    out.saves.push_back({StateKind::kAccepted, 0, {}, false});
+  }
+  return Handled::kDone;
+}
+
+void Node::State::on_collision(Now now, const Incoming& in, const Expectation& asked,
+                               Effects& out) {
+  if (asked.verb != wire::Verb::kHello || !topology.is_upstream(*in.peer)) return;
+  count(Count::kIdentityCollision);
+  if (accepted) {
+    notice(
+        now, Notice::Level::kAlarm,
+        "root " + wire::to_string(in.source) +
+            " says that our address belongs to another key; our identity is established and stays",
+        out);
+    return;
+  }
+  notice(now, Notice::Level::kAlarm, "our new identity collides with one that roots know", out);
+  out.identity_collided = true;
+}
+
+void Node::State::offer_worlds(Now now, const Peer& from, Bytes bytes, Effects& out) {
+  Reader reader(bytes);
+  while (reader.remaining() != 0) {
+    const std::optional<wire::World> world = wire::read_world(reader);
+    if (!world) return count(Count::kMalformed);
+    // Identities of the document are only proven for the first copy of a moon; later ones are
+    // signed.
+    switch (worlds.offer(*world, now.wall)) {
+      case Worlds::Verdict::kAccepted:
+        world_accepted(now, *world, out);
+        break;
+      case Worlds::Verdict::kUnproven:
+        if (!signs_itself(*world)) {
+          notice(now, Notice::Level::kWarning,
+                 "the moon that " + wire::to_string(from.address()) +
+                     " offers is not signed by its own key",
+                 out);
+        }
+        for (const wire::WorldRoot& root : world->roots) out.validations.push_back({root.identity});
+        break;
+      case Worlds::Verdict::kRejected:
+        count(Count::kWorldRefused);
+        break;
+    }
+  }
+}
+
+void Node::State::surface_report(Now now, const Peer& reporter, const fib::PathKey& via,
+                                 const wire::Endpoint& reported, Effects& out) {
+  if (!reported) return;
+  const auto reset =
+      surface.observe(now.mono, reporter.address(), via, reported, topology.is_upstream(reporter));
+  if (!reset) return;
+  topology.for_each([&](Peer& peer) {
+    for (PeerPath& entry : peer.paths) {
+      const wire::Endpoint& remote = entry.path->key.remote;
+      if (remote.family != reset->family || wire::scope_of(remote) != reset->scope) continue;
+      contact(now, peer, entry.path->key, false, out);
+      entry.last_authenticated = 0;
+    }
+  });
+}
+
+}  // namespace orrery::control

@@ -1,0 +1,268 @@
+// What happens without a packet: keep-alive, expiry, the peer cache on disk, new worlds.
+// Source: docs/protocol/04-paths-and-roots.md sections 1, 14, 18;
+// docs/protocol/05-planet-and-moons.md section 5.
+#include <algorithm>
+#include <set>
+
+#include "control/node_state.h"
+
+namespace orrery::control {
+
+namespace {
+
+constexpr Millis kPingCheck = 5'000;
+constexpr Millis kHousekeeping = 30'000;
+constexpr Millis kHeartbeat = 14'000;
+constexpr Millis kFullHello = 60'000;
+constexpr Millis kRootHello = 16 * kHeartbeat;  // a root that has paths is left alone this long
+constexpr Millis kOtherHello = 2 * kHeartbeat;  // so is an always-contact node that is no root
+constexpr std::uint8_t kPeerFileVersion = 2;
+
+bool due(Millis now, Millis last, Millis interval) {
+  return last == 0 || now - last >= interval;
+}
+
+}  // namespace
+
+void Node::State::tick(Now now, Effects& out) {
+  if (next_queue != 0 && now.mono >= next_queue) {
+    next_queue = 0;
+    for (auto it = lookups.begin(); it != lookups.end();) {
+      auto& [address, lookup] = *it;
+      if (now.mono >= lookup.until || topology.find(address) != nullptr) {
+        it = lookups.erase(it);
+        continue;
+      }
+      if (due(now.mono, lookup.asked, kQueueRetry)) ask_whois(now, address, lookup, out);
+      ++it;
+    }
+    retry_sends(now, out);
+    retry_waiting(now, out);
+    if (!sends.empty() || !receives.empty() || !lookups.empty())
+      next_queue = now.mono + kQueueRetry;
+  }
+  if (now.mono >= next_ping) {
+    next_ping = now.mono + kPingCheck * (options.low_bandwidth ? 5 : 1);
+    ping_check(now, out);
+  }
+  if (now.mono >= next_housekeeping) {
+    next_housekeeping = now.mono + kHousekeeping;
+    housekeeping(now, out);
+  }
+  if (networks != nullptr && now.mono >= networks->next_deadline()) networks->tick(now, out);
+  if (controller != nullptr && now.mono >= controller->next_deadline()) controller->tick(now, out);
+}
+
+void Node::State::ping_check(Now now, Effects& out) {
+  std::map<wire::Address, const Upstream*> wanted;
+  for (const Upstream& root : topology.upstreams()) wanted[root.identity.address] = &root;
+  for (const Worlds::Wish& wish : worlds.wishes()) wanted.try_emplace(wish.seed, nullptr);
+  if (networks != nullptr) {
+    for (const wire::Address address : networks->always_contact())
+      wanted.try_emplace(address, nullptr);
+  }
+  wanted.erase(options.identity.address());
+
+  for (const auto& [address, listed] : wanted) {
+    Peer* peer = peer_of(now, address, out);
+    if (peer == nullptr) {
+      request_identity(now, address, out);
+      continue;
+    }
+    Millis wait = listed != nullptr ? kRootHello : kOtherHello;
+    if (listed != nullptr && peer->paths.empty()) wait = 0;
+    if (wait != 0 && peer->last_full_hello != 0 && now.mono - peer->last_full_hello <= wait)
+      continue;
+    unsigned sent = ping(now, *peer, out);
+    if (listed != nullptr && listed->identity == peer->identity) {
+      for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
+        const unsigned bit = family == 4 ? 1 : 2;
+        std::vector<wire::Endpoint> stable;
+        for (const wire::Endpoint& endpoint : listed->endpoints) {
+          if (endpoint.family == family) stable.push_back(endpoint);
+        }
+        if ((sent & bit) != 0 || stable.empty()) continue;
+        hello(now, *peer, {0, stable[random_u64() % stable.size()]}, out);
+        sent |= bit;
+      }
+    }
+    if (sent == 0) {
+      Peer* root = topology.best_root(now.mono);
+      const PeerPath* relay =
+          root == nullptr || root == peer ? nullptr : root->best(now.mono, true);
+      if (relay != nullptr) hello(now, *peer, relay->path->key, out);
+    }
+  }
+  topology.for_each([&](Peer& peer) {
+    if (!wanted.contains(peer.address()) && peer.active(now.mono)) ping(now, peer, out);
+    publish(now, peer, out);
+  });
+}
+
+unsigned Node::State::ping(Now now, Peer& peer, Effects& out) {
+  const bool full = due(now.mono, peer.last_full_hello, kFullHello);
+  if (full) peer.last_full_hello = now.mono;
+  int priority = 0;
+  for (const PeerPath& entry : peer.paths) priority = std::max(priority, entry.priority);
+  unsigned families = 0;
+  for (std::size_t i = 0; i < peer.paths.size();) {
+    PeerPath& entry = peer.paths[i];
+    if (!entry.unexpired(now.mono) || entry.priority < priority) {
+      // A path under test after a change of our address has its chance to answer.
+      if (entry.last_authenticated == 0 && entry.path->last_out != 0 &&
+          now.mono - entry.path->last_out < kHeartbeat) {
+        ++i;
+        continue;
+      }
+      peer.drop_path(i);
+      continue;
+    }
+    if (full || now.mono - entry.path->last_out >= kHeartbeat) {
+      contact(now, peer, entry.path->key, full, out);
+      entry.path->last_out = now.mono;
+    }
+    families |= entry.path->key.remote.family == 4 ? 1 : 2;
+    ++i;
+  }
+  return families;
+}
+
+void Node::State::housekeeping(Now now, Effects& out) {
+  std::vector<Peer*> silent;
+  topology.for_each([&](Peer& peer) {
+    const Millis last = std::max(peer.last_receive, peer.created);
+    if (!topology.is_upstream(peer) && now.mono - last >= kPeerTimeout) silent.push_back(&peer);
+  });
+  for (Peer* peer : silent) {
+    save_peer(*peer, out);
+    forget(now, *peer, out);
+  }
+  paths.sweep(now.mono, kHousekeeping);
+  surface.expire(now.mono);
+  replies.expire(now.mono);
+  introductions.expire(now.mono);
+  reassembler.expire(now.mono);
+}
+
+void Node::State::forget(Now, Peer& peer, Effects& out) {
+  if (peer.standing == Peer::Standing::kChecking && checking > 0) --checking;
+  if (peer.published) out.updates.push_back(fib::RemovePeer{peer.address()});
+  topology.remove(peer.address());
+}
+
+void Node::State::save_peer(const Peer& peer, Effects& out) {
+  if (!peer.established() || peer.last_receive == 0) return;
+  std::array<std::uint8_t, 128 + kMaxPathsPerPeer * 19> buffer;
+  Writer writer(buffer);
+  writer.u8(kPeerFileVersion);
+  wire::write_identity(writer, peer.identity);
+  writer.u16(static_cast<std::uint16_t>(std::max(peer.protocol, 0)));
+  writer.u16(static_cast<std::uint16_t>(std::max(peer.version_major, 0)));
+  writer.u16(static_cast<std::uint16_t>(std::max(peer.version_minor, 0)));
+  writer.u16(static_cast<std::uint16_t>(std::max(peer.version_revision, 0)));
+  std::vector<wire::Endpoint> endpoints;
+  for (const PeerPath& entry : peer.paths) {
+    if (std::find(endpoints.begin(), endpoints.end(), entry.path->key.remote) == endpoints.end()) {
+      endpoints.push_back(entry.path->key.remote);
+    }
+  }
+  writer.u16(static_cast<std::uint16_t>(endpoints.size()));
+  for (const wire::Endpoint& endpoint : endpoints) wire::write_endpoint(writer, endpoint);
+  const Bytes written = writer.written();
+  ByteVector bytes(written.begin(), written.end());
+  if (cache.size() < options.limits.peers || cache.contains(peer.address()))
+    cache[peer.address()] = bytes;
+  out.saves.push_back({StateKind::kPeer, peer.address().value, std::move(bytes), false});
+}
+
+Peer* Node::State::load_cached(Now now, wire::Address address, Effects& out) {
+  const auto cached = cache.find(address);
+  if (cached == cache.end()) return nullptr;
+  const ByteVector bytes = std::move(cached->second);
+  cache.erase(cached);
+  Reader reader(bytes);
+  const std::uint8_t version = reader.u8();
+  const auto parsed = wire::read_identity(reader);
+  if (version != kPeerFileVersion || !parsed || parsed->identity.address != address ||
+      !pin_allows(now, parsed->identity, out)) {
+    count(Count::kMalformed);
+    return nullptr;
+  }
+  reader.skip(8);  // versions are learned again
+  std::vector<wire::Endpoint> endpoints;
+  const std::uint16_t size = reader.u16();
+  for (std::uint16_t i = 0; i < size && reader.ok() && endpoints.size() < kMaxPathsPerPeer; ++i) {
+    const wire::Endpoint endpoint = wire::read_endpoint(reader);
+    if (reader.ok() && endpoint) endpoints.push_back(endpoint);
+  }
+  Peer* peer = add_peer(now, parsed->identity, Peer::Standing::kEstablished, out);
+  if (peer == nullptr) return nullptr;
+  for (const wire::Endpoint& endpoint : endpoints) {
+    if (path_allowed(*peer, endpoint) && probes.allow_target(now.mono, endpoint)) {
+      hello(now, *peer, {0, endpoint}, out);
+    }
+  }
+  return peer;
+}
+
+Peer* Node::State::add_peer(Now now, const wire::Identity& identity, Peer::Standing standing,
+                            Effects& out) {
+  crypto::SharedSecret secret;
+  if (!crypto::agree(options.identity.private_key(), identity.public_key, secret)) {
+    count(Count::kIdentityInvalid);
+    return nullptr;
+  }
+  auto peer = std::make_unique<Peer>(identity, secret);
+  burn(secret);
+  peer->standing = standing;
+  return add_peer(now, std::move(peer), out);
+}
+
+Peer* Node::State::add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out) {
+  peer->created = now.mono;
+  cache.erase(peer->address());
+  Peer* added = topology.add(std::move(peer), now.mono, [&](Peer& evicted) {
+    count(Count::kTableFull);
+    save_peer(evicted, out);
+    if (evicted.standing == Peer::Standing::kChecking && checking > 0) --checking;
+    if (evicted.published) out.updates.push_back(fib::RemovePeer{evicted.address()});
+  });
+  if (added == nullptr) count(Count::kTableFull);
+  return added;
+}
+
+void Node::State::refresh_upstreams(Now now, Effects& out) {
+  topology.set_upstreams(worlds.upstreams(options.identity.identity()),
+                         worlds.lists(options.identity.identity()));
+  for (const Upstream& root : topology.upstreams()) {
+    const Peer* known = topology.find(root.identity.address);
+    if (known != nullptr && known->identity == root.identity) {
+      establish(now, *topology.find(root.identity.address), out);
+      continue;
+    }
+    if (!pin_allows(now, root.identity, out)) continue;
+    if (known != nullptr) {
+      notice(now, Notice::Level::kAlarm,
+             "a world names another key for known peer " + wire::to_string(root.identity.address),
+             out);
+      continue;
+    }
+    add_peer(now, root.identity, Peer::Standing::kEstablished, out);
+  }
+  next_ping = now.mono;
+}
+
+void Node::State::world_accepted(Now now, const wire::World& world, Effects& out) {
+  const bool planet = world.type == wire::World::Type::kPlanet;
+  out.saves.push_back({planet ? StateKind::kPlanet : StateKind::kMoon, planet ? 0 : world.id,
+                       wire::encode_world(world), false});
+  std::uint8_t id[8];
+  store_be64(id, world.id);
+  notice(now, Notice::Level::kWarning,
+         std::string(planet ? "planet " : "moon ") + to_hex(id) + " is now the revision of " +
+             std::to_string(world.timestamp),
+         out);
+  refresh_upstreams(now, out);
+}
+
+}  // namespace orrery::control

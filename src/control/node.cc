@@ -1,0 +1,292 @@
+// The facade of control: start, inputs, timers and what the operator sees.
+#include "control/node.h"
+
+#include <algorithm>
+
+#include "control/node_state.h"
+
+namespace orrery::control {
+
+Node::State::State(Node& node_, NodeOptions options_)
+    : node(node_),
+      options(std::move(options_)),
+      paths(options.limits.paths, fresh_key()),
+      topology(options.limits.peers, fresh_key()),
+      replies(options.limits.requests, fresh_key()),
+      probes(fresh_key()),
+      introductions(fresh_key()),
+      strangers(fresh_key()),
+      seen(options.limits.seen, fresh_key()),
+      nonces(options.nonce_lane, options.nonce_floor, permutation_key(options.identity)),
+      reassembler({options.limits.reassembly, options.limits.reassembly_bytes}, fresh_key()),
+      sends(options.limits.outgoing),
+      receives(options.limits.waiting),
+      lookups(16, KeyedHash{fresh_key()}),
+      unproven(16, KeyedHash{fresh_key()}),
+      cache(16, KeyedHash{fresh_key()}),
+      pins(options.pins),
+      accepted(options.identity_accepted),
+      reassembly_key(fresh_key()) {
+  for (auto& [address, bytes] : options.cached_peers) cache.emplace(address, std::move(bytes));
+  options.cached_peers.clear();
+  const auto load = [&](Bytes bytes, const char* what) {
+    Reader reader(bytes);
+    const auto world = wire::read_world(reader);
+    if (world && worlds.load(*world) == Worlds::Verdict::kAccepted) {
+      if (!signs_itself(*world)) {
+        pending_notices.push_back(
+            {Notice::Level::kWarning, std::string(what) + " is not signed by its own key"});
+      }
+    } else {
+      pending_notices.push_back({Notice::Level::kAlarm, std::string(what) + " cannot be used"});
+    }
+  };
+  if (!options.planet.empty()) load(options.planet, "the planet file");
+  for (const ByteVector& moon : options.moons) load(moon, "a moon file");
+}
+
+SipKey Node::State::fresh_key() {
+  return {random_u64(), random_u64()};
+}
+
+std::uint64_t Node::State::random_u64() {
+  std::uint8_t bytes[8];
+  options.entropy(bytes);
+  return load_be64(bytes);
+}
+
+void Node::State::notice(Now now, Notice::Level level, std::string text, Effects& out) {
+  if (notice_budget.take(now.mono)) out.notices.push_back({level, std::move(text)});
+}
+
+void Node::State::start(Now now, Effects& out) {
+  if (started) return;
+  started = true;
+  for (Notice& early : pending_notices) out.notices.push_back(std::move(early));
+  pending_notices.clear();
+  refresh_upstreams(now, out);
+}
+
+Node::Node(NodeOptions options) : state_(std::make_unique<State>(*this, std::move(options))) {}
+
+Node::~Node() = default;
+
+void Node::attach(NetworkRole* networks, ControllerRole* controller) {
+  state_->networks = networks;
+  state_->controller = controller;
+}
+
+void Node::on_datagram(Now now, const fib::PathKey& via, Bytes datagram, Effects& out) {
+  state_->start(now, out);
+  state_->datagram(now, via, datagram, out);
+}
+
+void Node::on_authenticated(Now now, const fib::PathKey& via, Bytes packet, std::size_t wire_size,
+                            Effects& out) {
+  state_->start(now, out);
+  ByteVector copy(packet.begin(), packet.end());
+  state_->packet(now, via, copy, wire_size, true, out);
+}
+
+void Node::on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out) {
+  state_->start(now, out);
+  if (state_->networks != nullptr) state_->networks->on_frame(now, network, ethernet_frame, out);
+}
+
+void Node::on_event(Now now, const fib::Event& event, Effects& out) {
+  state_->start(now, out);
+  if (const auto* received = std::get_if<fib::Received>(&event)) {
+    if (Peer* peer = state_->topology.find(received->peer)) {
+      state_->received_step(now, *peer, received->via, received->hops,
+                            static_cast<wire::Verb>(received->verb & wire::kVerbMask),
+                            static_cast<bool>(received->network), false, out);
+    }
+  }
+  if (state_->networks != nullptr) state_->networks->on_event(now, event, out);
+}
+
+void Node::on_activity(Now, std::span<const fib::PathActivity> activity) {
+  for (const fib::PathActivity& one : activity) {
+    if (Path* path = state_->paths.find(one.path)) {
+      path->last_in = std::max(path->last_in, one.last_in);
+      path->last_out = std::max(path->last_out, one.last_out);
+    }
+  }
+}
+
+void Node::on_identity_validated(Now now, const wire::Identity& identity, bool valid,
+                                 Effects& out) {
+  state_->start(now, out);
+  state_->identity_validated(now, identity, valid, out);
+}
+
+void Node::on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out) {
+  state_->start(now, out);
+  state_->locals = std::move(endpoints);
+  state_->next_ping = now.mono;
+}
+
+void Node::tick(Now now, Effects& out) {
+  state_->start(now, out);
+  state_->tick(now, out);
+}
+
+Millis Node::next_deadline() const {
+  const State& s = *state_;
+  Millis next = std::min(s.next_ping, s.next_housekeeping);
+  if (s.next_queue != 0) next = std::min(next, s.next_queue);
+  if (s.networks != nullptr) next = std::min(next, s.networks->next_deadline());
+  if (s.controller != nullptr) next = std::min(next, s.controller->next_deadline());
+  return next;
+}
+
+void Node::orbit(Now now, std::uint64_t moon, wire::Address seed, Effects& out) {
+  state_->start(now, out);
+  if (!seed || state_->worlds.moons().contains(moon)) return;
+  state_->worlds.wish({moon, seed});
+  state_->next_ping = now.mono;
+}
+
+void Node::deorbit(Now now, std::uint64_t moon, Effects& out) {
+  state_->start(now, out);
+  if (!state_->worlds.deorbit(moon)) return;
+  out.saves.push_back({StateKind::kMoon, moon, {}, true});
+  state_->refresh_upstreams(now, out);
+}
+
+void Node::save_all(Now, Effects& out) {
+  std::as_const(state_->topology).for_each([&](const Peer& peer) { state_->save_peer(peer, out); });
+}
+
+NodeStatus Node::status(Now now) const {
+  const State& s = *state_;
+  NodeStatus status;
+  status.identity = s.options.identity.identity();
+  status.online = self_is_root();
+  for (const Upstream& root : s.topology.upstreams()) {
+    const Peer* peer = s.topology.find(root.identity.address);
+    status.online |= peer != nullptr && peer->identity == root.identity && peer->alive(now.mono);
+  }
+  status.planet_id = s.worlds.planet().id;
+  status.planet_timestamp = static_cast<std::int64_t>(s.worlds.planet().timestamp);
+  status.surface = s.surface.endpoints();
+  return status;
+}
+
+std::vector<PeerStatus> Node::peers(Now now) const {
+  const State& s = *state_;
+  std::vector<PeerStatus> all;
+  s.topology.for_each([&](const Peer& peer) {
+    PeerStatus status;
+    status.identity = peer.identity;
+    if (peer.protocol != 0) {
+      status.version_major = peer.version_major;
+      status.version_minor = peer.version_minor;
+      status.version_revision = peer.version_revision;
+      status.protocol = peer.protocol;
+    }
+    const int latency = peer.latency(now.mono);
+    status.latency_ms = latency == kLatencyUnknown ? -1 : latency;
+    if (s.topology.is_upstream(peer)) {
+      status.role = s.topology.upstream(peer.address())->planet ? PeerStatus::Role::kPlanet
+                                                                : PeerStatus::Role::kMoon;
+    }
+    status.suite = peer.suite();
+    const PeerPath* best = peer.best(now.mono, false);
+    for (const PeerPath& entry : peer.paths) {
+      status.paths.push_back({entry.path->key, entry.path->last_in, entry.path->last_out,
+                              entry.path->alive(now.mono), !entry.unexpired(now.mono),
+                              &entry == best, s.trusted_id_of(entry.path->key.remote)});
+    }
+    all.push_back(std::move(status));
+  });
+  std::sort(all.begin(), all.end(), [](const PeerStatus& a, const PeerStatus& b) {
+    return a.identity.address < b.identity.address;
+  });
+  return all;
+}
+
+std::vector<MoonStatus> Node::moons() const {
+  std::vector<MoonStatus> all;
+  for (const auto& [id, moon] : state_->worlds.moons())
+    all.push_back({id, false, {}, wire::encode_world(moon)});
+  for (const Worlds::Wish& wish : state_->worlds.wishes())
+    all.push_back({wish.id, true, wish.seed, {}});
+  return all;
+}
+
+std::vector<std::pair<const char*, std::uint64_t>> Node::counters() const {
+  return {
+#define ORRERY_NODE_COUNTER_ROW(name, label) {label, state_->counters.get(Count::name)},
+      ORRERY_FOR_EACH_NODE_COUNTER(ORRERY_NODE_COUNTER_ROW)
+#undef ORRERY_NODE_COUNTER_ROW
+  };
+}
+
+const crypto::SecretIdentity& Node::self() const {
+  return state_->options.identity;
+}
+
+void Node::send(Now now, wire::Address to, wire::Verb verb, Bytes payload,
+                const SendOptions& options, Effects& out) {
+  state_->send_or_wait(now, to, verb, payload, options, out);
+}
+
+void Node::reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out) {
+  state_->reply(now, to, verb, payload, out);
+}
+
+const wire::Identity* Node::identity_of(wire::Address address) const {
+  const State& s = *state_;
+  if (address == s.options.identity.address()) return &s.options.identity.identity();
+  const Peer* peer = s.topology.find(address);
+  return peer != nullptr && peer->established() ? &peer->identity : nullptr;
+}
+
+void Node::request_identity(Now now, wire::Address address, Effects& out) {
+  if (state_->peer_of(now, address, out) == nullptr) state_->request_identity(now, address, out);
+}
+
+std::vector<wire::Address> Node::roots() const {
+  std::vector<wire::Address> all;
+  for (const Upstream& root : state_->topology.upstreams()) all.push_back(root.identity.address);
+  return all;
+}
+
+wire::Address Node::best_root(Now now) const {
+  const Peer* root = state_->topology.best_root(now.mono);
+  return root == nullptr ? wire::Address{} : root->address();
+}
+
+bool Node::is_root(wire::Address address) const {
+  const Peer* peer = state_->topology.find(address);
+  return peer != nullptr && state_->topology.is_upstream(*peer);
+}
+
+bool Node::self_is_root() const {
+  return state_->topology.self_is_root();
+}
+
+int Node::direct_latency(Now now, wire::Address address) const {
+  const Peer* peer = state_->topology.find(address);
+  if (peer == nullptr || !peer->alive(now.mono)) return -1;
+  const PeerPath* best = peer->best(now.mono, false);
+  return best == nullptr ? -1 : best->path->latency_ms;
+}
+
+bool Node::path_confirmed(const Incoming& in) const {
+  if (in.hops > 0) return true;
+  const Peer* peer = state_->topology.find(in.source);
+  // Confirmed at any time by the very path; the clock only matters for neighbours of it.
+  return peer != nullptr && peer->confirmed(in.via, peer->last_receive);
+}
+
+void Node::random(MutableBytes out) {
+  state_->options.entropy(out);
+}
+
+std::uint64_t Node::random_u64() {
+  return state_->random_u64();
+}
+
+}  // namespace orrery::control

@@ -1,0 +1,203 @@
+// Inside of control::Node: the tables, and the steps that the files of this folder define one
+// concept each.
+//
+//   node.cc       facade, start, timers, status      receive.cc    datagram to verb, received step,
+//   waiting packets hello.cc      HELLO, its OK, collisions, pins    send.cc       paths, armor,
+//   queues, WHOIS, probes verbs.cc      WHOIS, ECHO, RENDEZVOUS, pushes    keepalive.cc  liveness,
+//   peer cache, worlds
+#pragma once
+
+#include <map>
+
+#include "control/gates.h"
+#include "control/node.h"
+#include "control/node_counters.h"
+#include "control/nonces.h"
+#include "control/peer.h"
+#include "control/rendezvous.h"
+#include "control/replies.h"
+#include "control/root.h"
+#include "control/seen.h"
+#include "control/surface.h"
+#include "control/topology.h"
+#include "control/worlds.h"
+#include "crypto/armor.h"
+#include "wire/reassembler.h"
+#include "wire/verbs/hello.h"
+#include "wire/verbs/ok.h"
+
+namespace orrery::control {
+
+/// An identity whose proof of work is being checked for a WHOIS answer.
+struct Lookup {
+  Millis asked = 0;  // mono; last WHOIS
+  Millis until = 0;  // mono; asked again until then
+};
+
+struct Node::State {
+  State(Node& node_, NodeOptions options_);
+
+  // --- receive.cc
+  // ---------------------------------------------------------------------------------------
+  void datagram(Now now, const fib::PathKey& via, Bytes bytes, Effects& out);
+  /// A complete packet, still armored unless `authenticated`. It is changed in place.
+  void packet(Now now, const fib::PathKey& via, MutableBytes bytes, std::size_t wire_size,
+              bool authenticated, Effects& out);
+  /// Header and plaintext of a known sender.
+  void plaintext(Now now, const fib::PathKey& via, Bytes packet, Peer& peer, std::size_t wire_size,
+                 Effects& out);
+  Handled dispatch(Now now, Incoming& in, Effects& out);
+  Handled on_ok(Now now, Incoming& in, Effects& out);
+  Handled on_error(Now now, Incoming& in, Effects& out);
+  /// `confirmed`: the packet is the answer to a probe of exactly this path.
+  void received_step(Now now, Peer& peer, const fib::PathKey& via, unsigned hops, wire::Verb verb,
+                     bool trusted, bool confirmed, Effects& out);
+  void retry_waiting(Now now, Effects& out);
+  void relay(Now now, const fib::PathKey& via, Bytes datagram, Effects& out);
+  void introduce(Now now, Peer& a, Peer& b, Effects& out);
+
+  // --- hello.cc
+  // -----------------------------------------------------------------------------------------
+  void on_hello(Now now, const fib::PathKey& via, MutableBytes packet, bool authenticated,
+                Effects& out);
+  Handled on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, const Expectation& asked,
+                      Effects& out);
+  [[nodiscard]] std::optional<wire::Identity> known_identity(wire::Address address) const;
+  void on_collision(Now now, const Incoming& in, const Expectation& asked, Effects& out);
+  /// Whether our records allow this key for its address; a mismatch is counted and noticed.
+  bool pin_allows(Now now, const wire::Identity& identity, Effects& out);
+  void identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
+  void check_work(Peer& peer, Effects& out);
+  void establish(Now now, Peer& peer, Effects& out);
+  void offer_worlds(Now now, const Peer& from, Bytes worlds, Effects& out);
+  void surface_report(Now now, const Peer& reporter, const fib::PathKey& via,
+                      const wire::Endpoint& reported, Effects& out);
+
+  // --- verbs.cc
+  // -----------------------------------------------------------------------------------------
+  Handled on_whois(Now now, Incoming& in, Effects& out);
+  void on_whois_ok(Now now, const Expectation& asked, Bytes rest, Effects& out);
+  Handled on_rendezvous(Now now, Incoming& in, Effects& out);
+  Handled on_echo(Now now, Incoming& in, Effects& out);
+  Handled on_push(Now now, Incoming& in, Effects& out);
+  void push_paths(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
+
+  // --- send.cc
+  // ------------------------------------------------------------------------------------------
+  struct Route {
+    fib::PathKey key;
+    bool direct = false;
+  };
+
+  Peer* peer_of(Now now, wire::Address address, Effects& out);  // known, or from the cache on disk
+  std::optional<Route> route_to(Now now, Peer& peer) const;
+  /// False when there is no way to the peer now.
+  bool send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload, const SendOptions& options,
+                Effects& out);
+  void send_or_wait(Now now, wire::Address to, wire::Verb verb, Bytes payload,
+                    const SendOptions& options, Effects& out);
+  /// One datagram over exactly this path; suite by verb and peer, never trusted. Returns the id on
+  /// the wire.
+  std::uint64_t send_via(Now now, const crypto::PeerKeys& keys, wire::Address to, wire::Suite suite,
+                         const fib::PathKey& via, wire::Verb verb, Bytes payload, Effects& out);
+  bool reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out);
+  void hello(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
+  void echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
+  /// Probes an address: ECHO where possible and `full` is not asked, else HELLO; socket 0: from all
+  /// sockets.
+  void contact(Now now, Peer& peer, const fib::PathKey& via, bool full, Effects& out);
+  bool emit(Now now, const fib::PathKey& via, ByteVector payload, Effects& out,
+            std::uint8_t ttl = 0, bool always = false);
+  void request_identity(Now now, wire::Address address, Effects& out);
+  void ask_whois(Now now, wire::Address address, Lookup& lookup, Effects& out);
+  void retry_sends(Now now, Effects& out);
+  [[nodiscard]] std::vector<fib::PathKey> copies(const fib::PathKey& via) const;
+  [[nodiscard]] const PhysicalNetwork* physical(const wire::Endpoint& remote) const;
+  [[nodiscard]] std::uint16_t mtu_of(const wire::Endpoint& remote) const;
+  [[nodiscard]] std::uint64_t trusted_id_of(const wire::Endpoint& remote) const;
+  [[nodiscard]] bool path_allowed(const Peer& peer, const wire::Endpoint& remote) const;
+  void publish(Now now, Peer& peer, Effects& out);
+
+  // --- keepalive.cc
+  // -------------------------------------------------------------------------------------
+  void start(Now now, Effects& out);
+  void tick(Now now, Effects& out);
+  void ping_check(Now now, Effects& out);
+  /// Keeps the peer's paths open; which families were written to: 4, 6 as bits 0, 1.
+  unsigned ping(Now now, Peer& peer, Effects& out);
+  void housekeeping(Now now, Effects& out);
+  void forget(Now now, Peer& peer, Effects& out);
+  void save_peer(const Peer& peer, Effects& out);
+  Peer* load_cached(Now now, wire::Address address, Effects& out);
+  Peer* add_peer(Now now, const wire::Identity& identity, Peer::Standing standing, Effects& out);
+  Peer* add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out);
+  void refresh_upstreams(Now now, Effects& out);
+  void world_accepted(Now now, const wire::World& world, Effects& out);
+
+  // --- shared
+  // -------------------------------------------------------------------------------------------
+  [[nodiscard]] SipKey fresh_key();
+  [[nodiscard]] std::uint64_t random_u64();
+
+  void count(Count reason) { counters.add(reason); }
+
+  void notice(Now now, Notice::Level level, std::string text, Effects& out);
+
+  Node& node;
+  NodeOptions options;
+  NetworkRole* networks = nullptr;
+  ControllerRole* controller = nullptr;
+  NodeCounters counters;
+
+  Paths paths;
+  Topology topology;
+  Worlds worlds;
+  Replies replies;
+  Surface surface;
+  ProbeGate probes;
+  Introductions introductions;
+  StrangerGate strangers;
+  SeenSet seen;
+  Nonces nonces;
+  crypto::Armorer armorer;
+  wire::Reassembler reassembler;
+  WaitingRoom<WaitingSend> sends;
+  WaitingRoom<WaitingReceive> receives;
+  std::unordered_map<wire::Address, Lookup, KeyedHash> lookups;
+  std::unordered_map<wire::Address, wire::Identity, KeyedHash>
+      unproven;                                                    // WHOIS answers being checked
+  std::unordered_map<wire::Address, ByteVector, KeyedHash> cache;  // peers on disk, not loaded
+  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;
+  std::vector<LocalEndpoint> locals;
+  TokenBucket whois_budget{100, 100};    // WHOIS sent because of others, whole node
+  TokenBucket waiting_budget{512, 512};  // packets of unknown senders kept, whole node
+  TokenBucket introduce_budget{256, 512};
+  TokenBucket notice_budget{20, 1};
+  TokenBucket collision_budget{10, 1};
+  std::size_t checking = 0;  // proofs of work of strangers under way
+  bool accepted = false;     // a root has accepted our identity
+  bool started = false;
+  std::vector<Notice> pending_notices;  // of the constructor
+
+  // What goes to the unconfirmed path of the packet in hand may have three times its bytes.
+  struct Budget {
+    fib::PathKey path;      // nil: no limit
+    std::int64_t left = 0;  // bytes, IP and UDP headers counted
+  } budget;
+
+  void limit_answer(const fib::PathKey& via, std::size_t wire_size);
+
+  SipKey reassembly_key;        // of sources in the reassembler
+  bool probe_answered = false;  // the packet in hand answers a probe of its path
+  bool woke = false;            // an identity became known: run waiting packets again
+  Millis retry_until = 0;  // not 0 while waiting packets are run again: the end of the one in hand
+
+  Millis next_queue = 0, next_ping = 0, next_housekeeping = 0;  // mono; 0: at once
+};
+
+/// Bytes of IP and UDP header before a datagram to this endpoint.
+[[nodiscard]] inline std::size_t outer_size(const wire::Endpoint& remote) {
+  return remote.family == 6 ? 48 : 28;
+}
+
+}  // namespace orrery::control

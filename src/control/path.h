@@ -1,0 +1,64 @@
+// Paths: pairs of local socket and remote endpoint, shared by all peers behind them, and what makes
+// one better than another.
+//
+// A path record exists only while a peer uses it or an authenticated packet came over it lately;
+// datagrams of strangers never make one. The table is of fixed size: when it is full of paths in
+// use, new ones are refused. Source: docs/protocol/04-paths-and-roots.md sections 1, 7, 9.
+#pragma once
+
+#include <unordered_map>
+
+#include "base/time.h"
+#include "control/keyed_hash.h"
+#include "fib/path_key.h"
+
+namespace orrery::control {
+
+inline constexpr Millis kPathAlive =
+    19'000;  // a path is alive if any datagram came within this time
+inline constexpr Millis kPathExpire = 243'000;  // a peer's path without authenticated direct packet
+inline constexpr Millis kTrustTimeout = 600'000;  // life of "trust established"
+inline constexpr int kLatencyUnknown = 65'535;    // ms
+
+struct Path {
+  fib::PathKey key;
+  Millis last_in = 0;           // mono; any datagram, even unauthenticated; 0 never
+  Millis last_out = 0;          // mono
+  Millis last_trust = 0;        // mono; last packet accepted for common membership
+  Millis last_echo_answer = 0;  // mono
+  int latency_ms = kLatencyUnknown;
+  unsigned references = 0;  // entries of peers that point here
+
+  [[nodiscard]] bool alive(Millis now) const { return last_in != 0 && now - last_in < kPathAlive; }
+
+  [[nodiscard]] bool trusted(Millis now) const {
+    return last_trust != 0 && now - last_trust < kTrustTimeout;
+  }
+
+  /// Lower is better.
+  [[nodiscard]] std::int64_t quality(Millis now) const;
+};
+
+/// Rules 1 and 2 of "which addresses may be used as paths": class of the address, no 6in4 broker
+/// range.
+[[nodiscard]] bool usable_as_path(const wire::Endpoint& endpoint);
+
+class Paths {
+ public:
+  Paths(std::size_t limit, SipKey key) : limit_(limit), table_(16, KeyedHash{key}) {}
+
+  /// Null when unknown. Records stay where they are until sweep() removes them.
+  [[nodiscard]] Path* find(const fib::PathKey& key);
+  /// Finds or makes; null when the table is full.
+  Path* obtain(const fib::PathKey& key);
+  /// Removes records that no peer uses and that were silent for `idle`.
+  void sweep(Millis now, Millis idle);
+
+  [[nodiscard]] std::size_t size() const { return table_.size(); }
+
+ private:
+  std::size_t limit_;
+  std::unordered_map<fib::PathKey, Path, KeyedHash> table_;
+};
+
+}  // namespace orrery::control

@@ -1,0 +1,127 @@
+// A peer: another node whose identity we know, the secret shared with it, and its paths.
+//
+// A peer made from a stranger's HELLO is provisional until its proof of work has been checked off
+// the packet path: it is answered and may be talked to, but it is not named in WHOIS answers,
+// introduced, or published. Source: docs/protocol/04-paths-and-roots.md sections 1, 5, 7;
+// docs/protocol/01-identity.md section 3.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "control/path.h"
+#include "control/token_bucket.h"
+#include "crypto/peer_keys.h"
+#include "fib/records.h"
+
+namespace orrery::control {
+
+inline constexpr std::size_t kMaxPathsPerPeer = 64;
+inline constexpr Millis kPeerTimeout =
+    500'000;  // silent longer: inactive, and removed unless it is a root
+
+/// One of a peer's ways to be reached directly.
+struct PeerPath {
+  Path* path = nullptr;
+  Millis last_authenticated =
+      0;              // mono; last authenticated direct packet of this peer; 0: must answer first
+  int priority = 1;   // higher after redirects
+  Millis probed = 0;  // mono; last confirmation HELLO
+
+  [[nodiscard]] bool unexpired(Millis now) const {
+    return last_authenticated != 0 && now - last_authenticated < kPathExpire;
+  }
+};
+
+struct Peer {
+  enum class Standing : std::uint8_t {
+    kProvisional,  // MAC verified, proof of work not yet
+    kChecking,     // proof of work is being checked
+    kEstablished,  // checked, or named by a world, or loaded from our own disk
+  };
+
+  Peer(const wire::Identity& id, const crypto::SharedSecret& secret) : identity(id), keys(secret) {}
+
+  wire::Identity identity;
+  crypto::PeerKeys keys;
+  Standing standing = Standing::kEstablished;
+
+  // Announced in HELLO or OK(HELLO); protocol 0: not yet.
+  int protocol = 0;
+  int version_major = -1, version_minor = -1, version_revision = -1;
+
+  // mono; 0 never
+  Millis created = 0;
+  Millis last_receive = 0;
+  Millis last_nontrivial = 0;
+  Millis last_full_hello = 0;
+  Millis last_push_sent = 0;
+  Millis last_push_received = 0;
+  Millis last_trust = 0;
+  Millis last_stale_hello = 0;  // last answer to a HELLO with an old time
+  Millis last_hint = 0;
+  TokenBucket whois{64, 32};    // answers of a root to this peer
+  Millis last_whois = 0;        // mono; last answer of a leaf
+  std::int64_t hello_time = 0;  // newest time field of a HELLO, sender's clock
+  unsigned pushes = 0;          // PUSH_DIRECT_PATHS without 30 s of silence
+  Millis probe_window = 0;      // start of the minute in which `probes` counts
+  unsigned probes = 0;          // addresses probed on this peer's word
+
+  std::vector<PeerPath> paths;  // at most kMaxPathsPerPeer
+
+  struct RecentProbe {
+    fib::PathKey path;
+    Millis at = 0;
+  };
+
+  std::array<RecentProbe, 8> recent_probes{};  // confirmation HELLOs to unknown paths
+  std::size_t next_probe = 0;
+
+  std::optional<fib::Peer> published;  // what the workers hold
+  bool traffic = false;                // something authenticated was exchanged: worth publishing
+
+  [[nodiscard]] wire::Address address() const { return identity.address; }
+
+  [[nodiscard]] bool established() const { return standing == Standing::kEstablished; }
+
+  [[nodiscard]] bool alive(Millis now) const {
+    return last_receive != 0 && now - last_receive < kPeerTimeout;
+  }
+
+  [[nodiscard]] bool active(Millis now) const {
+    return last_nontrivial != 0 && now - last_nontrivial < kPeerTimeout;
+  }
+
+  [[nodiscard]] bool trusted(Millis now) const {
+    return last_trust != 0 && now - last_trust < kTrustTimeout;
+  }
+
+  [[nodiscard]] wire::Suite suite() const {
+    return protocol >= wire::kProtocolAesMin ? wire::Suite::kAesGmacSiv : wire::Suite::kSalsaPoly;
+  }
+
+  /// Software 1.1.0 answers ECHO wrongly; older protocols do not know it.
+  [[nodiscard]] bool knows_echo() const {
+    return protocol >= 5 && !(version_major == 1 && version_minor == 1 && version_revision == 0);
+  }
+
+  /// Best entry by quality and priority, the later one on ties; null if there is none.
+  [[nodiscard]] PeerPath* best(Millis now, bool include_expired);
+  [[nodiscard]] const PeerPath* best(Millis now, bool include_expired) const;
+  /// The entry of exactly this path, or null.
+  [[nodiscard]] PeerPath* entry_of(const fib::PathKey& key);
+  /// Whether a confirmed path leads to the host and socket of `key`; the port may differ while the
+  /// path is alive.
+  [[nodiscard]] bool confirmed(const fib::PathKey& key, Millis now) const;
+  /// Puts a confirmed path in place: over a dead one of the same host, a free one, or the longest
+  /// silent one.
+  void learn(Path* path, Millis now);
+  void drop_path(std::size_t index);
+  void drop_all_paths();
+  /// Latency of the best unexpired path in ms; kLatencyUnknown if none.
+  [[nodiscard]] int latency(Millis now) const;
+  /// As a relay: lower is better.
+  [[nodiscard]] std::int64_t relay_quality(Millis now) const;
+};
+
+}  // namespace orrery::control

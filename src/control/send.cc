@@ -1,0 +1,349 @@
+// Sending: which path, how armored, in how many datagrams; what waits; WHOIS; probes.
+// Source: docs/protocol/00-overview.md section 3.1, docs/protocol/04-paths-and-roots.md sections 2
+// to 4, 7, 9.
+#include <algorithm>
+
+#include "control/node_state.h"
+#include "wire/compression.h"
+#include "wire/fragment.h"
+
+namespace orrery::control {
+
+namespace {
+
+constexpr Millis kHintInterval = 30'000;
+
+bool is_clear_verb(wire::Verb verb) {
+  return verb == wire::Verb::kHello || verb == wire::Verb::kAck ||
+         verb == wire::Verb::kQosMeasurement || verb == wire::Verb::kPathNegotiationRequest;
+}
+
+ByteVector compose(std::uint64_t id, wire::Address to, wire::Address from, wire::Verb verb,
+                   Bytes payload) {
+  ByteVector packet(wire::kHeaderSize + payload.size());
+  wire::encode_packet_header(packet, {id, to, from, 0, 0, static_cast<std::uint8_t>(verb)});
+  std::copy(payload.begin(), payload.end(), packet.begin() + wire::kHeaderSize);
+  return packet;
+}
+
+void compress(ByteVector& packet) {
+  const Bytes plain = Bytes(packet).subspan(wire::kHeaderSize);
+  ByteVector smaller(plain.size());
+  const std::size_t size = wire::deflate(plain, smaller);
+  if (size == 0) return;
+  packet.resize(wire::kHeaderSize + size);
+  std::copy_n(smaller.begin(), size, packet.begin() + wire::kHeaderSize);
+  packet[wire::kVerbOffset] |= wire::kVerbCompressed;
+}
+
+}  // namespace
+
+const PhysicalNetwork* Node::State::physical(const wire::Endpoint& remote) const {
+  const auto it =
+      std::find_if(options.physical.begin(), options.physical.end(),
+                   [&](const PhysicalNetwork& p) { return wire::contains(p.network, remote); });
+  return it == options.physical.end() ? nullptr : &*it;
+}
+
+std::uint16_t Node::State::mtu_of(const wire::Endpoint& remote) const {
+  const PhysicalNetwork* network = physical(remote);
+  const std::size_t mtu =
+      network == nullptr || network->mtu == 0 ? wire::kDefaultUdpPayload : network->mtu;
+  return static_cast<std::uint16_t>(std::clamp(mtu, wire::kMinUdpPayload, wire::kMaxUdpPayload));
+}
+
+std::uint64_t Node::State::trusted_id_of(const wire::Endpoint& remote) const {
+  const PhysicalNetwork* network = physical(remote);
+  return network == nullptr ? 0 : network->trusted_path_id;
+}
+
+bool Node::State::path_allowed(const Peer& peer, const wire::Endpoint& remote) const {
+  if (!usable_as_path(remote)) return false;
+  if (const Upstream* root = topology.upstream(peer.address());
+      root != nullptr && !root->anywhere) {
+    const bool listed = std::any_of(root->endpoints.begin(), root->endpoints.end(),
+                                    [&](const wire::Endpoint& e) { return e.same_ip(remote); });
+    if (!listed) return false;
+  }
+  if (networks != nullptr && networks->is_managed_ip(remote)) return false;
+  const PhysicalNetwork* network = physical(remote);
+  return network == nullptr || !network->blacklist;
+}
+
+std::vector<fib::PathKey> Node::State::copies(const fib::PathKey& via) const {
+  if (via.socket != 0) return {via};
+  std::vector<fib::PathKey> all;
+  for (const LocalEndpoint& local : locals) {
+    if (local.address.family == via.remote.family || !local.address)
+      all.push_back({local.socket, via.remote});
+  }
+  if (all.empty()) all.push_back(via);
+  if (options.low_bandwidth) all.resize(1);
+  return all;
+}
+
+bool Node::State::emit(Now now, const fib::PathKey& via, ByteVector payload, Effects& out,
+                       std::uint8_t ttl, bool always) {
+  if (budget.path && via == budget.path && !always) {
+    const auto size = static_cast<std::int64_t>(payload.size() + outer_size(via.remote));
+    if (size > budget.left) {
+      count(Count::kAmplification);
+      return false;
+    }
+    budget.left -= size;
+  }
+  if (Path* path = paths.find(via)) path->last_out = now.mono;
+  out.datagrams.push_back({via, std::move(payload), ttl});
+  return true;
+}
+
+Peer* Node::State::peer_of(Now now, wire::Address address, Effects& out) {
+  if (Peer* known = topology.find(address)) return known;
+  return load_cached(now, address, out);
+}
+
+std::optional<Node::State::Route> Node::State::route_to(Now now, Peer& peer) const {
+  if (const PeerPath* direct = peer.best(now.mono, false)) return Route{direct->path->key, true};
+  Peer* root = const_cast<Topology&>(topology).best_root(now.mono);
+  if (root != nullptr && root != &peer) {
+    if (const PeerPath* relay = root->best(now.mono, false)) return Route{relay->path->key, false};
+  }
+  if (const PeerPath* expired = peer.best(now.mono, true)) return Route{expired->path->key, true};
+  return std::nullopt;
+}
+
+bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
+                           const SendOptions& send_options, Effects& out) {
+  if (peer.best(now.mono, false) == nullptr &&
+      (peer.last_hint == 0 || now.mono - peer.last_hint >= kHintInterval)) {
+    std::vector<wire::Endpoint> hints;
+    for (const auto& [address, endpoint] : options.hints) {
+      if (address == peer.address()) hints.push_back(endpoint);
+    }
+    if (!hints.empty()) {
+      peer.last_hint = now.mono;
+      const wire::Endpoint& hint = hints[random_u64() % hints.size()];
+      if (probes.allow_target(now.mono, hint)) contact(now, peer, {0, hint}, true, out);
+    }
+  }
+  const std::optional<Route> route = route_to(now, peer);
+  if (!route) return false;
+
+  const std::uint64_t trusted = trusted_id_of(route->key.remote);
+  const wire::Suite suite = trusted != 0          ? wire::Suite::kTrustedPath
+                            : is_clear_verb(verb) ? wire::Suite::kMacOnly
+                                                  : peer.suite();
+  const std::uint64_t chosen =
+      suite == wire::Suite::kSalsaPoly || suite == wire::Suite::kTrustedPath
+          ? nonces.permuted(now, out)
+          : nonces.plain(now, out);
+  ByteVector packet = compose(chosen, peer.address(), options.identity.address(), verb, payload);
+  if (send_options.compress) compress(packet);
+  const wire::FragmentPlan plan = wire::plan_fragments(packet.size(), mtu_of(route->key.remote));
+  if (plan.pieces > wire::kMaxFragments || packet.size() > wire::kMaxPacket) {
+    count(Count::kTooBig);
+    return true;  // it will not become smaller by waiting
+  }
+  if (plan.pieces > 1) packet[wire::kFlagsOffset] |= wire::kFlagFragmented;
+  if (suite == wire::Suite::kTrustedPath) {
+    crypto::armor_trusted(packet, trusted);
+  } else {
+    if (suite == wire::Suite::kAesGmacSiv) peer.keys.expand();
+    crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite,
+                         &peer.keys, 0};
+    armorer.armor({&job, 1});
+  }
+  if (send_options.expect_reply) {
+    const bool many = verb == wire::Verb::kNetworkConfigRequest ||
+                      verb == wire::Verb::kMulticastGather || verb == wire::Verb::kMulticastFrame;
+    replies.expect(load_be64(packet.data()), {verb,
+                                              peer.address(),
+                                              {},
+                                              send_options.context,
+                                              now.mono,
+                                              now.mono + reply_window(verb),
+                                              !many});
+  }
+  if (plan.pieces > 1) {
+    emit(now, route->key, ByteVector(packet.begin(), packet.begin() + plan.head_size), out);
+    for (std::uint8_t number = 1; number < plan.pieces; ++number) {
+      ByteVector piece(wire::kFragmentHeaderSize + plan.data_size);
+      piece.resize(wire::write_fragment(piece, packet, plan, number));
+      emit(now, route->key, std::move(piece), out);
+    }
+  } else {
+    emit(now, route->key, std::move(packet), out);
+  }
+  peer.traffic = true;
+  return true;
+}
+
+void Node::State::send_or_wait(Now now, wire::Address to, wire::Verb verb, Bytes payload,
+                               const SendOptions& send_options, Effects& out) {
+  if (to == options.identity.address() || to.is_reserved()) return;
+  Peer* peer = peer_of(now, to, out);
+  if (peer != nullptr && send_now(now, *peer, verb, payload, send_options, out)) {
+    publish(now, *peer, out);
+    return;
+  }
+  if (!sends.add({to, verb, ByteVector(payload.begin(), payload.end()), send_options,
+                  now.mono + kQueueLifetime})) {
+    count(Count::kSendExpired);
+  }
+  if (next_queue == 0 || next_queue > now.mono + kQueueRetry) next_queue = now.mono + kQueueRetry;
+  if (peer == nullptr) request_identity(now, to, out);
+}
+
+void Node::State::retry_sends(Now now, Effects& out) {
+  if (sends.empty()) return;
+  for (WaitingSend& waiting : sends.take()) {
+    Peer* peer = topology.find(waiting.to);
+    if (peer != nullptr &&
+        send_now(now, *peer, waiting.verb, waiting.payload, waiting.options, out)) {
+      publish(now, *peer, out);
+      continue;
+    }
+    if (now.mono >= waiting.until) {
+      count(Count::kSendExpired);
+      continue;
+    }
+    if (peer == nullptr) request_identity(now, waiting.to, out);
+    sends.put_back(std::move(waiting));
+  }
+}
+
+std::uint64_t Node::State::send_via(Now now, const crypto::PeerKeys& keys, wire::Address to,
+                                    wire::Suite suite, const fib::PathKey& via, wire::Verb verb,
+                                    Bytes payload, Effects& out) {
+  if (payload.size() + wire::kHeaderSize > wire::kMaxPacket) {
+    count(Count::kTooBig);
+    return 0;
+  }
+  const std::uint64_t chosen =
+      suite == wire::Suite::kSalsaPoly ? nonces.permuted(now, out) : nonces.plain(now, out);
+  ByteVector packet = compose(chosen, to, options.identity.address(), verb, payload);
+  if (verb == wire::Verb::kPushDirectPaths) compress(packet);
+  crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite, &keys, 0};
+  armorer.armor({&job, 1});
+  const std::uint64_t id = load_be64(packet.data());
+  return emit(now, via, std::move(packet), out, 0, false) ? id : 0;
+}
+
+bool Node::State::reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out) {
+  Peer* peer = topology.find(to.source);
+  if (peer == nullptr) return false;
+  const wire::Suite suite = peer->suite();
+  if (suite == wire::Suite::kAesGmacSiv) peer->keys.expand();
+  return send_via(now, peer->keys, to.source, suite, to.via, verb, payload, out) != 0;
+}
+
+void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+  std::array<std::uint8_t, 2048> buffer;
+  for (const fib::PathKey& copy : copies(via)) {
+    Writer writer(buffer);
+    const wire::World& planet = worlds.planet();
+    const wire::SoftwareVersion version{wire::kProtocolVersion, wire::kSoftwareMajor,
+                                        wire::kSoftwareMinor, wire::kSoftwareRevision};
+    const std::size_t masked_at =
+        wire::encode_hello(writer, {version, now.wall, options.identity.identity(), copy.remote,
+                                    planet.id, planet.timestamp, 0});
+    std::vector<wire::MoonEntry> moons = worlds.entries();
+    constexpr std::size_t kMostMoons = 64;  // keeps HELLO within one small datagram
+    if (moons.size() > kMostMoons) moons.resize(kMostMoons);
+    writer.u16(static_cast<std::uint16_t>(moons.size()));
+    for (const wire::MoonEntry& moon : moons) wire::write_moon_entry(writer, moon);
+    ByteVector packet = compose(nonces.plain(now, out), peer.address(), options.identity.address(),
+                                wire::Verb::kHello, writer.written());
+    crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, peer.keys.secret());
+    crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()),
+                         wire::Suite::kMacOnly, &peer.keys, 0};
+    armorer.armor({&job, 1});
+    const std::uint64_t id = load_be64(packet.data());
+    if (!emit(now, copy, std::move(packet), out)) continue;
+    replies.expect(id, {wire::Verb::kHello, peer.address(), copy, 0, now.mono,
+                        now.mono + reply_window(wire::Verb::kHello), true});
+  }
+}
+
+void Node::State::echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+  const wire::Suite suite = peer.suite();
+  if (suite == wire::Suite::kAesGmacSiv) peer.keys.expand();
+  for (const fib::PathKey& copy : copies(via)) {
+    const std::uint64_t id =
+        send_via(now, peer.keys, peer.address(), suite, copy, wire::Verb::kEcho, {}, out);
+    if (id == 0) continue;
+    replies.expect(id, {wire::Verb::kEcho, peer.address(), copy, 0, now.mono,
+                        now.mono + reply_window(wire::Verb::kEcho), true});
+  }
+}
+
+void Node::State::contact(Now now, Peer& peer, const fib::PathKey& via, bool full, Effects& out) {
+  if (!full && peer.knows_echo()) {
+    echo(now, peer, via, out);
+  } else {
+    hello(now, peer, via, out);
+  }
+}
+
+void Node::State::request_identity(Now now, wire::Address address, Effects& out) {
+  if (address == options.identity.address() || address.is_reserved() ||
+      topology.find(address) != nullptr) {
+    return;
+  }
+  const auto known = lookups.find(address);
+  if (known == lookups.end() && lookups.size() >= options.limits.waiting) {
+    count(Count::kTableFull);
+    return;
+  }
+  Lookup& lookup = lookups[address];
+  lookup.until = now.mono + kQueueLifetime;
+  if (next_queue == 0 || next_queue > now.mono + kQueueRetry) next_queue = now.mono + kQueueRetry;
+  if (lookup.asked == 0 || now.mono - lookup.asked >= kQueueRetry)
+    ask_whois(now, address, lookup, out);
+}
+
+void Node::State::ask_whois(Now now, wire::Address address, Lookup& lookup, Effects& out) {
+  // Any root that can be reached, by chance: no single one decides for long who is who.
+  std::vector<Peer*> reachable;
+  for (const Upstream& listed : topology.upstreams()) {
+    if (listed.identity.address == address) continue;
+    Peer* root = topology.find(listed.identity.address);
+    if (root != nullptr && topology.is_upstream(*root) && root->alive(now.mono) &&
+        route_to(now, *root)) {
+      reachable.push_back(root);
+    }
+  }
+  if (reachable.empty()) return;
+  if (!whois_budget.take(now.mono)) {
+    count(Count::kWhoisRate);
+    return;
+  }
+  lookup.asked = now.mono;
+  std::array<std::uint8_t, wire::Address::kSize> payload;
+  Writer writer(payload);
+  writer.u40(address.value);
+  SendOptions expecting;
+  expecting.expect_reply = true;
+  expecting.context = address.value;
+  send_now(now, *reachable[random_u64() % reachable.size()], wire::Verb::kWhois, payload, expecting,
+           out);
+}
+
+void Node::State::publish(Now now, Peer& peer, Effects& out) {
+  if (!peer.traffic || !peer.established()) return;
+  fib::Peer record;
+  record.address = peer.address();
+  record.secret = peer.keys.secret();
+  record.suite = peer.suite();
+  if (const std::optional<Route> route = route_to(now, peer)) {
+    // Workers do not speak suite 2: what leaves over a trusted path is control's.
+    if (trusted_id_of(route->key.remote) == 0) record.path = route->key;
+    record.mtu = mtu_of(route->key.remote);
+    record.direct = route->direct;
+  }
+  if (peer.published == record) return;
+  peer.published = record;
+  out.updates.push_back(std::move(record));
+}
+
+}  // namespace orrery::control

@@ -1,0 +1,274 @@
+// WHOIS, RENDEZVOUS, ECHO, PUSH_DIRECT_PATHS: the verbs by which nodes find each other.
+// Source: docs/protocol/03-verbs.md 0x04, 0x05, 0x08, 0x10; docs/protocol/04-paths-and-roots.md
+// sections 3, 6, 11, 15.
+#include <algorithm>
+#include <set>
+
+#include "control/node_state.h"
+#include "crypto/kdf.h"
+#include "wire/verbs/push_direct_paths.h"
+#include "wire/verbs/rendezvous.h"
+#include "wire/verbs/whois.h"
+
+namespace orrery::control {
+
+namespace {
+
+constexpr Millis kWhoisGate = 100;        // between answers of a leaf to one peer
+constexpr std::size_t kMostAnswers = 16;  // identities in one answer: 1136 bytes, one datagram
+constexpr Millis kEchoGate = 166;         // between answers over one path
+constexpr Millis kPushDirect = 120'000;   // between pushes when packets come directly
+constexpr Millis kPushRelayed = 15'000;
+
+}  // namespace
+
+std::optional<wire::Identity> Node::State::known_identity(wire::Address address) const {
+  if (address == options.identity.address()) return options.identity.identity();
+  if (const Peer* peer = topology.find(address)) {
+    if (peer->established()) return peer->identity;
+    return std::nullopt;
+  }
+  const auto cached = cache.find(address);
+  if (cached == cache.end()) return std::nullopt;
+  Reader reader(cached->second);
+  reader.skip(1);
+  const auto parsed = wire::read_identity(reader);
+  return parsed ? std::optional(parsed->identity) : std::nullopt;
+}
+
+Handled Node::State::on_whois(Now now, Incoming& in, Effects& out) {
+  Peer& peer = *in.peer;
+  if (topology.self_is_root()) {
+    if (!peer.whois.take(now.mono)) {
+      count(Count::kWhoisRate);
+      return Handled::kIgnored;
+    }
+  } else {
+    if (peer.last_whois != 0 && now.mono - peer.last_whois < kWhoisGate) {
+      count(Count::kWhoisRate);
+      return Handled::kIgnored;
+    }
+    peer.last_whois = now.mono;
+  }
+  const bool confirmed = in.hops > 0 || peer.confirmed(in.via, now.mono);
+  const std::size_t most = confirmed ? kMostAnswers : 1;
+  std::set<wire::Address> asked;
+  std::array<std::uint8_t, 9 + kMostAnswers * wire::Identity::kWireSize> buffer;
+  Writer writer(buffer);
+  wire::encode_ok(writer, {static_cast<std::uint8_t>(wire::Verb::kWhois), in.packet_id, {}});
+  std::size_t found = 0;
+  wire::for_each_whois_address(in.payload, [&](wire::Address address) {
+    if (asked.size() >= kMostAnswers || !asked.insert(address).second) return;
+    const std::optional<wire::Identity> identity = known_identity(address);
+    if (!identity) {
+      request_identity(now, address, out);
+    } else if (found < most) {
+      wire::write_identity(writer, *identity);
+      ++found;
+    }
+  });
+  if (found != 0) reply(now, in, wire::Verb::kOk, writer.written(), out);
+  return Handled::kDone;
+}
+
+void Node::State::on_whois_ok(Now now, const Expectation& asked, Bytes rest, Effects& out) {
+  // Our requests name one address, so only the first identity can be the answer.
+  Reader reader(rest);
+  auto parsed = wire::read_identity(reader);
+  if (!parsed) return count(Count::kMalformed);
+  burn(parsed->private_key);
+  const wire::Identity& identity = parsed->identity;
+  if (identity.address.value != asked.context || identity.address.is_reserved()) {
+    return count(Count::kWhoisRefused);
+  }
+  if (const Peer* known = topology.find(identity.address)) {
+    if (known->identity != identity && known->established()) {
+      count(Count::kWhoisRefused);
+      notice(now, Notice::Level::kAlarm,
+             "root " + wire::to_string(asked.from) + " names another key for known peer " +
+                 wire::to_string(identity.address),
+             out);
+    }
+    return;
+  }
+  if (!pin_allows(now, identity, out)) return;
+  if (pins.contains(identity.address)) {
+    // Its work was checked when it was pinned.
+    if (add_peer(now, identity, Peer::Standing::kEstablished, out) == nullptr) return;
+    lookups.erase(identity.address);
+    if (networks != nullptr) networks->on_identity(now, identity, out);
+    retry_sends(now, out);
+    return;  // waiting packets are run by the caller, when this one is through
+  }
+  if (unproven.size() >= options.limits.waiting && !unproven.contains(identity.address)) {
+    return count(Count::kTableFull);
+  }
+  const auto [entry, fresh] = unproven.try_emplace(identity.address, identity);
+  if (!fresh && entry->second == identity) return;
+  entry->second = identity;
+  out.validations.push_back({identity});
+}
+
+Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
+  const auto decoded = wire::decode_rendezvous(in.payload);
+  Peer* peer = decoded ? topology.find(decoded->with) : nullptr;
+  if (peer == nullptr || !topology.is_upstream(*in.peer) ||
+      !path_allowed(*peer, decoded->endpoint) ||
+      !probes.allow_target(now.mono, decoded->endpoint)) {
+    count(Count::kRendezvousRefused);
+    return Handled::kDone;
+  }
+  const fib::PathKey target{in.via.socket, decoded->endpoint};
+  ByteVector junk(4);
+  node.random(junk);
+  // Opens our NAT and dies on the way; IPv6 keeps its hop limit.
+  emit(now, target, std::move(junk), out, decoded->endpoint.family == 4 ? 2 : 0);
+  contact(now, *peer, target, false, out);
+  return Handled::kDone;
+}
+
+Handled Node::State::on_echo(Now now, Incoming& in, Effects& out) {
+  Path* path = paths.obtain(in.via);
+  if (path == nullptr ||
+      (path->last_echo_answer != 0 && now.mono - path->last_echo_answer < kEchoGate)) {
+    count(Count::kEchoRate);
+    return Handled::kIgnored;
+  }
+  path->last_echo_answer = now.mono;
+  path->last_in = now.mono;
+  ByteVector payload(9 + in.payload.size());
+  Writer writer(payload);
+  wire::encode_ok(writer, {static_cast<std::uint8_t>(wire::Verb::kEcho), in.packet_id, in.payload});
+  // Always answered, or hole punching dies; it is never larger than three times the request.
+  const Budget kept = std::exchange(budget, {});
+  reply(now, in, wire::Verb::kOk, payload, out);
+  budget = kept;
+  return Handled::kDone;
+}
+
+Handled Node::State::on_push(Now now, Incoming& in, Effects& out) {
+  Peer& peer = *in.peer;
+  if (!accept_push(now.mono, peer)) {
+    count(Count::kPushRefused);
+    return Handled::kDone;
+  }
+  constexpr unsigned kPerScope = 8;
+  unsigned taken[2][8] = {};
+  const bool whole = wire::for_each_direct_path(in.payload, [&](const wire::DirectPath& path) {
+    // A redirect is probed like the rest: no path is used before it has answered.
+    if ((path.flags & wire::DirectPath::kForget) != 0) return;
+    const bool known =
+        std::any_of(peer.paths.begin(), peer.paths.end(), [&](const PeerPath& entry) {
+          return entry.path->key.remote == path.endpoint && entry.unexpired(now.mono);
+        });
+    if (known || !path_allowed(peer, path.endpoint)) return;
+    unsigned& count_of_scope = taken[path.endpoint.family == 6 ? 1 : 0]
+                                    [static_cast<std::size_t>(wire::scope_of(path.endpoint)) & 7];
+    if (++count_of_scope > kPerScope) return;
+    if (!probes.allow(now.mono, peer, path.endpoint)) {
+      count(Count::kProbeRefused);
+      return;
+    }
+    contact(now, peer, {0, path.endpoint}, false, out);
+  });
+  if (!whole) count(Count::kMalformed);
+  return Handled::kDone;
+}
+
+void Node::State::push_paths(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+  std::vector<wire::Endpoint> addresses;
+  const auto add = [&](const wire::Endpoint& endpoint) {
+    if (usable_as_path(endpoint) &&
+        std::find(addresses.begin(), addresses.end(), endpoint) == addresses.end()) {
+      addresses.push_back(endpoint);
+    }
+  };
+  for (const LocalEndpoint& local : locals) {
+    if (networks == nullptr || !networks->is_managed_ip(local.address)) add(local.address);
+  }
+  for (const wire::Endpoint& endpoint : surface.endpoints()) add(endpoint);
+  const wire::Suite suite = peer.suite();
+  if (suite == wire::Suite::kAesGmacSiv) peer.keys.expand();
+  for (const ByteVector& payload : make_pushes(addresses)) {
+    send_via(now, peer.keys, peer.address(), suite, via, wire::Verb::kPushDirectPaths, payload,
+             out);
+  }
+}
+
+void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, unsigned hops,
+                                wire::Verb verb, bool trusted, bool confirmed, Effects& out) {
+  peer.last_receive = now.mono;
+  peer.traffic = true;
+  switch (verb) {
+    case wire::Verb::kFrame:
+    case wire::Verb::kExtFrame:
+    case wire::Verb::kNetworkConfigRequest:
+    case wire::Verb::kNetworkConfig:
+    case wire::Verb::kMulticastFrame:
+      peer.last_nontrivial = now.mono;
+      break;
+    default:
+      break;
+  }
+  Path* path = paths.find(via);
+  if (path != nullptr) path->last_in = now.mono;
+  if (trusted) {
+    peer.last_trust = now.mono;
+    if (path == nullptr) path = paths.obtain(via);
+    if (path != nullptr) path->last_trust = path->last_in = now.mono;
+  }
+  if (hops == 0) {
+    bool have = false;
+    for (PeerPath& entry : peer.paths) {
+      const fib::PathKey& key = entry.path->key;
+      if (key == via) {
+        // Only an answer brings back a path that was reset.
+        if (entry.last_authenticated != 0 || confirmed) entry.last_authenticated = now.mono;
+        have = true;
+        break;
+      }
+      if (key.socket == via.socket && key.remote.same_ip(via.remote) &&
+          entry.path->alive(now.mono) && entry.unexpired(now.mono)) {
+        have = true;
+        break;
+      }
+    }
+    if (!have && path_allowed(peer, via.remote)) {
+      if (confirmed) {
+        if (Path* learned = paths.obtain(via)) {
+          learned->last_in = now.mono;
+          peer.learn(learned, now.mono);
+          if (budget.path == via) budget = {};
+        } else {
+          count(Count::kTableFull);
+        }
+      } else {
+        constexpr Millis kProbeInterval = 1'000;
+        auto recent =
+            std::find_if(peer.recent_probes.begin(), peer.recent_probes.end(),
+                         [&](const Peer::RecentProbe& probe) { return probe.path == via; });
+        const bool gated =
+            recent != peer.recent_probes.end() && now.mono - recent->at <= kProbeInterval;
+        if (!gated) {
+          if (recent == peer.recent_probes.end()) {
+            recent = peer.recent_probes.begin() + static_cast<std::ptrdiff_t>(peer.next_probe);
+            peer.next_probe = (peer.next_probe + 1) % peer.recent_probes.size();
+          }
+          *recent = {via, now.mono};
+          contact(now, peer, via, false, out);
+        }
+      }
+    }
+  }
+  if (peer.trusted(now.mono)) {
+    const Millis interval =
+        (hops == 0 ? kPushDirect : kPushRelayed) * (options.low_bandwidth ? 16 : 1);
+    if (peer.last_push_sent == 0 || now.mono - peer.last_push_sent >= interval) {
+      peer.last_push_sent = now.mono;
+      push_paths(now, peer, via, out);
+    }
+  }
+  publish(now, peer, out);
+}
+
+}  // namespace orrery::control
