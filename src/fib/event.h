@@ -1,5 +1,5 @@
-// Workers to control: what the fast path noticed. Every kind has a rate limit at the worker, so none of
-// them may be relied on for correctness, only for freshness.
+// Workers to control: what the fast path noticed. Every kind has a rate limit at the worker, so
+// none of them may be relied on for correctness, only for freshness.
 #pragma once
 
 #include <variant>
@@ -9,8 +9,9 @@
 
 namespace orrery::fib {
 
-/// An authenticated packet was carried to its end by a worker; control does its received step. Raised for
-/// a path other than the peer's current one at once (rate-limited), else at most once a second per peer.
+/// An authenticated packet was carried to its end by a worker; control does its received step.
+/// Raised for a path other than the peer's current one at once (rate-limited), else at most once a
+/// second per peer.
 struct Received {
   wire::Address peer;
   PathKey via;
@@ -37,7 +38,7 @@ using Event = std::variant<Received, CredentialsStale, BridgeLearned>;
 /// Folded counters of one path since the last report: the path is alive and in use.
 struct PathActivity {
   PathKey path;
-  Millis last_in = 0;   // mono; 0: nothing
+  Millis last_in = 0;  // mono; 0: nothing
   Millis last_out = 0;
 };
 

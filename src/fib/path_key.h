@@ -7,8 +7,9 @@
 
 namespace orrery::fib {
 
-/// Identifies one bound local address and UDP port, of a socket port or of a DPDK port. The service gives
-/// the numbers; they are never reused while the daemon runs. 0 means "any" (all of them, when sending).
+/// Identifies one bound local address and UDP port, of a socket port or of a DPDK port. The service
+/// gives the numbers; they are never reused while the daemon runs. 0 means "any" (all of them, when
+/// sending).
 using LocalSocket = std::uint32_t;
 
 struct PathKey {
@@ -16,6 +17,7 @@ struct PathKey {
   wire::Endpoint remote;
 
   explicit operator bool() const { return static_cast<bool>(remote); }
+
   friend auto operator<=>(const PathKey&, const PathKey&) = default;
 };
 

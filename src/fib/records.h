@@ -1,7 +1,7 @@
-// What both planes agree on: peers, networks, members, bridge entries. Records are values, named by natural
-// keys (address, network id, path key); they hold no pointer to one another. Control makes them, the
-// publisher copies them into its tables, workers read them there under RCU; sim uses them as they are.
-// A published record never changes: a new one replaces it.
+// What both planes agree on: peers, networks, members, bridge entries. Records are values, named by
+// natural keys (address, network id, path key); they hold no pointer to one another. Control makes
+// them, the publisher copies them into its tables, workers read them there under RCU; sim uses them
+// as they are. A published record never changes: a new one replaces it.
 #pragma once
 
 #include <memory>
@@ -19,10 +19,10 @@ namespace orrery::fib {
 struct Peer {
   wire::Address address;
   crypto::SharedSecret secret{};
-  wire::Suite suite = wire::Suite::kSalsaPoly;  // for what we send: 3 once protocol >= 12 is known
-  PathKey path;                                 // where to send; nil: punt to control
-  std::uint16_t mtu = wire::kDefaultUdpPayload; // largest datagram on that path, bytes
-  bool direct = false;                          // path leads to the peer itself, not to a relay
+  wire::Suite suite = wire::Suite::kSalsaPoly;   // for what we send: 3 once protocol >= 12 is known
+  PathKey path;                                  // where to send; nil: punt to control
+  std::uint16_t mtu = wire::kDefaultUdpPayload;  // largest datagram on that path, bytes
+  bool direct = false;                           // path leads to the peer itself, not to a relay
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 
@@ -52,31 +52,33 @@ struct Network {
   wire::NetworkId id;
   wire::Address self;
   wire::Mac mac;
-  std::uint16_t mtu = 2800;          // bytes of Ethernet payload
+  std::uint16_t mtu = 2800;  // bytes of Ethernet payload
   std::uint32_t multicast_limit = 0;
   bool broadcast = false;
   bool ndp_emulation = false;
-  bool unknown_match_result = false; // flag 0x08: result of an unknown match
+  bool unknown_match_result = false;  // flag 0x08: result of an unknown match
   bool compress = true;
   bool is_public = false;
-  bool active_bridge = false;        // this node may use foreign MACs
+  bool active_bridge = false;                 // this node may use foreign MACs
   std::vector<wire::Address> active_bridges;  // all of them, ascending
   std::vector<wire::Rule> rules;
   std::vector<CapabilityRules> capabilities;  // own, ascending id
   std::vector<Tag> tags;                      // own, ascending id
   Ownership ownership;                        // own
-  std::vector<wire::Endpoint> static_ips;     // prefix length in the port field, configuration order
+  std::vector<wire::Endpoint> static_ips;  // prefix length in the port field, configuration order
   friend bool operator==(const Network&, const Network&) = default;
 };
 
-/// What one peer may do in one network. Credentials listed are valid now; control removes stale ones.
+/// What one peer may do in one network. Credentials listed are valid now; control removes stale
+/// ones.
 struct Member {
   wire::NetworkId network;
   wire::Address address;
-  bool allowed = false;               // passes the gate (private network: certificate agrees; public: always)
+  bool allowed = false;  // passes the gate (private network: certificate agrees; public: always)
   bool active_bridge = false;
-  bool credentials_pushed = false;    // it has our current credentials; if not, sending raises an event
-  std::vector<Tag> tags;              // ascending id
+  bool credentials_pushed =
+      false;              // it has our current credentials; if not, sending raises an event
+  std::vector<Tag> tags;  // ascending id
   std::vector<CapabilityRules> capabilities;
   Ownership ownership;
   friend bool operator==(const Member&, const Member&) = default;

@@ -1,5 +1,5 @@
-// Control to tables. Keyed by natural keys; an update of a key replaces the record, a removal of an unknown key
-// is nothing. Order within one Effects matters and is kept.
+// Control to tables. Keyed by natural keys; an update of a key replaces the record, a removal of an
+// unknown key is nothing. Order within one Effects matters and is kept.
 #pragma once
 
 #include <variant>
@@ -26,7 +26,7 @@ struct RemoveBridgeRoute {
   wire::Mac mac;
 };
 
-using Update = std::variant<Peer, RemovePeer, Network, RemoveNetwork, Member, RemoveMember, BridgeRoute,
-                            RemoveBridgeRoute>;
+using Update = std::variant<Peer, RemovePeer, Network, RemoveNetwork, Member, RemoveMember,
+                            BridgeRoute, RemoveBridgeRoute>;
 
 }  // namespace orrery::fib

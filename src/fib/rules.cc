@@ -1,0 +1,458 @@
+#include "fib/rules.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace orrery::fib {
+namespace {
+
+using wire::Rule;
+using wire::RuleType;
+
+constexpr std::uint16_t kEtherIpv4 = 0x0800;
+constexpr std::uint16_t kEtherArp = 0x0806;
+constexpr std::uint16_t kEtherIpv6 = 0x86dd;
+
+/// Result of one match. "Definite" ones are not inverted by NOT.
+enum class Match : std::uint8_t { kNo, kYes, kDefiniteNo, kDefiniteYes };
+
+Match plain(bool yes) {
+  return yes ? Match::kYes : Match::kNo;
+}
+
+/// Where the upper-layer header of an IPv6 packet begins. Source: section 4.1.
+struct UpperLayer {
+  std::size_t position = 0;
+  std::uint8_t protocol = 0;
+};
+
+std::optional<UpperLayer> walk_ipv6(Bytes p) {
+  std::size_t position = 40;
+  std::uint8_t next = p[6];
+  while (position <= p.size()) {
+    if (next != 0 && next != 43 && next != 60 && next != 135) return UpperLayer{position, next};
+    if (position + 8 > p.size()) return std::nullopt;
+    next = p[position];
+    position += std::size_t{p[position + 1]} * 8 + 8;
+  }
+  return std::nullopt;
+}
+
+bool has_ports(std::uint8_t protocol) {
+  return protocol == 6 || protocol == 17 || protocol == 132 || protocol == 136;
+}
+
+/// One rule list over one frame.
+class Evaluation {
+ public:
+  Evaluation(const RuleContext& context, const RuleFrame& frame)
+      : c_(context), f_(frame), p_(frame.payload) {
+    ipv4_ = f_.ethertype == kEtherIpv4 && p_.size() >= 20;
+    ipv6_ = f_.ethertype == kEtherIpv6 && p_.size() >= 40;
+    if (ipv6_) upper_ = walk_ipv6(p_);
+  }
+
+  ListVerdict run(std::span<const Rule> rules);
+
+ private:
+  [[nodiscard]] Match match(const Rule& rule);
+  [[nodiscard]] Match ip_in(const Rule& rule, bool v6, std::size_t offset) const;
+  [[nodiscard]] Match icmp(const Rule& rule) const;
+  [[nodiscard]] Match ports(const Rule& rule, std::size_t offset) const;
+  [[nodiscard]] Match integer_range(const Rule& rule) const;
+  [[nodiscard]] Match tags(const Rule& rule);
+  [[nodiscard]] Match tag_of(const Rule& rule, bool sender);
+  [[nodiscard]] std::uint64_t characteristics() const;
+  [[nodiscard]] bool ip_authenticated() const;
+
+  const RuleContext& c_;
+  const RuleFrame& f_;
+  Bytes p_;
+  bool ipv4_ = false;
+  bool ipv6_ = false;
+  std::optional<UpperLayer> upper_;
+  bool super_accept_ = false;
+  bool skip_drop_ = false;
+};
+
+std::optional<std::uint32_t> tag_value(const std::vector<Tag>& tags, std::uint32_t id) {
+  const auto it = std::lower_bound(tags.begin(), tags.end(), id,
+                                   [](const Tag& t, std::uint32_t i) { return t.id < i; });
+  if (it == tags.end() || it->id != id) return std::nullopt;
+  return it->value;
+}
+
+ListVerdict Evaluation::run(std::span<const Rule> rules) {
+  ListVerdict verdict;
+  bool set = true;
+  for (const Rule& rule : rules) {
+    if (!rule.is_action()) {
+      if (!set && !rule.is_or()) continue;
+      const Match m = match(rule);
+      const bool yes = m == Match::kDefiniteYes ||
+                       (m != Match::kDefiniteNo && ((m == Match::kYes) != rule.is_not()));
+      set = rule.is_or() ? (set || yes) : (set && yes);
+      continue;
+    }
+    const auto type = static_cast<RuleType>(rule.code());
+    const bool forwards = type == RuleType::kActionTee || type == RuleType::kActionWatch ||
+                          type == RuleType::kActionRedirect;
+    const wire::Address target{load_be64(rule.data.data()) & 0xffffffffffULL};
+    if (!set) {
+      if (c_.inbound && forwards && target == c_.network->self) super_accept_ = true;
+      set = true;
+      continue;
+    }
+    if (forwards) {
+      if (target == f_.source) continue;
+      if (target == c_.network->self) {
+        if (c_.inbound) {
+          verdict.result = ListResult::kSuperAccept;
+          return verdict;
+        }
+        continue;
+      }
+      if (target == f_.destination) continue;
+      if (type == RuleType::kActionRedirect) {
+        verdict.result = ListResult::kRedirect;
+        verdict.redirect_to = target;
+        return verdict;
+      }
+      const std::uint16_t limit = load_be16(rule.data.data() + 12);
+      verdict.copy_to = target;
+      verdict.copy_length = static_cast<std::uint32_t>(
+          limit == 0 ? p_.size() : std::min<std::size_t>(limit, p_.size()));
+      verdict.copy_watch = type == RuleType::kActionWatch;
+      continue;
+    }
+    switch (type) {
+      case RuleType::kActionDrop:
+        if (skip_drop_) {
+          skip_drop_ = false;
+          continue;
+        }
+        verdict.result = ListResult::kDrop;
+        return verdict;
+      case RuleType::kActionAccept:
+        verdict.result = super_accept_ ? ListResult::kSuperAccept : ListResult::kAccept;
+        return verdict;
+      case RuleType::kActionPriority:
+        verdict.bucket = rule.data[0] <= 8 ? rule.data[0] : std::uint8_t{4};
+        verdict.result = ListResult::kAccept;
+        return verdict;
+      case RuleType::kActionBreak:
+        verdict.result = ListResult::kNoMatch;
+        return verdict;
+      default:
+        continue;  // an action of a later version
+    }
+  }
+  return verdict;
+}
+
+Match Evaluation::match(const Rule& rule) {
+  const std::uint8_t* d = rule.data.data();
+  switch (static_cast<RuleType>(rule.code())) {
+    case RuleType::kMatchSourceZeroTierAddress:
+    case RuleType::kMatchDestZeroTierAddress: {
+      const wire::Address wanted{(std::uint64_t{d[0]} << 32) | load_be32(d + 1)};
+      const bool source =
+          static_cast<RuleType>(rule.code()) == RuleType::kMatchSourceZeroTierAddress;
+      return plain(wanted == (source ? f_.source : f_.destination));
+    }
+    case RuleType::kMatchVlanId:
+      return plain(load_be16(d) == f_.vlan);
+    case RuleType::kMatchVlanPcp:
+    case RuleType::kMatchVlanDei:
+      return plain(d[0] == 0);
+    case RuleType::kMatchMacSource:
+      return plain(wire::Mac::load(d) == f_.mac_source);
+    case RuleType::kMatchMacDest:
+      return plain(wire::Mac::load(d) == f_.mac_destination);
+    case RuleType::kMatchIpv4Source:
+      return ip_in(rule, false, 12);
+    case RuleType::kMatchIpv4Dest:
+      return ip_in(rule, false, 16);
+    case RuleType::kMatchIpv6Source:
+      return ip_in(rule, true, 8);
+    case RuleType::kMatchIpv6Dest:
+      return ip_in(rule, true, 24);
+    case RuleType::kMatchIpTos: {
+      if (!ipv4_ && !ipv6_) return Match::kDefiniteNo;
+      const auto tos = static_cast<std::uint8_t>(
+          (ipv4_ ? p_[1] : static_cast<std::uint8_t>((p_[0] << 4) | (p_[1] >> 4))) & d[0]);
+      return plain(tos >= d[1] && tos <= d[2]);
+    }
+    case RuleType::kMatchIpProtocol:
+      if (ipv4_) return plain(p_[9] == d[0]);
+      if (upper_) return plain(upper_->protocol == d[0]);
+      return Match::kDefiniteNo;
+    case RuleType::kMatchEthertype:
+      return plain(load_be16(d) == f_.ethertype);
+    case RuleType::kMatchIcmp:
+      return icmp(rule);
+    case RuleType::kMatchIpSourcePortRange:
+      return ports(rule, 0);
+    case RuleType::kMatchIpDestPortRange:
+      return ports(rule, 2);
+    case RuleType::kMatchCharacteristics:
+      return plain((characteristics() & load_be64(d)) != 0);
+    case RuleType::kMatchFrameSizeRange:
+      return plain(p_.size() >= load_be16(d) && p_.size() <= load_be16(d + 2));
+    case RuleType::kMatchRandom:
+      return plain(c_.random <= load_be32(d));
+    case RuleType::kMatchTagsDifference:
+    case RuleType::kMatchTagsBitwiseAnd:
+    case RuleType::kMatchTagsBitwiseOr:
+    case RuleType::kMatchTagsBitwiseXor:
+    case RuleType::kMatchTagsEqual:
+      return tags(rule);
+    case RuleType::kMatchTagSender:
+      return tag_of(rule, true);
+    case RuleType::kMatchTagReceiver:
+      return tag_of(rule, false);
+    case RuleType::kMatchIntegerRange:
+      return integer_range(rule);
+    default:
+      return plain(c_.network->unknown_match_result);
+  }
+}
+
+Match Evaluation::ip_in(const Rule& rule, bool v6, std::size_t offset) const {
+  if (v6 ? !ipv6_ : !ipv4_) return Match::kDefiniteNo;
+  const std::size_t size = v6 ? 16 : 4;
+  const std::size_t bits = std::min<std::size_t>(rule.data[size], size * 8);
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::size_t used = bits > i * 8 ? std::min<std::size_t>(8, bits - i * 8) : 0;
+    const auto mask = static_cast<std::uint8_t>(0xff00u >> used);
+    // IPv4 masks both sides; an IPv6 rule with host bits set never matches.
+    const auto wanted = v6 ? rule.data[i] : static_cast<std::uint8_t>(rule.data[i] & mask);
+    if (static_cast<std::uint8_t>(p_[offset + i] & mask) != wanted) return Match::kNo;
+  }
+  return Match::kYes;
+}
+
+Match Evaluation::icmp(const Rule& rule) const {
+  std::size_t position = 0;
+  if (ipv4_ && p_[9] == 1) {
+    position = 4u * (p_[0] & 15u);
+  } else if (upper_ && upper_->protocol == 58) {
+    position = upper_->position;
+  } else {
+    return Match::kDefiniteNo;
+  }
+  if (p_.size() < position + 2 || p_[position] != rule.data[0]) return Match::kDefiniteNo;
+  if ((rule.data[2] & 1) == 0) return Match::kDefiniteYes;
+  return plain(p_[position + 1] == rule.data[1]);
+}
+
+Match Evaluation::ports(const Rule& rule, std::size_t offset) const {
+  const std::uint16_t first = load_be16(rule.data.data());
+  const std::uint16_t last = load_be16(rule.data.data() + 2);
+  if (ipv4_) {
+    const std::size_t header = 4u * (p_[0] & 15u);
+    if (!has_ports(p_[9]) || p_.size() <= header + 4) return Match::kNo;
+    const std::uint16_t port = load_be16(p_.data() + header + offset);
+    return plain(port >= first && port <= last);
+  }
+  if (!upper_) return Match::kDefiniteNo;
+  if (!has_ports(upper_->protocol) || p_.size() <= upper_->position + 4) return Match::kNo;
+  const std::uint16_t port = load_be16(p_.data() + upper_->position + offset);
+  return plain(port != 0 && port >= first && port <= last);
+}
+
+Match Evaluation::integer_range(const Rule& rule) const {
+  const std::uint64_t start = load_be64(rule.data.data());
+  // A reader keeps the width of the range in 32 bits.
+  const std::uint64_t end =
+      start + static_cast<std::uint32_t>(load_be64(rule.data.data() + 8) - start);
+  const std::size_t index = load_be16(rule.data.data() + 16);
+  const std::uint8_t format = rule.data[18];
+  const unsigned bits = (format & 63u) + 1;
+  const std::size_t bytes = (bits + 7) / 8;
+  const bool little = (format & 0x80) != 0;
+  const std::size_t begin = little ? index : index + (8 - bytes);
+  std::uint64_t value = 0;
+  if (begin + bytes <= p_.size()) {
+    for (std::size_t i = 0; i < bytes; ++i) {
+      value = (value << 8) | p_[begin + (little ? bytes - 1 - i : i)];
+    }
+    if (!little && bits < 64) value &= (std::uint64_t{1} << bits) - 1;
+    if (little && bits % 8 != 0) value = (value << (64 - 8 * bytes)) >> (64 - bits);
+  }
+  return plain(value >= start && value <= end);
+}
+
+Match Evaluation::tags(const Rule& rule) {
+  const std::uint32_t id = load_be32(rule.data.data());
+  const std::uint32_t value = load_be32(rule.data.data() + 4);
+  const auto local = tag_value(c_.network->tags, id);
+  if (!local) return Match::kDefiniteNo;
+  const auto remote = c_.remote != nullptr ? tag_value(c_.remote->tags, id) : std::nullopt;
+  if (!remote) {
+    if (c_.inbound && !super_accept_) return Match::kDefiniteNo;
+    skip_drop_ = true;
+    return Match::kDefiniteYes;
+  }
+  switch (static_cast<RuleType>(rule.code())) {
+    case RuleType::kMatchTagsDifference:
+      return plain((*local > *remote ? *local - *remote : *remote - *local) <= value);
+    case RuleType::kMatchTagsBitwiseAnd:
+      return plain((*local & *remote) == value);
+    case RuleType::kMatchTagsBitwiseOr:
+      return plain((*local | *remote) == value);
+    case RuleType::kMatchTagsBitwiseXor:
+      return plain((*local ^ *remote) == value);
+    default:
+      return plain(*local == value && *remote == value);
+  }
+}
+
+Match Evaluation::tag_of(const Rule& rule, bool sender) {
+  const std::uint32_t id = load_be32(rule.data.data());
+  const std::uint32_t value = load_be32(rule.data.data() + 4);
+  if (super_accept_) {
+    skip_drop_ = true;
+    return Match::kDefiniteYes;
+  }
+  if (sender == c_.inbound) {  // the tag is the peer's
+    const auto remote = c_.remote != nullptr ? tag_value(c_.remote->tags, id) : std::nullopt;
+    if (remote) return plain(*remote == value);
+    if (sender) return Match::kDefiniteNo;
+    skip_drop_ = true;
+    return Match::kDefiniteYes;
+  }
+  const auto local = tag_value(c_.network->tags, id);
+  return local ? plain(*local == value) : Match::kDefiniteNo;
+}
+
+bool owns_ip(const Ownership& ownership, const wire::Endpoint& ip) {
+  return std::any_of(ownership.ips.begin(), ownership.ips.end(),
+                     [&](const auto& o) { return o.same_ip(ip); });
+}
+
+bool Evaluation::ip_authenticated() const {
+  wire::Endpoint ip;
+  if (ipv4_) {
+    ip = wire::Endpoint::v4(load_be32(p_.data() + 12), 0);
+  } else if (ipv6_) {
+    ip = wire::Endpoint::v6(p_.subspan(8, 16), 0);
+    if (p_[6] == 58 && p_.size() >= 64) {
+      if (p_[40] == 135) return true;  // a solicitation is always authenticated
+      if (p_[40] == 136) ip = wire::Endpoint::v6(p_.subspan(48, 16), 0);
+    }
+  } else if (f_.ethertype == kEtherArp && p_.size() >= 28) {
+    ip = wire::Endpoint::v4(load_be32(p_.data() + 14), 0);
+  } else {
+    return false;
+  }
+  if (!c_.inbound) return owns_ip(c_.network->ownership, ip);
+  if (c_.remote == nullptr) return false;
+  if (owns_ip(c_.remote->ownership, ip)) return true;
+  // Derived IPv6 addresses need no certificate. Stricter than the reference, which does not check
+  // that the address embeds the sender's: docs/protocol/08-credentials.md section 10.2.
+  if (!c_.network->ndp_emulation || ip.family != 6) return false;
+  const wire::Endpoint plane = wire::sixplane_address(c_.network->self, c_.network->id);
+  const wire::Endpoint rfc = wire::rfc4193_address(c_.network->self, c_.network->id);
+  for (const wire::Endpoint& mine : c_.network->static_ips) {
+    const bool is_plane = mine.same_ip(plane);
+    if (!is_plane && !mine.same_ip(rfc)) continue;
+    const wire::Endpoint theirs =
+        is_plane ? wire::sixplane_address(f_.source, c_.network->id).with_port(80)
+                 : wire::rfc4193_address(f_.source, c_.network->id).with_port(128);
+    if (wire::contains(theirs, ip)) return true;
+  }
+  return false;
+}
+
+std::uint64_t Evaluation::characteristics() const {
+  std::uint64_t bits = 0;
+  if (c_.inbound) bits |= std::uint64_t{1} << 63;
+  if (f_.mac_destination.is_multicast()) bits |= std::uint64_t{1} << 62;
+  if (f_.mac_destination.is_broadcast()) bits |= std::uint64_t{1} << 61;
+  if (ip_authenticated()) bits |= std::uint64_t{1} << 60;
+  const Ownership* owner = c_.inbound ? (c_.remote != nullptr ? &c_.remote->ownership : nullptr)
+                                      : &c_.network->ownership;
+  if (owner != nullptr &&
+      std::find(owner->macs.begin(), owner->macs.end(), f_.mac_source) != owner->macs.end()) {
+    bits |= std::uint64_t{1} << 59;
+  }
+  std::size_t tcp = 0;
+  if (ipv4_ && p_[9] == 6) {
+    tcp = 4u * (p_[0] & 15u);
+  } else if (upper_ && upper_->protocol == 6 && p_.size() > upper_->position + 14) {
+    tcp = upper_->position;
+  } else {
+    return bits;
+  }
+  if (p_.size() > tcp + 13) bits |= p_[tcp + 13];
+  if (p_.size() > tcp + 12) bits |= std::uint64_t{p_[tcp + 12] & 0x0fu} << 8;
+  return bits;
+}
+
+void emit(FilterVerdict& verdict, wire::Address to, std::uint8_t flags, std::size_t length) {
+  verdict.emit[verdict.emissions++] = {to, flags, static_cast<std::uint32_t>(length)};
+}
+
+// EXT_FRAME flags. Source: section 7.1.
+struct EmissionFlags {
+  std::uint8_t tee, watch, redirect;
+};
+
+constexpr EmissionFlags kOutFlags{0x02, 0x16, 0x04};
+constexpr EmissionFlags kInFlags{0x08, 0x1c, 0x0a};
+
+void emit_copy(FilterVerdict& verdict, const ListVerdict& list, const EmissionFlags& flags) {
+  if (list.copy_to)
+    emit(verdict, list.copy_to, list.copy_watch ? flags.watch : flags.tee, list.copy_length);
+}
+
+/// Base list first, then capabilities while nothing matched; copies and redirects as the
+/// direction's flags say.
+FilterVerdict filter(const RuleContext& context, const RuleFrame& frame,
+                     std::span<const CapabilityRules> capabilities, bool copies) {
+  FilterVerdict verdict;
+  const EmissionFlags& flags = context.inbound ? kInFlags : kOutFlags;
+  const ListVerdict base = evaluate(context, frame, context.network->rules);
+  ListVerdict deciding = base;
+  if (base.result == ListResult::kNoMatch) {
+    for (const CapabilityRules& capability : capabilities) {
+      const ListVerdict list = evaluate(context, frame, *capability.rules);
+      // A DROP only ends that capability.
+      if (list.result == ListResult::kNoMatch || list.result == ListResult::kDrop) continue;
+      deciding = list;
+      if (copies) emit_copy(verdict, list, flags);
+      break;
+    }
+  }
+  if (deciding.result == ListResult::kNoMatch || deciding.result == ListResult::kDrop) return {};
+  verdict.filter = context.inbound && deciding.result == ListResult::kSuperAccept
+                       ? Filter::kSuperAccept
+                       : Filter::kAccept;
+  verdict.bucket = deciding.bucket;
+  if (copies) emit_copy(verdict, base, flags);
+  if (deciding.result == ListResult::kRedirect) {
+    emit(verdict, deciding.redirect_to, flags.redirect, frame.payload.size());
+    verdict.filter = Filter::kDrop;
+  }
+  return verdict;
+}
+
+}  // namespace
+
+ListVerdict evaluate(const RuleContext& context, const RuleFrame& frame,
+                     std::span<const wire::Rule> rules) {
+  return Evaluation(context, frame).run(rules);
+}
+
+FilterVerdict filter_out(const Network& network, const Member* remote, const RuleFrame& frame,
+                         bool no_tee, std::uint32_t random) {
+  return filter({&network, remote, false, random}, frame, network.capabilities, !no_tee);
+}
+
+FilterVerdict filter_in(const Network& network, const Member& member, const RuleFrame& frame,
+                        std::uint32_t random) {
+  return filter({&network, &member, true, random}, frame, member.capabilities, true);
+}
+
+}  // namespace orrery::fib

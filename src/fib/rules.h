@@ -1,0 +1,77 @@
+// The rule evaluator: pure functions over one frame, one rule list, one network and one member.
+//
+// Nothing is allocated and nothing is kept; a list of 1024 entries costs at most 1024 matches over
+// a frame. Behaviour is that of the reference node with its quirks, since both ends judge the same
+// frame. Source: docs/protocol/09-rules-engine.md sections 3 to 8; tests/vectors/rule_eval.json.
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "fib/records.h"
+
+namespace orrery::fib {
+
+/// A frame as rules see it. Views are borrowed for the call.
+struct RuleFrame {
+  wire::Address source;
+  wire::Address destination;  // zero: not decided yet
+  wire::Mac mac_source;
+  wire::Mac mac_destination;
+  std::uint16_t ethertype = 0;
+  std::uint16_t vlan = 0;  // 0 unless VLAN matches on real tags are asked for
+  Bytes payload;           // behind the Ethernet header
+};
+
+enum class ListResult : std::uint8_t { kNoMatch, kDrop, kRedirect, kAccept, kSuperAccept };
+
+/// What one list says.
+struct ListVerdict {
+  ListResult result = ListResult::kNoMatch;
+  wire::Address redirect_to;      // for kRedirect
+  wire::Address copy_to;          // zero: no copy asked for
+  std::uint32_t copy_length = 0;  // bytes of payload
+  bool copy_watch = false;        // WATCH instead of TEE
+  std::uint8_t bucket = 0;        // PRIORITY
+};
+
+/// One evaluation: direction, our own network record, and what we hold of the other side (null:
+/// nothing).
+struct RuleContext {
+  const Network* network = nullptr;
+  const Member* remote = nullptr;
+  bool inbound = false;
+  std::uint32_t random = 0;  // for MATCH_RANDOM
+};
+
+[[nodiscard]] ListVerdict evaluate(const RuleContext& context, const RuleFrame& frame,
+                                   std::span<const wire::Rule> rules);
+
+/// An EXT_FRAME to send because of a rule.
+struct Emission {
+  wire::Address to;
+  std::uint8_t flags = 0;    // of EXT_FRAME
+  std::uint32_t length = 0;  // bytes of payload
+};
+
+enum class Filter : std::uint8_t {
+  kDrop = 0,
+  kAccept = 1,
+  kSuperAccept = 2,  // inbound only: deliver without the MAC checks
+};
+
+struct FilterVerdict {
+  Filter filter = Filter::kDrop;
+  std::uint8_t emissions = 0;
+  std::uint8_t bucket = 0;
+  std::array<Emission, 3> emit{};
+};
+
+/// Sender's side. `no_tee`: copies were made in an earlier pass.
+[[nodiscard]] FilterVerdict filter_out(const Network& network, const Member* remote,
+                                       const RuleFrame& frame, bool no_tee, std::uint32_t random);
+/// Receiver's side; `member` is the sender's record.
+[[nodiscard]] FilterVerdict filter_in(const Network& network, const Member& member,
+                                      const RuleFrame& frame, std::uint32_t random);
+
+}  // namespace orrery::fib
