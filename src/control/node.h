@@ -53,18 +53,18 @@ struct PhysicalNetwork {
 struct NodeOptions {
   crypto::SecretIdentity identity;
   bool identity_accepted = false;  // a root has accepted it before (marker on disk)
-  ByteVector planet;               // empty: none
-  std::vector<ByteVector> moons;
-  std::vector<PhysicalNetwork> physical;
-  std::vector<std::pair<wire::Address, wire::Endpoint>> hints;     // endpoints to try for a peer
-  std::vector<std::pair<wire::Address, ByteVector>> cached_peers;  // peers.d files
-  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;      // address -> SHA-384 fingerprint
-  std::uint64_t nonce_floor = 0;                                   // from nonce.state
-  unsigned nonce_lane = 15;                                        // control's own lane
+  ByteVector planet{};             // empty: none
+  std::vector<ByteVector> moons{};
+  std::vector<PhysicalNetwork> physical{};
+  std::vector<std::pair<wire::Address, wire::Endpoint>> hints{};     // endpoints to try for a peer
+  std::vector<std::pair<wire::Address, ByteVector>> cached_peers{};  // peers.d files
+  std::map<wire::Address, std::array<std::uint8_t, 48>> pins{};  // address -> SHA-384 fingerprint
+  std::uint64_t nonce_floor = 0;                                 // from nonce.state
+  unsigned nonce_lane = 15;                                      // control's own lane
   bool low_bandwidth = false;
-  Limits limits;
+  Limits limits{};
   /// Fills with random bytes; cryptographic in the daemon, seeded in simulations.
-  std::function<void(MutableBytes)> entropy;
+  std::function<void(MutableBytes)> entropy{};
 };
 
 /// What the API and the command line show. Values, detached from the node.

@@ -1,0 +1,307 @@
+// Nodes with both ends in hand: handshake, WHOIS, rendezvous, relay, restart.
+#include <gtest/gtest.h>
+
+#include "node/identities.h"
+#include "support/sim_net.h"
+#include "wire/verbs/ok.h"
+
+namespace orrery::test {
+namespace {
+
+using control::NodeOptions;
+using wire::Endpoint;
+
+const Endpoint kRootAt = Endpoint::v4(0x0a000001, 9993);
+const Endpoint kAliceAt = Endpoint::v4(0x0a000102, 9993);
+const Endpoint kBobAt = Endpoint::v4(0x0a000203, 9993);
+
+/// Remembers what arrived, says "not yet" as often as asked.
+struct Recorder : control::NetworkRole {
+  struct Got {
+    wire::Address source;
+    wire::Verb verb;
+    ByteVector payload;
+    unsigned hops;
+    bool answered;
+  };
+
+  std::vector<Got> got;
+  std::vector<wire::Identity> identities;
+  int not_yet = 0;
+  bool trusted = false;
+
+  control::Handled on_packet(Now, const control::Incoming& in, const control::Answered* answered,
+                             control::Effects&) override {
+    if (not_yet > 0) {
+      --not_yet;
+      return control::Handled::kNotYet;
+    }
+    got.push_back({in.source, in.verb, ByteVector(in.payload.begin(), in.payload.end()), in.hops,
+                   answered != nullptr});
+    return trusted ? control::Handled::kDoneTrusted : control::Handled::kDone;
+  }
+
+  void on_frame(Now, wire::NetworkId, Bytes, control::Effects&) override {}
+
+  void on_event(Now, const fib::Event&, control::Effects&) override {}
+
+  void on_identity(Now, const wire::Identity& identity, control::Effects&) override {
+    identities.push_back(identity);
+  }
+
+  void tick(Now, control::Effects&) override {}
+
+  Millis next_deadline() const override { return INT64_MAX; }
+
+  bool is_managed_ip(const Endpoint&) const override { return false; }
+
+  std::vector<wire::Address> always_contact() const override { return {}; }
+};
+
+class Exchange : public testing::Test {
+ protected:
+  Exchange() {
+    crypto::init();
+    planet_ = make_planet(77, 1, {{identity_of_vectors(0).identity(), {kRootAt}}});
+  }
+
+  NodeOptions options(std::size_t number) {
+    NodeOptions o{.identity = identity_of_vectors(number)};
+    o.planet = planet_;
+    return o;
+  }
+
+  SimHost& host(std::size_t number, const Endpoint& at, Recorder* recorder = nullptr) {
+    SimHost& h = net_.add("node " + std::to_string(number), options(number), {at});
+    h.node->attach(recorder, nullptr);
+    net_.start(h);
+    return h;
+  }
+
+  void send(SimHost& from, wire::Address to, Bytes payload) {
+    from.node->send(net_.now, to, wire::Verb::kFrame, payload, {}, from.effects);
+    net_.settle(from);
+  }
+
+  SimNet net_;
+  ByteVector planet_;
+  Recorder at_alice_, at_bob_;
+};
+
+TEST_F(Exchange, HelloTeachesBothEndsAPath) {
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(200);
+  EXPECT_TRUE(alice.has_direct_path(net_.now, root.address()));
+  EXPECT_TRUE(root.has_direct_path(net_.now, alice.address()));
+  EXPECT_TRUE(alice.node->status(net_.now).online);
+  const auto seen = alice.peer(net_.now, root.address());
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->protocol, 12);
+  EXPECT_EQ(seen->suite, wire::Suite::kAesGmacSiv);
+  EXPECT_EQ(seen->latency_ms, 10);
+  EXPECT_EQ(seen->role, control::PeerStatus::Role::kPlanet);
+  EXPECT_EQ(alice.node->status(net_.now).surface, std::vector<Endpoint>{kAliceAt});
+  EXPECT_EQ(root.validations, 1U);
+  const bool pinned =
+      std::any_of(root.saves.begin(), root.saves.end(), [&](const control::SaveState& save) {
+        return save.kind == control::StateKind::kPin && save.id == alice.address().value;
+      });
+  EXPECT_TRUE(pinned);
+  const bool marked = std::any_of(
+      alice.saves.begin(), alice.saves.end(),
+      [](const control::SaveState& save) { return save.kind == control::StateKind::kAccepted; });
+  EXPECT_TRUE(marked);
+}
+
+TEST_F(Exchange, RootPathStaysAliveForAnHour) {
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  for (int minute = 0; minute < 60; ++minute) {
+    net_.run_for(60'000);
+    const auto status = alice.peer(net_.now, root.address());
+    ASSERT_TRUE(status && !status->paths.empty() && !status->paths[0].expired)
+        << "minute " << minute;
+  }
+}
+
+TEST_F(Exchange, WhoisThenFrameThroughTheRootThenDirect) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  net_.run_for(1'000);
+  const ByteVector payload = {1, 2, 3};
+  send(alice, bob.address(), payload);
+  net_.run_for(1'000);
+  ASSERT_EQ(at_bob_.got.size(), 1U);
+  EXPECT_EQ(at_bob_.got[0].payload, payload);
+  EXPECT_EQ(at_bob_.got[0].hops, 1U);
+  EXPECT_EQ(at_bob_.identities.size(), 1U);
+  // the root introduced them: the next packet goes directly
+  EXPECT_TRUE(alice.has_direct_path(net_.now, bob.address()));
+  EXPECT_TRUE(bob.has_direct_path(net_.now, alice.address()));
+  send(alice, bob.address(), payload);
+  net_.run_for(100);
+  ASSERT_EQ(at_bob_.got.size(), 2U);
+  EXPECT_EQ(at_bob_.got[1].hops, 0U);
+}
+
+TEST_F(Exchange, LargePacketsTravelInFragments) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  net_.run_for(1'000);
+  ByteVector payload(9'800);
+  for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<std::uint8_t>(i * 7);
+  send(alice, bob.address(), payload);  // fragments through the root
+  net_.run_for(1'000);
+  send(alice, bob.address(), payload);  // and directly
+  net_.run_for(1'000);
+  ASSERT_EQ(at_bob_.got.size(), 2U);
+  EXPECT_EQ(at_bob_.got[0].payload, payload);
+  EXPECT_EQ(at_bob_.got[1].payload, payload);
+  EXPECT_EQ(at_bob_.got[1].hops, 0U);
+}
+
+TEST_F(Exchange, RelaysWhileDirectTrafficIsBlocked) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  net_.allow = [](const SimNet::Flight& f) { return f.from == kRootAt || f.to == kRootAt; };
+  net_.run_for(1'000);
+  for (std::uint8_t i = 0; i < 5; ++i) {
+    send(alice, bob.address(), ByteVector{i});
+    net_.run_for(10'000);
+  }
+  ASSERT_EQ(at_bob_.got.size(), 5U);
+  for (const Recorder::Got& got : at_bob_.got) EXPECT_EQ(got.hops, 1U);
+  EXPECT_FALSE(alice.has_direct_path(net_.now, bob.address()));
+  // the block ends: introductions and pushes find the direct way
+  net_.allow = [](const SimNet::Flight&) { return true; };
+  for (std::uint8_t i = 0; i < 5; ++i) {
+    send(alice, bob.address(), ByteVector{i});
+    net_.run_for(10'000);
+  }
+  EXPECT_TRUE(alice.has_direct_path(net_.now, bob.address()));
+}
+
+TEST_F(Exchange, TrustedPeersPushTheirPaths) {
+  SimHost& root = host(0, kRootAt);
+  at_alice_.trusted = at_bob_.trusted = true;
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  // two sockets: the list of Bob's addresses is longer than a RENDEZVOUS
+  SimHost& bob = net_.add("bob", options(2), {kBobAt, kBobAt.with_port(20'001)});
+  bob.node->attach(&at_bob_, nullptr);
+  net_.start(bob);
+  net_.run_for(1'000);
+  // RENDEZVOUS (41 bytes) never arrives, so only pushes can help
+  net_.allow = [&](const SimNet::Flight& f) {
+    return !(f.from == kRootAt && f.payload.size() == 41);
+  };
+  send(alice, bob.address(), ByteVector{1});
+  net_.run_for(2'000);
+  send(bob, alice.address(), ByteVector{2});
+  net_.run_for(2'000);
+  EXPECT_TRUE(alice.has_direct_path(net_.now, bob.address()));
+  EXPECT_GT(root.counter("relayed"), 0U);
+}
+
+TEST_F(Exchange, NotYetRunsAgain) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  at_bob_.not_yet = 3;
+  net_.run_for(1'000);
+  send(alice, bob.address(), ByteVector{9});
+  net_.run_for(3'000);
+  EXPECT_EQ(at_bob_.got.size(), 1U);
+  at_bob_.not_yet = 1'000;
+  send(alice, bob.address(), ByteVector{9});
+  net_.run_for(7'000);
+  EXPECT_EQ(at_bob_.got.size(), 1U);
+  EXPECT_EQ(bob.counter("receive_expired"), 1U);
+}
+
+TEST_F(Exchange, RequestsKnowTheirAnswers) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  net_.run_for(1'000);
+  control::SendOptions expecting;
+  expecting.expect_reply = true;
+  expecting.context = 4711;
+  alice.node->send(net_.now, bob.address(), wire::Verb::kNetworkConfigRequest, ByteVector(8),
+                   expecting, alice.effects);
+  net_.settle(alice);
+  net_.run_for(1'000);
+  // Bob has no controller: ERROR, and Alice knows what it answers
+  ASSERT_EQ(at_alice_.got.size(), 1U);
+  EXPECT_EQ(at_alice_.got[0].verb, wire::Verb::kError);
+  EXPECT_TRUE(at_alice_.got[0].answered);
+  const auto error = wire::decode_error(at_alice_.got[0].payload);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, static_cast<std::uint8_t>(wire::ErrorCode::kUnsupportedOperation));
+}
+
+TEST_F(Exchange, CachedPeersComeBackWithoutARoot) {
+  std::vector<std::pair<wire::Address, ByteVector>> cached;
+  {
+    host(0, kRootAt);
+    SimHost& alice = host(1, kAliceAt, &at_alice_);
+    SimHost& bob = host(2, kBobAt, &at_bob_);
+    net_.run_for(1'000);
+    send(alice, bob.address(), ByteVector{1});
+    net_.run_for(1'000);
+    ASSERT_TRUE(alice.has_direct_path(net_.now, bob.address()));
+    alice.saves.clear();
+    alice.node->save_all(net_.now, alice.effects);
+    net_.settle(alice);
+    for (const control::SaveState& save : alice.saves) {
+      if (save.kind == control::StateKind::kPeer)
+        cached.emplace_back(wire::Address{save.id}, save.bytes);
+    }
+  }
+  ASSERT_EQ(cached.size(), 2U);
+  SimNet again;
+  again.now = net_.now;
+  NodeOptions alice_options = options(1);
+  alice_options.cached_peers = cached;
+  SimHost& alice = again.add("alice", std::move(alice_options), {kAliceAt});
+  SimHost& bob = again.add("bob", options(2), {kBobAt});
+  Recorder recorder;
+  bob.node->attach(&recorder, nullptr);
+  again.start(alice);
+  again.start(bob);
+  alice.node->send(again.now, bob.address(), wire::Verb::kFrame, ByteVector{5}, {}, alice.effects);
+  again.settle(alice);
+  again.run_for(2'000);
+  ASSERT_EQ(recorder.got.size(), 1U);
+  EXPECT_EQ(recorder.got[0].hops, 0U);
+}
+
+TEST_F(Exchange, SilentPeersAreForgottenAndRoutesWithdrawn) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  net_.run_for(1'000);
+  send(alice, bob.address(), ByteVector{1});
+  net_.run_for(1'000);
+  const wire::Address bob_address = bob.address();
+  const auto published = [&](bool removed) {
+    return std::any_of(alice.updates.begin(), alice.updates.end(), [&](const fib::Update& update) {
+      if (const auto* gone = std::get_if<fib::RemovePeer>(&update))
+        return removed && gone->address == bob_address;
+      const auto* peer = std::get_if<fib::Peer>(&update);
+      return !removed && peer != nullptr && peer->address == bob_address && peer->direct &&
+             peer->path;
+    });
+  };
+  EXPECT_TRUE(published(false));
+  net_.remove(bob);
+  net_.run_for(600'000);
+  EXPECT_FALSE(alice.peer(net_.now, bob_address));
+  EXPECT_TRUE(published(true));
+}
+
+}  // namespace
+}  // namespace orrery::test

@@ -1,0 +1,386 @@
+// What a node refuses: forged and replayed answers, strangers in masses, other keys for known
+// addresses. Names in comments are rows of the attack matrix in docs.
+#include <gtest/gtest.h>
+
+#include "crypto/kdf.h"
+#include "crypto/nonce.h"
+#include "node/forger.h"
+#include "node/identities.h"
+#include "support/sim_net.h"
+
+namespace orrery::test {
+namespace {
+
+using control::NodeOptions;
+using wire::Endpoint;
+
+const Endpoint kRootAt = Endpoint::v4(0x0a000001, 9993);
+const Endpoint kAliceAt = Endpoint::v4(0x0a000102, 9993);
+const Endpoint kThiefAt = Endpoint::v4(0x0a000909, 9993);
+
+class Trust : public testing::Test {
+ protected:
+  Trust() {
+    crypto::init();
+    planet_ = make_planet(77, 1, {{identity_of_vectors(0).identity(), {kRootAt}}});
+    net_.tap = [this](const SimNet::Flight& flight) { flights_.push_back(flight); };
+  }
+
+  SimHost& host(crypto::SecretIdentity identity, const Endpoint& at, bool accepted = false,
+                const std::map<wire::Address, std::array<std::uint8_t, 48>>& pins = {}) {
+    NodeOptions o{.identity = std::move(identity)};
+    o.planet = planet_;
+    o.identity_accepted = accepted;
+    o.pins = pins;
+    SimHost& h = net_.add("node", std::move(o), {at});
+    net_.start(h);
+    return h;
+  }
+
+  SimHost& host(std::size_t number, const Endpoint& at) {
+    return host(identity_of_vectors(number), at);
+  }
+
+  /// Bytes sent to an endpoint so far, IP and UDP headers counted.
+  std::size_t bytes_to(const Endpoint& to) const {
+    std::size_t bytes = 0;
+    for (const SimNet::Flight& flight : flights_) {
+      if (flight.to == to) bytes += flight.payload.size() + 28;
+    }
+    return bytes;
+  }
+
+  std::vector<ByteVector> sent_to(const Endpoint& to) const {
+    std::vector<ByteVector> all;
+    for (const SimNet::Flight& flight : flights_) {
+      if (flight.to == to) all.push_back(flight.payload);
+    }
+    return all;
+  }
+
+  SimNet net_;
+  ByteVector planet_;
+  std::vector<SimNet::Flight> flights_;
+};
+
+TEST_F(Trust, ReplayedOkTeachesNoPath) {  // P4, bR4
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(1'000);
+  const auto before = alice.peer(net_.now, root.address());
+  ASSERT_TRUE(before);
+  ASSERT_EQ(before->paths.size(), 1U);
+  for (const ByteVector& packet : sent_to(kAliceAt)) {
+    net_.inject(kThiefAt, kAliceAt, packet);
+    net_.inject(kRootAt, kAliceAt, packet);
+  }
+  net_.run_for(1'000);
+  EXPECT_EQ(alice.peer(net_.now, root.address())->paths.size(), 1U);
+  EXPECT_GE(alice.counter("unsolicited"), 2U);
+}
+
+TEST_F(Trust, OkFromAnotherPeerOrPathIsUnsolicited) {  // W5
+  SimHost& alice = host(1, kAliceAt);
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  net_.inject(kThiefAt, kAliceAt, forger.hello(800, net_.now.wall, kAliceAt));
+  net_.run_for(100);
+  ASSERT_TRUE(alice.peer(net_.now, forger.address()));
+  // Alice probed the new path; the answer comes from elsewhere
+  std::vector<std::uint64_t> ids;
+  for (const ByteVector& packet : sent_to(kThiefAt)) {
+    const auto plain = forger.open(packet);
+    if (plain && (*plain)[wire::kVerbOffset] == static_cast<std::uint8_t>(wire::Verb::kEcho)) {
+      ids.push_back(load_be64(packet.data()));
+    }
+  }
+  ASSERT_EQ(ids.size(), 1U);
+  ByteVector payload(9);
+  Writer writer(payload);
+  wire::encode_ok(writer, {static_cast<std::uint8_t>(wire::Verb::kEcho), ids[0], {}});
+  net_.inject(kThiefAt.with_port(1), kAliceAt,
+              forger.seal(801, wire::Verb::kOk, payload, wire::Suite::kAesGmacSiv));
+  net_.run_for(50);
+  EXPECT_TRUE(alice.peer(net_.now, forger.address())->paths.empty());
+  EXPECT_EQ(alice.counter("unsolicited"), 1U);
+  net_.inject(kThiefAt, kAliceAt,
+              forger.seal(802, wire::Verb::kOk, payload, wire::Suite::kAesGmacSiv));
+  net_.run_for(50);
+  EXPECT_EQ(alice.peer(net_.now, forger.address())->paths.size(), 1U);
+}
+
+TEST_F(Trust, UnknownSenderWaitsForWhois) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  SimHost& carol = host(4, Endpoint::v4(0x0a000304, 9993));
+  net_.run_for(1'000);
+  Forger forger(identity_of_vectors(4), alice.node->self().identity());
+  net_.inject(kThiefAt, kAliceAt,
+              forger.seal(16, wire::Verb::kEcho, ByteVector{1, 2}, wire::Suite::kAesGmacSiv));
+  EXPECT_FALSE(alice.peer(net_.now, carol.address()));
+  net_.run_for(1'000);
+  EXPECT_TRUE(alice.peer(net_.now, carol.address()));
+  EXPECT_EQ(alice.counter("unknown_sender"), 1U);
+  // the packet was run when the identity had come: its ECHO is answered
+  bool answered = false;
+  for (const ByteVector& packet : sent_to(kThiefAt)) {
+    const auto plain = forger.open(packet);
+    answered |= plain && (*plain)[wire::kVerbOffset] == static_cast<std::uint8_t>(wire::Verb::kOk);
+  }
+  EXPECT_TRUE(answered);
+}
+
+TEST_F(Trust, NobodyIsToldMoreThanThreeTimesWhatHeSaid) {  // X1..X3, X6, bI
+  SimHost& root = host(0, kRootAt);
+  for (std::size_t number = 5; number < 12; ++number) {
+    host(number, Endpoint::v4(0x0a010000 + static_cast<std::uint32_t>(number) * 256 + 1, 9993));
+  }
+  net_.run_for(2'000);
+  Forger forger(identity_of_vectors(3), root.node->self().identity());
+  std::size_t in = 0;
+  const auto say = [&](ByteVector packet) {
+    in += packet.size() + 28;
+    net_.inject(kThiefAt, kRootAt, std::move(packet));
+    net_.run_for(400);
+    EXPECT_LE(bytes_to(kThiefAt), 3 * in);
+  };
+  say(forger.hello(800, net_.now.wall, kRootAt));
+  EXPECT_GT(bytes_to(kThiefAt), 0U);
+  ByteVector whois;
+  for (std::size_t number = 5; number < 12; ++number) {
+    ByteVector address(5);
+    Writer(address).u40(identity_of_vectors(number).address().value);
+    whois.insert(whois.end(), address.begin(), address.end());
+  }
+  for (std::uint64_t id = 900; id < 980; id += 8) {
+    say(forger.seal(id, wire::Verb::kWhois, whois, wire::Suite::kAesGmacSiv));
+    say(forger.seal(id + 400, wire::Verb::kEcho, {}, wire::Suite::kSalsaPoly));
+    say(forger.hello(id + 800, net_.now.wall, kRootAt));
+    say(forger.seal(id + 1'200, wire::Verb::kNetworkConfigRequest, ByteVector(8),
+                    wire::Suite::kAesGmacSiv));
+  }
+}
+
+TEST_F(Trust, FloodOfStrangersIsGatedAndNothingIsProvenInline) {  // H2, 2.12, 2.13
+  SimHost& root = host(0, kRootAt);
+  net_.work_delay = 1'000'000;
+  // Real identities: every one costs its work, and all come from one /24
+  for (std::size_t number = 1; number < 24; ++number) {
+    Forger forger(identity_of_vectors(number), root.node->self().identity());
+    net_.inject(kThiefAt.with_port(static_cast<std::uint16_t>(number)), kRootAt,
+                forger.hello(number * 8, net_.now.wall, kRootAt));
+  }
+  net_.run_for(5);
+  EXPECT_EQ(root.counter("hello_rate"), 7U);  // 16 at once from a prefix
+  EXPECT_EQ(root.node->peers(net_.now).size(), 16U);
+  EXPECT_LE(root.validations, 16U);
+  EXPECT_TRUE(std::none_of(root.updates.begin(), root.updates.end(), [](const fib::Update& update) {
+    return std::holds_alternative<fib::Peer>(update);
+  })) << "provisional peers are not published";
+  for (const auto& peer : root.node->peers(net_.now)) {
+    EXPECT_EQ(root.node->identity_of(peer.identity.address), nullptr);
+  }
+}
+
+TEST_F(Trust, FailedWorkEndsAProvisionalPeer) {  // 2.13
+  SimHost& root = host(0, kRootAt);
+  // the key of one node under an address that nobody derived
+  Forger forger(with_address(identity_of_vectors(5), wire::Address{0x1234567890}),
+                root.node->self().identity());
+  net_.inject(kThiefAt, kRootAt, forger.hello(8, net_.now.wall, kRootAt));
+  net_.run_for(10);
+  EXPECT_TRUE(root.peer(net_.now, forger.address()));
+  net_.run_for(100);
+  EXPECT_FALSE(root.peer(net_.now, forger.address()));
+  EXPECT_EQ(root.counter("identity_invalid"), 1U);
+  EXPECT_TRUE(std::none_of(
+      root.saves.begin(), root.saves.end(),
+      [](const control::SaveState& save) { return save.kind == control::StateKind::kPin; }));
+}
+
+TEST_F(Trust, WrongMacIsSilence) {  // A1, H1
+  SimHost& root = host(0, kRootAt);
+  Forger forger(identity_of_vectors(3), root.node->self().identity());
+  const ByteVector good = forger.hello(8, net_.now.wall, kRootAt);
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    ByteVector bad = good;
+    bad[i] ^= i == wire::kFlagsOffset ? 0x08 : 0x01;
+    net_.inject(kThiefAt, kRootAt, bad);
+    net_.run_for(150);  // within the gate of the prefix
+  }
+  EXPECT_TRUE(sent_to(kThiefAt).empty());
+  EXPECT_TRUE(root.node->peers(net_.now).empty());
+  net_.inject(kThiefAt, kRootAt, good);
+  net_.run_for(100);
+  EXPECT_FALSE(sent_to(kThiefAt).empty());
+}
+
+TEST_F(Trust, AnotherKeyForAKnownAddressIsRefused) {  // H8, I1
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(1'000);
+  const wire::Identity first = alice.node->self().identity();
+  // a newcomer with Alice's address and another key, no root has accepted it yet
+  SimHost& thief = host(with_address(identity_of_vectors(6), alice.address()), kThiefAt);
+  net_.run_for(1'000);
+  EXPECT_EQ(root.peer(net_.now, alice.address())->identity, first);
+  EXPECT_GE(root.counter("identity_collision"), 1U);
+  EXPECT_TRUE(thief.collided);
+  EXPECT_FALSE(alice.collided);
+}
+
+TEST_F(Trust, AnEstablishedIdentityStays) {  // R4
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(1'000);
+  SimHost& twin = host(with_address(identity_of_vectors(6), alice.address()), kThiefAt, true);
+  net_.run_for(1'000);
+  EXPECT_FALSE(twin.collided);
+  EXPECT_TRUE(
+      std::any_of(twin.notices.begin(), twin.notices.end(), [](const control::Notice& notice) {
+        return notice.level == control::Notice::Level::kAlarm;
+      }));
+}
+
+TEST_F(Trust, CollisionErrorsWithoutAHelloOfOursDoNothing) {  // R4, P4
+  SimHost& alice = host(1, kAliceAt);
+  Forger root(identity_of_vectors(0), alice.node->self().identity());
+  for (const std::uint64_t in_re : {std::uint64_t{0}, std::uint64_t{77}}) {
+    ByteVector payload(10);
+    Writer writer(payload);
+    wire::encode_error(
+        writer, {1, in_re, static_cast<std::uint8_t>(wire::ErrorCode::kIdentityCollision), {}});
+    net_.inject(kRootAt, kAliceAt,
+                root.seal(8 + in_re, wire::Verb::kError, payload, wire::Suite::kSalsaPoly));
+  }
+  net_.run_for(100);
+  EXPECT_FALSE(alice.collided);
+  EXPECT_EQ(alice.counter("unsolicited"), 2U);
+}
+
+TEST_F(Trust, PinsOutliveRestarts) {  // I2
+  const crypto::SecretIdentity alice = identity_of_vectors(1);
+  SimHost& root = host(identity_of_vectors(0), kRootAt, false,
+                       {{alice.address(), crypto::fingerprint(alice.identity())}});
+  Forger thief(with_address(identity_of_vectors(6), alice.address()), root.node->self().identity());
+  net_.inject(kThiefAt, kRootAt, thief.hello(8, net_.now.wall, kRootAt));
+  net_.run_for(100);
+  EXPECT_FALSE(root.peer(net_.now, alice.address()));
+  EXPECT_EQ(root.counter("pin_mismatch"), 1U);
+  host(1, kAliceAt);
+  net_.run_for(1'000);
+  EXPECT_TRUE(root.peer(net_.now, alice.address()));
+}
+
+TEST_F(Trust, ReplayedHelloIsAnsweredOnceASecondAndTeachesNothing) {  // P5
+  SimHost& root = host(0, kRootAt);
+  Forger forger(identity_of_vectors(3), root.node->self().identity());
+  const ByteVector old = forger.hello(8, net_.now.wall - 10'000, kRootAt);
+  net_.inject(kAliceAt, kRootAt, old);
+  net_.run_for(20);
+  net_.inject(kAliceAt, kRootAt, forger.hello(16, net_.now.wall, kRootAt));
+  net_.run_for(20);
+  for (int i = 0; i < 20; ++i) net_.inject(kThiefAt, kRootAt, old);
+  net_.run_for(900);
+  EXPECT_EQ(sent_to(kThiefAt).size(), 1U);
+  EXPECT_EQ(root.counter("hello_stale"), 20U);
+}
+
+TEST_F(Trust, ReplayedPacketsAreDropped) {
+  SimHost& alice = host(1, kAliceAt);
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  net_.inject(kThiefAt, kAliceAt, forger.hello(8, net_.now.wall, kAliceAt));
+  net_.run_for(100);
+  const ByteVector packet =
+      forger.seal(64, wire::Verb::kUserMessage, ByteVector(20), wire::Suite::kAesGmacSiv);
+  for (int i = 0; i < 5; ++i) net_.inject(kThiefAt, kAliceAt, packet);
+  net_.run_for(100);
+  EXPECT_EQ(alice.counter("not_handled"), 1U);
+  EXPECT_EQ(alice.counter("replay"), 4U);
+}
+
+TEST_F(Trust, ClearTextIsForHelloAlone) {  // A5, A9
+  SimHost& alice = host(1, kAliceAt);
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  net_.inject(kThiefAt, kAliceAt, forger.hello(8, net_.now.wall, kAliceAt));
+  net_.run_for(100);
+  flights_.clear();
+  net_.inject(kThiefAt, kAliceAt, forger.seal(16, wire::Verb::kEcho, {}, wire::Suite::kMacOnly));
+  ByteVector trusted = forger.seal(24, wire::Verb::kEcho, {}, wire::Suite::kMacOnly);
+  crypto::armor_trusted(trusted, 0);
+  net_.inject(kThiefAt, kAliceAt, trusted);
+  for (std::uint8_t cipher = 4; cipher < 8; ++cipher) {
+    ByteVector odd = forger.seal(32 + cipher, wire::Verb::kEcho, {}, wire::Suite::kMacOnly);
+    odd[wire::kFlagsOffset] = static_cast<std::uint8_t>(cipher << 3);
+    net_.inject(kThiefAt, kAliceAt, odd);
+  }
+  net_.run_for(100);
+  EXPECT_TRUE(sent_to(kThiefAt).empty());
+  EXPECT_EQ(alice.counter("cipher"), 5U);
+  EXPECT_EQ(alice.counter("trusted_path"), 1U);
+}
+
+TEST_F(Trust, WhoisAnswersMustMatchAndBeAskedFor) {  // I6, W8
+  SimHost& alice = host(1, kAliceAt);
+  Forger root(identity_of_vectors(0), alice.node->self().identity());
+  ByteVector payload(9 + wire::Identity::kWireSize);
+  Writer writer(payload);
+  wire::encode_ok(writer, {static_cast<std::uint8_t>(wire::Verb::kWhois), 99, {}});
+  wire::write_identity(writer, identity_of_vectors(7).identity());
+  net_.inject(kRootAt, kAliceAt, root.seal(8, wire::Verb::kOk, payload, wire::Suite::kAesGmacSiv));
+  net_.run_for(100);
+  EXPECT_FALSE(alice.peer(net_.now, identity_of_vectors(7).address()));
+  EXPECT_EQ(alice.counter("unsolicited"), 1U);
+}
+
+TEST_F(Trust, HopsEndAtTheLimit) {  // W3, F9
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(1'000);
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  for (unsigned hops = 0; hops < 8; ++hops) {
+    net_.inject(kThiefAt, kRootAt,
+                forger.seal(8 + hops * 8, wire::Verb::kEcho, {}, wire::Suite::kAesGmacSiv, hops));
+  }
+  net_.run_for(100);
+  EXPECT_EQ(root.counter("relayed"), 3U);
+  EXPECT_EQ(root.counter("hops"), 5U);
+  // a leaf relays nothing for strangers
+  Forger other(identity_of_vectors(3), root.node->self().identity());
+  net_.inject(kThiefAt, kAliceAt, other.seal(8, wire::Verb::kEcho, {}, wire::Suite::kAesGmacSiv));
+  net_.run_for(100);
+  EXPECT_EQ(alice.counter("relay_refused"), 1U);
+}
+
+TEST_F(Trust, PacketIdsNeverRepeatAcrossARestartWithTheClockSetBack) {  // A6
+  const auto ids = [&](std::uint64_t floor, Millis wall, std::uint64_t& mark) {
+    SimNet net;
+    net.now.wall = wall;
+    std::vector<std::uint64_t> seen;
+    net.tap = [&](const SimNet::Flight& flight) {
+      seen.push_back(load_be64(flight.payload.data()));
+    };
+    NodeOptions o{.identity = identity_of_vectors(1)};
+    o.planet = planet_;
+    o.nonce_floor = floor;
+    SimHost& h = net.add("alice", std::move(o), {kAliceAt});
+    net.start(h);
+    net.run_for(60'000);
+    for (const control::SaveState& save : h.saves) {
+      if (save.kind == control::StateKind::kNonce) mark = load_be64(save.bytes.data());
+    }
+    return seen;
+  };
+  std::uint64_t mark = 0;
+  std::vector<std::uint64_t> first = ids(0, net_.now.wall, mark);
+  ASSERT_FALSE(first.empty());
+  ASSERT_NE(mark, 0U);
+  for (const std::uint64_t id : first) EXPECT_LT(id & crypto::NonceLane::kTimeMask, mark);
+  std::uint64_t next_mark = 0;
+  for (const std::uint64_t id : ids(mark, net_.now.wall - 3'600'000, next_mark)) {
+    EXPECT_GE(id & crypto::NonceLane::kTimeMask, mark);
+  }
+  EXPECT_GT(next_mark, mark);
+}
+
+}  // namespace
+}  // namespace orrery::test
