@@ -5,6 +5,7 @@
 // stored. Source: docs/protocol/03-verbs.md 0x01; docs/architecture.md, "Strangers".
 #include <algorithm>
 
+#include "control/features.h"
 #include "control/node_state.h"
 #include "crypto/kdf.h"
 
@@ -94,11 +95,11 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     return;
   }
   if (stranger) {
-    const std::size_t provisional_limit = std::max<std::size_t>(options.limits.peers / 4, 1);
-    if (topology.provisional() >= provisional_limit) return count(Count::kTableFull);
+    make_provisional_room(now, out);
     stranger->standing = Peer::Standing::kProvisional;
     peer = add_peer(now, std::move(stranger), out);
     if (peer == nullptr) return;
+    provisional.push_back(identity.address);
   }
   in.peer = peer;
 
@@ -127,6 +128,8 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
           }
         });
     if (!whole) return count(Count::kHelloMalformed);
+    const std::size_t listed = 2 + std::size_t{load_be16(packet.data() + start)} * 17;
+    if (!stale) peer->features = read_features(Bytes(packet).subspan(start + listed));
   }
   const ByteVector planet = worlds.planet_update(hello_in.planet_id, hello_in.planet_timestamp);
   if (updates.size() + planet.size() <= wire::kMaxWorldSize) {
@@ -134,7 +137,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
   }
   if (!confirmed || stale) updates.clear();
 
-  ByteVector payload(64 + updates.size());
+  ByteVector payload(64 + kFeatureRecordSize + updates.size());
   Writer writer(payload);
   wire::encode_ok(writer, {static_cast<std::uint8_t>(wire::Verb::kHello), header->id, {}});
   wire::Endpoint seen_from = via.remote;
@@ -144,6 +147,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
                                   wire::kSoftwareMinor, wire::kSoftwareRevision},
                                  seen_from,
                                  updates});
+  write_features(writer);
   reply(now, in, wire::Verb::kOk, writer.written(), out);
 
   if (!stale) {
@@ -213,8 +217,32 @@ void Node::State::identity_validated(Now now, const wire::Identity& identity, bo
   retry_waiting(now, out);
 }
 
-Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok,
-                                 const Expectation& asked, Effects& out) {
+void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& asked, Effects& out) {
+  if (in.hops == 0) {
+    if (Path* path = paths.obtain(in.via)) {
+      // Our own record of the sending time, not an echoed one: the monotonic clock does not jump.
+      const int latency =
+          static_cast<int>(std::clamp<Millis>(now.mono - asked.sent, 0, kLatencyUnknown - 1));
+      path->latency_ms =
+          path->latency_ms == kLatencyUnknown ? latency : (path->latency_ms + latency) / 2;
+    }
+  }
+  check_work(*in.peer, out);
+}
+
+void Node::State::make_provisional_room(Now now, Effects& out) {
+  const std::size_t limit = std::max<std::size_t>(options.limits.peers / 4, 1);
+  while (!provisional.empty() &&
+         (topology.provisional() >= limit || provisional.size() >= 2 * limit)) {
+    Peer* oldest = topology.find(provisional.front());
+    provisional.pop_front();
+    if (oldest == nullptr || oldest->established()) continue;
+    count(Count::kTableFull);
+    forget(now, *oldest, out);
+  }
+}
+
+Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, Effects& out) {
   const auto decoded = wire::decode_hello_ok(ok.rest);
   if (!decoded) {
     count(Count::kMalformed);
@@ -227,14 +255,10 @@ Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok,
   Peer& peer = *in.peer;
   const bool from_root = topology.is_upstream(peer);
   if (from_root || worlds.is_seed(peer.address())) offer_worlds(now, peer, decoded->worlds, out);
-  if (in.hops == 0) {
-    if (Path* path = paths.obtain(in.via)) {
-      // Our own record of the sending time, not the echoed one: the monotonic clock does not jump.
-      const int latency =
-          static_cast<int>(std::clamp<Millis>(now.mono - asked.sent, 0, kLatencyUnknown - 1));
-      path->latency_ms =
-          path->latency_ms == kLatencyUnknown ? latency : (path->latency_ms + latency) / 2;
-    }
+  if (decoded->worlds.data() != nullptr) {
+    const auto end =
+        static_cast<std::size_t>(decoded->worlds.data() - ok.rest.data()) + decoded->worlds.size();
+    peer.features = read_features(ok.rest.subspan(end));
   }
   peer.protocol = decoded->version.protocol;
   peer.version_major = decoded->version.major;

@@ -16,6 +16,7 @@ constexpr Millis kHeartbeat = 14'000;
 constexpr Millis kFullHello = 60'000;
 constexpr Millis kRootHello = 16 * kHeartbeat;  // a root that has paths is left alone this long
 constexpr Millis kOtherHello = 2 * kHeartbeat;  // so is an always-contact node that is no root
+constexpr Millis kProvisionalTimeout = 60'000;  // a stranger that did not answer our probe
 constexpr std::uint8_t kPeerFileVersion = 2;
 
 bool due(Millis now, Millis last, Millis interval) {
@@ -66,7 +67,7 @@ void Node::State::ping_check(Now now, Effects& out) {
   for (const auto& [address, listed] : wanted) {
     Peer* peer = peer_of(now, address, out);
     if (peer == nullptr) {
-      request_identity(now, address, out);
+      request_identity(now, address, false, out);
       continue;
     }
     Millis wait = listed != nullptr ? kRootHello : kOtherHello;
@@ -131,7 +132,8 @@ void Node::State::housekeeping(Now now, Effects& out) {
   std::vector<Peer*> silent;
   topology.for_each([&](Peer& peer) {
     const Millis last = std::max(peer.last_receive, peer.created);
-    if (!topology.is_upstream(peer) && now.mono - last >= kPeerTimeout) silent.push_back(&peer);
+    const Millis patience = peer.established() ? kPeerTimeout : kProvisionalTimeout;
+    if (!topology.is_upstream(peer) && now.mono - last >= patience) silent.push_back(&peer);
   });
   for (Peer* peer : silent) {
     save_peer(*peer, out);

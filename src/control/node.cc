@@ -41,6 +41,16 @@ Node::State::State(Node& node_, NodeOptions options_)
       pending_notices.push_back({Notice::Level::kAlarm, std::string(what) + " cannot be used"});
     }
   };
+  for (PhysicalNetwork& network : options.physical) {
+    if (network.trusted_path_id == 0) continue;
+    const bool global = wire::scope_of(network.network) == wire::IpScope::kGlobal;
+    if (global) network.trusted_path_id = 0;
+    pending_notices.push_back(
+        {global ? Notice::Level::kAlarm : Notice::Level::kWarning,
+         "trusted path " + wire::to_string(network.network) +
+             (global ? " is not private and is ignored"
+                     : ": packets there are neither encrypted nor authenticated")});
+  }
   if (!options.planet.empty()) load(options.planet, "the planet file");
   for (const ByteVector& moon : options.moons) load(moon, "a moon file");
 }
@@ -192,6 +202,7 @@ std::vector<PeerStatus> Node::peers(Now now) const {
                                                                 : PeerStatus::Role::kMoon;
     }
     status.suite = peer.suite();
+    status.features = peer.features;
     const PeerPath* best = peer.best(now.mono, false);
     for (const PeerPath& entry : peer.paths) {
       status.paths.push_back({entry.path->key, entry.path->last_in, entry.path->last_out,
@@ -244,7 +255,8 @@ const wire::Identity* Node::identity_of(wire::Address address) const {
 }
 
 void Node::request_identity(Now now, wire::Address address, Effects& out) {
-  if (state_->peer_of(now, address, out) == nullptr) state_->request_identity(now, address, out);
+  if (state_->peer_of(now, address, out) == nullptr)
+    state_->request_identity(now, address, false, out);
 }
 
 std::vector<wire::Address> Node::roots() const {

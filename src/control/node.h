@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -81,6 +82,7 @@ struct PeerStatus {
   int latency_ms = -1;
   enum class Role : std::uint8_t { kLeaf, kMoon, kPlanet } role = Role::kLeaf;
   wire::Suite suite = wire::Suite::kSalsaPoly;
+  std::optional<std::uint32_t> features;  // feature bits of another Orrery; nothing for stock
   std::vector<PathStatus> paths;
 };
 

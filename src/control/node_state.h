@@ -28,10 +28,11 @@
 
 namespace orrery::control {
 
-/// An identity whose proof of work is being checked for a WHOIS answer.
+/// An address whose identity we want.
 struct Lookup {
-  Millis asked = 0;  // mono; last WHOIS
-  Millis until = 0;  // mono; asked again until then
+  Millis asked = 0;       // mono; last WHOIS
+  Millis until = 0;       // mono; asked again until then
+  bool stranger = false;  // only asked because of a packet from there
 };
 
 struct Node::State {
@@ -60,14 +61,17 @@ struct Node::State {
   // -----------------------------------------------------------------------------------------
   void on_hello(Now now, const fib::PathKey& via, MutableBytes packet, bool authenticated,
                 Effects& out);
-  Handled on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, const Expectation& asked,
-                      Effects& out);
+  Handled on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, Effects& out);
+  /// An answer to HELLO or ECHO: measures the path, earns a stranger the check of his work.
+  void probe_succeeded(Now now, Incoming& in, const Expectation& asked, Effects& out);
   [[nodiscard]] std::optional<wire::Identity> known_identity(wire::Address address) const;
   void on_collision(Now now, const Incoming& in, const Expectation& asked, Effects& out);
   /// Whether our records allow this key for its address; a mismatch is counted and noticed.
   bool pin_allows(Now now, const wire::Identity& identity, Effects& out);
   void identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
   void check_work(Peer& peer, Effects& out);
+  /// Makes room for one more provisional peer: the oldest gives way.
+  void make_provisional_room(Now now, Effects& out);
   void establish(Now now, Peer& peer, Effects& out);
   void offer_worlds(Now now, const Peer& from, Bytes worlds, Effects& out);
   void surface_report(Now now, const Peer& reporter, const fib::PathKey& via,
@@ -108,7 +112,9 @@ struct Node::State {
   void contact(Now now, Peer& peer, const fib::PathKey& via, bool full, Effects& out);
   bool emit(Now now, const fib::PathKey& via, ByteVector payload, Effects& out,
             std::uint8_t ttl = 0, bool always = false);
-  void request_identity(Now now, wire::Address address, Effects& out);
+  /// `stranger`: because of a packet that nobody can vouch for; has a smaller share of table and
+  /// rate.
+  void request_identity(Now now, wire::Address address, bool stranger, Effects& out);
   void ask_whois(Now now, wire::Address address, Lookup& lookup, Effects& out);
   void retry_sends(Now now, Effects& out);
   [[nodiscard]] std::vector<fib::PathKey> copies(const fib::PathKey& via) const;
@@ -169,13 +175,15 @@ struct Node::State {
   std::unordered_map<wire::Address, ByteVector, KeyedHash> cache;  // peers on disk, not loaded
   std::map<wire::Address, std::array<std::uint8_t, 48>> pins;
   std::vector<LocalEndpoint> locals;
-  TokenBucket whois_budget{100, 100};    // WHOIS sent because of others, whole node
-  TokenBucket waiting_budget{512, 512};  // packets of unknown senders kept, whole node
+  TokenBucket whois_budget{200, 100};          // WHOIS sent for our own sake, whole node
+  TokenBucket stranger_whois_budget{100, 50};  // and because of strangers
+  TokenBucket waiting_budget{128, 100};        // packets of unknown senders kept, whole node
   TokenBucket introduce_budget{256, 512};
   TokenBucket notice_budget{20, 1};
   TokenBucket collision_budget{10, 1};
-  std::size_t checking = 0;  // proofs of work of strangers under way
-  bool accepted = false;     // a root has accepted our identity
+  std::deque<wire::Address> provisional;  // in order of arrival; some may be established or gone
+  std::size_t checking = 0;               // proofs of work of strangers under way
+  bool accepted = false;                  // a root has accepted our identity
   bool started = false;
   std::vector<Notice> pending_notices;  // of the constructor
 

@@ -54,7 +54,7 @@ void Peer::learn(Path* path, Millis now) {
     slot = static_cast<std::size_t>(oldest - paths.begin());
   }
   ++path->references;
-  const PeerPath entry{path, now, 1, 0};
+  const PeerPath entry{path, now, 1};
   if (slot == paths.size()) {
     paths.push_back(entry);
   } else {

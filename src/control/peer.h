@@ -24,9 +24,8 @@ inline constexpr Millis kPeerTimeout =
 struct PeerPath {
   Path* path = nullptr;
   Millis last_authenticated =
-      0;              // mono; last authenticated direct packet of this peer; 0: must answer first
-  int priority = 1;   // higher after redirects
-  Millis probed = 0;  // mono; last confirmation HELLO
+      0;             // mono; last authenticated direct packet of this peer; 0: must answer first
+  int priority = 1;  // higher after redirects
 
   [[nodiscard]] bool unexpired(Millis now) const {
     return last_authenticated != 0 && now - last_authenticated < kPathExpire;
@@ -49,6 +48,8 @@ struct Peer {
   // Announced in HELLO or OK(HELLO); protocol 0: not yet.
   int protocol = 0;
   int version_major = -1, version_minor = -1, version_revision = -1;
+
+  std::optional<std::uint32_t> features;  // of one of ours
 
   // mono; 0 never
   Millis created = 0;

@@ -159,7 +159,7 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
   Peer* peer = peer_of(now, header->source, out);
   if (peer == nullptr) {
     count(Count::kUnknownSender);
-    request_identity(now, header->source, out);
+    request_identity(now, header->source, true, out);
     if (!waiting_budget.take(now.mono) ||
         !receives.add({via, ByteVector(bytes.begin(), bytes.end()), authenticated, wire_size,
                        header->source, now.mono + kQueueLifetime})) {
@@ -219,6 +219,8 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
   switch (handled) {
     case Handled::kDone:
     case Handled::kDoneTrusted:
+      // Fresh credentials are what packets of this sender may have waited for.
+      woke |= handled == Handled::kDoneTrusted && in.verb == wire::Verb::kNetworkCredentials;
       received_step(now, peer, via, in.hops, in.verb, handled == Handled::kDoneTrusted,
                     probe_answered, out);
       break;
@@ -312,10 +314,11 @@ Handled Node::State::on_ok(Now now, Incoming& in, Effects& out) {
   switch (verb) {
     case wire::Verb::kHello:
       probe_answered = in.hops == 0 && asked->path;
-      return on_hello_ok(now, in, *ok, *asked, out);
+      probe_succeeded(now, in, *asked, out);
+      return on_hello_ok(now, in, *ok, out);
     case wire::Verb::kEcho:
       probe_answered = in.hops == 0 && asked->path;
-      if (in.peer->standing == Peer::Standing::kProvisional) check_work(*in.peer, out);
+      probe_succeeded(now, in, *asked, out);
       return Handled::kDone;
     case wire::Verb::kWhois:
       on_whois_ok(now, *asked, ok->rest, out);
@@ -357,7 +360,7 @@ void Node::State::retry_waiting(Now now, Effects& out) {
       if (now.mono >= waiting.until) {
         count(Count::kReceiveExpired);
       } else {
-        request_identity(now, waiting.from, out);
+        request_identity(now, waiting.from, true, out);
         receives.put_back(std::move(waiting));
       }
       continue;

@@ -3,6 +3,7 @@
 // to 4, 7, 9.
 #include <algorithm>
 
+#include "control/features.h"
 #include "control/node_state.h"
 #include "wire/compression.h"
 #include "wire/fragment.h"
@@ -191,7 +192,7 @@ void Node::State::send_or_wait(Now now, wire::Address to, wire::Verb verb, Bytes
     count(Count::kSendExpired);
   }
   if (next_queue == 0 || next_queue > now.mono + kQueueRetry) next_queue = now.mono + kQueueRetry;
-  if (peer == nullptr) request_identity(now, to, out);
+  if (peer == nullptr) request_identity(now, to, false, out);
 }
 
 void Node::State::retry_sends(Now now, Effects& out) {
@@ -207,7 +208,7 @@ void Node::State::retry_sends(Now now, Effects& out) {
       count(Count::kSendExpired);
       continue;
     }
-    if (peer == nullptr) request_identity(now, waiting.to, out);
+    if (peer == nullptr) request_identity(now, waiting.to, false, out);
     sends.put_back(std::move(waiting));
   }
 }
@@ -252,6 +253,7 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     if (moons.size() > kMostMoons) moons.resize(kMostMoons);
     writer.u16(static_cast<std::uint16_t>(moons.size()));
     for (const wire::MoonEntry& moon : moons) wire::write_moon_entry(writer, moon);
+    write_features(writer);
     ByteVector packet = compose(nonces.plain(now, out), peer.address(), options.identity.address(),
                                 wire::Verb::kHello, writer.written());
     crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, peer.keys.secret());
@@ -285,17 +287,20 @@ void Node::State::contact(Now now, Peer& peer, const fib::PathKey& via, bool ful
   }
 }
 
-void Node::State::request_identity(Now now, wire::Address address, Effects& out) {
+void Node::State::request_identity(Now now, wire::Address address, bool stranger, Effects& out) {
   if (address == options.identity.address() || address.is_reserved() ||
       topology.find(address) != nullptr) {
     return;
   }
   const auto known = lookups.find(address);
-  if (known == lookups.end() && lookups.size() >= options.limits.waiting) {
+  const std::size_t room = stranger ? options.limits.waiting / 2 : options.limits.waiting;
+  if (known == lookups.end() && lookups.size() >= room) {
     count(Count::kTableFull);
     return;
   }
+  const bool fresh = known == lookups.end();
   Lookup& lookup = lookups[address];
+  lookup.stranger = stranger && (fresh || lookup.stranger);
   lookup.until = now.mono + kQueueLifetime;
   if (next_queue == 0 || next_queue > now.mono + kQueueRetry) next_queue = now.mono + kQueueRetry;
   if (lookup.asked == 0 || now.mono - lookup.asked >= kQueueRetry)
@@ -314,7 +319,7 @@ void Node::State::ask_whois(Now now, wire::Address address, Lookup& lookup, Effe
     }
   }
   if (reachable.empty()) return;
-  if (!whois_budget.take(now.mono)) {
+  if (!(lookup.stranger ? stranger_whois_budget : whois_budget).take(now.mono)) {
     count(Count::kWhoisRate);
     return;
   }

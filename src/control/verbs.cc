@@ -61,7 +61,7 @@ Handled Node::State::on_whois(Now now, Incoming& in, Effects& out) {
     if (asked.size() >= kMostAnswers || !asked.insert(address).second) return;
     const std::optional<wire::Identity> identity = known_identity(address);
     if (!identity) {
-      request_identity(now, address, out);
+      request_identity(now, address, true, out);
     } else if (found < most) {
       wire::write_identity(writer, *identity);
       ++found;

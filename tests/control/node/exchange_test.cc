@@ -100,6 +100,8 @@ TEST_F(Exchange, HelloTeachesBothEndsAPath) {
   EXPECT_EQ(seen->protocol, 12);
   EXPECT_EQ(seen->suite, wire::Suite::kAesGmacSiv);
   EXPECT_EQ(seen->latency_ms, 10);
+  EXPECT_EQ(seen->features, 0U);  // ours knows ours
+  EXPECT_EQ(root.peer(net_.now, alice.address())->features, 0U);
   EXPECT_EQ(seen->role, control::PeerStatus::Role::kPlanet);
   EXPECT_EQ(alice.node->status(net_.now).surface, std::vector<Endpoint>{kAliceAt});
   EXPECT_EQ(root.validations, 1U);

@@ -95,7 +95,9 @@ TEST(WorldVectors, Fields) {
 }
 
 TEST(WorldVectors, Decode) {
-  for (const nlohmann::json& c : load_vectors("worlds.json")["decode"]) {
+  const nlohmann::json cases = load_vectors("worlds.json")["decode"];
+  ASSERT_FALSE(cases.empty());
+  for (const nlohmann::json& c : cases) {
     const std::string what = c["name"];
     expect_keys(c, {"name", "bytes", "strictness", "ok", "consumed"}, what);
     std::size_t consumed = 0;
@@ -110,7 +112,9 @@ TEST(WorldVectors, Decode) {
 
 TEST(WorldVectors, UpdateChains) {
   crypto::init();
-  for (const nlohmann::json& c : load_vectors("worlds.json")["update_chains"]) {
+  const nlohmann::json cases = load_vectors("worlds.json")["update_chains"];
+  ASSERT_FALSE(cases.empty());
+  for (const nlohmann::json& c : cases) {
     expect_keys(c, {"name", "steps", "strictness"}, "chain");
     const std::string name = c["name"];
     Worlds worlds;
@@ -132,7 +136,9 @@ TEST(WorldVectors, UpdateChains) {
 
 TEST(WorldVectors, MoonSeeds) {
   crypto::init();
-  for (const nlohmann::json& c : load_vectors("worlds.json")["moon_seeds"]) {
+  const nlohmann::json cases = load_vectors("worlds.json")["moon_seeds"];
+  ASSERT_FALSE(cases.empty());
+  for (const nlohmann::json& c : cases) {
     const std::string what = c["name"];
     expect_keys(c, {"name", "orbit_id", "orbit_seed", "moon", "accept", "strictness"}, what);
     const auto seed = wire::parse_address(c["orbit_seed"].get<std::string>());
