@@ -1,10 +1,15 @@
-// Configuration chunks back into a dictionary: coverage by byte ranges, one total per update, three updates at a time.
-// Source: docs/protocol/07-network-config.md section 6; tests/vectors/netconf_delivery.json.
+// Puts the signed chunks of a configuration together again.
+//
+// At most three updates are assembled at a time; a fourth takes the place of the one that was
+// silent longest. An update is complete when every byte has come, not when enough bytes have:
+// overlaps and repetitions do not count twice. Its total length is fixed by its first chunk. Chunks
+// must be verified before they get here. Memory: three times the largest configuration. Source:
+// docs/protocol/07-network-config.md section 6.
 #pragma once
 
-#include <array>
-#include <map>
+#include <deque>
 #include <optional>
+#include <vector>
 
 #include "base/time.h"
 #include "wire/network_config.h"
@@ -15,30 +20,36 @@ namespace orrery::control {
 class ConfigAssembly {
  public:
   static constexpr std::size_t kSlots = 3;
-  static constexpr std::size_t kMaxChunks = 474;
-  static constexpr Millis kTimeout = 60'000;
+  static constexpr Millis kLifetime = 60'000;
+  static constexpr std::size_t kSeen = 1024;  // two largest configurations of chunks
 
-  enum class Outcome : std::uint8_t { kParked, kComplete, kDuplicate, kRefused };
+  /// Whether the numbers of a chunk make sense at all; cheap, before its signature is checked.
+  [[nodiscard]] static bool plausible(const wire::ConfigChunk& chunk);
+  /// Whether this very chunk (by its signature) was taken before; ends floods of copies.
+  [[nodiscard]] bool seen(const wire::ConfigChunk& chunk) const;
 
-  /// A chunk whose signature has been verified (or that is the legacy form). After kComplete dictionary() is whole.
-  Outcome add(Millis now, const wire::ConfigChunk& chunk);
-  /// Whether this very piece is held already: worth knowing before its signature is checked.
-  [[nodiscard]] bool holds(const wire::ConfigChunk& chunk) const;
-  [[nodiscard]] Bytes dictionary() const { return complete_; }
+  struct Complete {
+    ByteVector dictionary;
+    bool fresh = false;  // every chunk came as the controller's answer to our own request
+  };
+
+  /// Adds a verified chunk. REQUIRES: plausible(chunk), has_signature.
+  std::optional<Complete> add(Millis now, const wire::ConfigChunk& chunk, bool fresh);
 
  private:
   struct Slot {
     std::uint64_t update_id = 0;  // 0: free
-    std::uint32_t total = 0;
-    Millis last = 0;
+    Millis touched = 0;
+    bool fresh = true;
+    std::size_t have = 0;  // bytes covered
     ByteVector data;
-    std::map<std::uint32_t, std::uint32_t> ranges;  // begin -> end, disjoint
+    std::vector<bool> covered;  // one bit a byte
   };
 
-  [[nodiscard]] const Slot* find(std::uint64_t update_id) const;
+  Slot* slot_for(Millis now, const wire::ConfigChunk& chunk);
 
   std::array<Slot, kSlots> slots_;
-  ByteVector complete_;
+  std::deque<std::uint64_t> seen_;  // first half of signatures folded, oldest first
 };
 
 }  // namespace orrery::control

@@ -1,142 +1,198 @@
+// Accepting, refusing and judging credentials; packing our own.
 #include "control/member.h"
 
 #include <algorithm>
 
+#include "wire/header.h"
+
 namespace orrery::control {
+
 namespace {
 
-constexpr std::size_t kMostStored = 256;  // of each kind per member; a controller issues at most 128
+using fib::CredentialCheck;
+using wire::CredentialType;
 
-Accepted outcome(fib::CredentialCheck check) {
-  switch (check) {
-    case fib::CredentialCheck::kValid:
-      return Accepted::kNew;
-    case fib::CredentialCheck::kSignerUnknown:
-      return Accepted::kNeedsSigner;
-    case fib::CredentialCheck::kInvalid:
-      break;
-  }
-  return Accepted::kRejected;
+AddResult refusal(CredentialCheck check) {
+  return check == CredentialCheck::kSignerUnknown ? AddResult::kNeedsSigner : AddResult::kRejected;
+}
+
+std::int64_t timestamp_of(const wire::Tag& tag) {
+  return tag.timestamp;
+}
+
+std::int64_t timestamp_of(const wire::CertificateOfOwnership& coo) {
+  return coo.timestamp;
+}
+
+template <typename Held>
+std::int64_t timestamp_of(const Held& held) {
+  return held.capability.timestamp;
+}
+
+/// Makes room by dropping the oldest; false if everything held is newer than `timestamp`.
+template <typename Map>
+bool make_room(Map& map, std::uint32_t id, std::size_t limit, std::int64_t timestamp) {
+  if (map.size() < limit || map.contains(id)) return true;
+  const auto oldest = std::min_element(map.begin(), map.end(), [](const auto& a, const auto& b) {
+    return timestamp_of(a.second) < timestamp_of(b.second);
+  });
+  if (timestamp_of(oldest->second) >= timestamp) return false;
+  map.erase(oldest);
+  return true;
+}
+
+/// The common course of tags, capabilities and ownership (section 9.2). Null: verify and store.
+template <typename Credential>
+std::optional<AddResult> before_verification(const Credential* held, const Credential& offered,
+                                             std::int64_t threshold) {
+  if (held != nullptr && held->timestamp > offered.timestamp) return AddResult::kRejected;
+  if (threshold != 0 && threshold >= offered.timestamp) return AddResult::kRejected;
+  if (held != nullptr && *held == offered) return AddResult::kRedundant;
+  return std::nullopt;
 }
 
 }  // namespace
 
-Accepted MemberRecord::add(const wire::CertificateOfMembership& com, const fib::IdentityLookup& lookup,
-                           wire::Address* unknown) {
-  if (com.timestamp() <= com_threshold_ || (com_ && com.timestamp() < com_.timestamp())) return Accepted::kRejected;
-  if (com == com_) return Accepted::kRedundant;
-  const Accepted result = outcome(fib::check(com, lookup, unknown));
-  if (result == Accepted::kNew) com_ = com;
-  return result;
+AddResult Membership::add(const wire::CertificateOfMembership& com,
+                          const fib::IdentityLookup& lookup) {
+  if (!com || com.timestamp() <= com_threshold_) return AddResult::kRejected;
+  if (com_ && com.timestamp() < com_.timestamp()) return AddResult::kRejected;
+  if (com_ == com) return AddResult::kRedundant;
+  const CredentialCheck checked = fib::check(com, lookup);
+  if (checked != CredentialCheck::kValid) return refusal(checked);
+  com_ = com;
+  return AddResult::kNew;
 }
 
-template <typename T>
-Accepted MemberRecord::add_to(std::map<std::uint32_t, T>& store, wire::CredentialType type, const T& credential,
-                              const fib::IdentityLookup& lookup, wire::Address* unknown) {
-  const auto stored = store.find(credential.id);
-  if (stored != store.end()) {
-    if (stored->second.timestamp > credential.timestamp) return Accepted::kRejected;
-    if (stored->second == credential) return Accepted::kRedundant;
-  } else if (store.size() >= kMostStored) {
-    return Accepted::kRejected;
+AddResult Membership::add(const wire::Tag& tag, const fib::IdentityLookup& lookup) {
+  const auto held = tags_.find(tag.id);
+  if (const auto early = before_verification(held == tags_.end() ? nullptr : &held->second, tag,
+                                             threshold(CredentialType::kTag, tag.id))) {
+    return *early;
   }
-  const auto threshold = thresholds_.find({static_cast<std::uint8_t>(type), credential.id});
-  if (threshold != thresholds_.end() && threshold->second >= credential.timestamp) return Accepted::kRejected;
-  const Accepted result = outcome(fib::check(credential, lookup, unknown));
-  if (result == Accepted::kNew) store[credential.id] = credential;
-  return result;
+  const CredentialCheck checked = fib::check(tag, lookup);
+  if (checked != CredentialCheck::kValid) return refusal(checked);
+  if (!make_room(tags_, tag.id, wire::kMaxTags, tag.timestamp)) return AddResult::kRejected;
+  tags_[tag.id] = tag;
+  return AddResult::kNew;
 }
 
-Accepted MemberRecord::add(const wire::Tag& tag, const fib::IdentityLookup& lookup, wire::Address* unknown) {
-  return add_to(tags_, wire::CredentialType::kTag, tag, lookup, unknown);
+AddResult Membership::add(const wire::Capability& capability, const fib::IdentityLookup& lookup) {
+  const auto held = capabilities_.find(capability.id);
+  if (const auto early =
+          before_verification(held == capabilities_.end() ? nullptr : &held->second.capability,
+                              capability, threshold(CredentialType::kCapability, capability.id))) {
+    return *early;
+  }
+  const CredentialCheck checked = fib::check(capability, lookup);
+  if (checked != CredentialCheck::kValid) return refusal(checked);
+  if (!make_room(capabilities_, capability.id, wire::kMaxCapabilities, capability.timestamp)) {
+    return AddResult::kRejected;
+  }
+  capabilities_[capability.id] = {capability, shared_rules(capability)};
+  return AddResult::kNew;
 }
 
-Accepted MemberRecord::add(const wire::Capability& capability, const fib::IdentityLookup& lookup,
-                           wire::Address* unknown) {
-  return add_to(capabilities_, wire::CredentialType::kCapability, capability, lookup, unknown);
+AddResult Membership::add(const wire::CertificateOfOwnership& ownership,
+                          const fib::IdentityLookup& lookup) {
+  const auto held = ownerships_.find(ownership.id);
+  if (const auto early =
+          before_verification(held == ownerships_.end() ? nullptr : &held->second, ownership,
+                              threshold(CredentialType::kOwnership, ownership.id))) {
+    return *early;
+  }
+  const CredentialCheck checked = fib::check(ownership, lookup);
+  if (checked != CredentialCheck::kValid) return refusal(checked);
+  constexpr std::size_t kMaxHeld = 4 * wire::kMaxOwnerships;
+  if (!make_room(ownerships_, ownership.id, kMaxHeld, ownership.timestamp)) {
+    return AddResult::kRejected;
+  }
+  ownerships_[ownership.id] = ownership;
+  return AddResult::kNew;
 }
 
-Accepted MemberRecord::add(const wire::CertificateOfOwnership& ownership, const fib::IdentityLookup& lookup,
-                           wire::Address* unknown) {
-  return add_to(ownerships_, wire::CredentialType::kOwnership, ownership, lookup, unknown);
-}
-
-Accepted MemberRecord::add(const wire::Revocation& r, const fib::IdentityLookup& lookup, wire::Address* unknown) {
-  const Accepted genuine = outcome(fib::check(r, lookup, unknown));
-  if (genuine != Accepted::kNew) return genuine;
-  switch (static_cast<wire::CredentialType>(r.type)) {
-    case wire::CredentialType::kMembership:
-      if (r.threshold <= com_threshold_) return Accepted::kRedundant;
-      com_threshold_ = r.threshold;
-      return Accepted::kNew;
-    case wire::CredentialType::kCapability:
-    case wire::CredentialType::kTag:
-    case wire::CredentialType::kOwnership: {
-      const RevocationKey key{r.type, r.credential_id};
-      const auto it = thresholds_.find(key);
-      if (it != thresholds_.end() && r.threshold <= it->second) return Accepted::kRedundant;
-      if (it == thresholds_.end() && (r.threshold <= 0 || thresholds_.size() >= 4 * kMostStored)) {
-        return Accepted::kRedundant;
+AddResult Membership::add(const wire::Revocation& revocation, const fib::IdentityLookup& lookup) {
+  const CredentialCheck checked = fib::check(revocation, lookup);
+  if (checked != CredentialCheck::kValid) return refusal(checked);
+  switch (static_cast<CredentialType>(revocation.type)) {
+    case CredentialType::kMembership:
+      if (revocation.threshold <= com_threshold_) return AddResult::kRedundant;
+      com_threshold_ = revocation.threshold;
+      return AddResult::kNew;
+    case CredentialType::kCapability:
+    case CredentialType::kTag:
+    case CredentialType::kOwnership: {
+      const ThresholdKey key{revocation.type, revocation.credential_id};
+      if (!thresholds_.contains(key) && thresholds_.size() >= kMaxThresholds) {
+        return AddResult::kRejected;
       }
-      thresholds_[key] = r.threshold;
-      return Accepted::kNew;
+      std::int64_t& held = thresholds_[key];
+      if (revocation.threshold <= held) return AddResult::kRedundant;
+      held = revocation.threshold;
+      return AddResult::kNew;
     }
-    case wire::CredentialType::kRevocation:
-      break;
+    default:
+      return AddResult::kRejected;
   }
-  return Accepted::kRejected;
 }
 
-bool MemberRecord::allowed(const wire::NetworkConfig& config, Bytes hash) const {
-  if (config.is_public) return true;
-  return com_ && config.com && com_.timestamp() > com_threshold_ && wire::agrees(*config.com, com_, hash);
+bool Membership::allowed(const wire::CertificateOfMembership& mine, Bytes their_hash) const {
+  return com_ && com_.timestamp() > com_threshold_ && wire::agrees(mine, com_, their_hash);
 }
 
-bool MemberRecord::valid_now(const wire::NetworkConfig& config, wire::CredentialType type, std::uint32_t id,
-                             std::int64_t timestamp) const {
-  const std::uint64_t age = static_cast<std::uint64_t>(
-      timestamp > config.timestamp ? timestamp - config.timestamp : config.timestamp - timestamp);
-  if (age > config.credential_max_delta) return false;
-  const auto threshold = thresholds_.find({static_cast<std::uint8_t>(type), id});
-  return threshold == thresholds_.end() || timestamp > threshold->second;
+std::int64_t Membership::threshold(CredentialType type, std::uint32_t id) const {
+  const auto it = thresholds_.find({static_cast<std::uint8_t>(type), id});
+  return it == thresholds_.end() ? 0 : it->second;
 }
 
-void MemberRecord::current(const wire::NetworkConfig& config, fib::Member& out) const {
-  out.tags.clear();
-  out.capabilities.clear();
-  out.ownership = {};
+bool Membership::usable(const wire::NetworkConfig& config, std::int64_t timestamp,
+                        CredentialType type, std::uint32_t id) const {
+  const auto a = static_cast<std::uint64_t>(timestamp);
+  const auto b = static_cast<std::uint64_t>(config.timestamp);
+  const std::uint64_t delta = timestamp > config.timestamp ? a - b : b - a;
+  return delta <= config.credential_max_delta && timestamp > threshold(type, id);
+}
+
+std::vector<fib::Tag> Membership::usable_tags(const wire::NetworkConfig& config) const {
+  std::vector<fib::Tag> tags;
   for (const auto& [id, tag] : tags_) {
-    if (valid_now(config, wire::CredentialType::kTag, id, tag.timestamp)) out.tags.push_back({id, tag.value});
+    if (usable(config, tag.timestamp, CredentialType::kTag, id)) tags.push_back({id, tag.value});
   }
-  for (const auto& [id, capability] : capabilities_) {
-    if (valid_now(config, wire::CredentialType::kCapability, id, capability.timestamp)) {
-      out.capabilities.push_back(capability_rules(capability));
-    }
-  }
-  for (const auto& [id, ownership] : ownerships_) {
-    if (valid_now(config, wire::CredentialType::kOwnership, id, ownership.timestamp)) {
-      add_ownership(ownership, out.ownership);
-    }
-  }
+  return tags;
 }
 
-fib::CapabilityRules capability_rules(const wire::Capability& capability) {
-  return {capability.id, std::make_shared<const std::vector<wire::Rule>>(
-                             capability.rules.begin(), capability.rules.begin() + capability.rule_count)};
+std::vector<fib::CapabilityRules> Membership::usable_capabilities(
+    const wire::NetworkConfig& config) const {
+  std::vector<fib::CapabilityRules> capabilities;
+  for (const auto& [id, held] : capabilities_) {
+    if (usable(config, held.capability.timestamp, CredentialType::kCapability, id)) {
+      capabilities.push_back({id, held.rules});
+    }
+  }
+  return capabilities;
 }
 
-void add_ownership(const wire::CertificateOfOwnership& ownership, fib::Ownership& out) {
-  for (std::size_t i = 0; i < ownership.count; ++i) {
-    const auto& thing = ownership.things[i];
+fib::Ownership Membership::usable_ownership(const wire::NetworkConfig& config) const {
+  fib::Ownership all;
+  for (const auto& [id, coo] : ownerships_) {
+    if (usable(config, coo.timestamp, CredentialType::kOwnership, id)) append_ownership(all, coo);
+  }
+  return all;
+}
+
+void append_ownership(fib::Ownership& to, const wire::CertificateOfOwnership& from) {
+  const std::size_t count = std::min<std::size_t>(from.count, wire::kMaxThings);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& thing = from.things[i];
     switch (thing.type) {
       case wire::CertificateOfOwnership::kMac:
-        out.macs.push_back(wire::Mac::load(thing.value.data()));
+        to.macs.push_back(wire::Mac::load(thing.value.data()));
         break;
       case wire::CertificateOfOwnership::kIpv4:
-        out.ips.push_back(wire::Endpoint::v4(load_be32(thing.value.data()), 0));
+        to.ips.push_back(wire::Endpoint::v4(load_be32(thing.value.data()), 0));
         break;
       case wire::CertificateOfOwnership::kIpv6:
-        out.ips.push_back(wire::Endpoint::v6(thing.value, 0));
+        to.ips.push_back(wire::Endpoint::v6(thing.value, 0));
         break;
       default:
         break;
@@ -144,29 +200,57 @@ void add_ownership(const wire::CertificateOfOwnership& ownership, fib::Ownership
   }
 }
 
-fib::Network network_record(const wire::NetworkConfig& c) {
-  fib::Network n;
-  n.id = c.network;
-  n.self = c.issued_to;
-  n.mac = wire::mac_of(n.self, n.id);
-  n.mtu = c.mtu;
-  n.multicast_limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(c.multicast_limit, 65535));
-  n.broadcast = c.has_flag(wire::NetworkConfig::kBroadcast);
-  n.ndp_emulation = c.has_flag(wire::NetworkConfig::kNdpEmulation);
-  n.unknown_match_result = c.has_flag(wire::NetworkConfig::kUnknownMatch);
-  n.compress = !c.has_flag(wire::NetworkConfig::kNoCompression);
-  n.is_public = c.is_public;
-  for (const wire::Specialist& s : c.specialists) {
-    if (s.has(wire::Specialist::kActiveBridge)) n.active_bridges.push_back(s.address());
+std::shared_ptr<const std::vector<wire::Rule>> shared_rules(const wire::Capability& capability) {
+  const auto begin = capability.rules.begin();
+  return std::make_shared<const std::vector<wire::Rule>>(begin, begin + capability.rule_count);
+}
+
+std::vector<ByteVector> pack_credentials(const wire::NetworkConfig& config) {
+  constexpr std::size_t kPacket = 10024;         // bytes, header included
+  constexpr std::size_t kCapabilityRoom = 2880;  // what the reference reserves for one item
+  constexpr std::size_t kTagRoom = 152;
+  constexpr std::size_t kOwnershipRoom = 432;
+  std::vector<ByteVector> packets;
+  bool com = config.com && *config.com;
+  std::size_t capability = 0, tag = 0, ownership = 0;
+  while (com || capability < config.capabilities.size() || tag < config.tags.size() ||
+         ownership < config.ownerships.size()) {
+    ByteVector payload(kPacket);
+    Writer w(payload);
+    const auto fits = [&](std::size_t room) {
+      return wire::kHeaderSize + w.size() + room < kPacket;
+    };
+    const auto list = [&](const auto& items, std::size_t& next, std::size_t room, auto write) {
+      const std::size_t count_at = w.size();
+      w.u16(0);
+      std::uint16_t count = 0;
+      for (; next < items.size() && fits(room); ++next, ++count) write(w, items[next]);
+      w.patch_u16(count_at, count);
+    };
+    if (com) wire::write_com(w, *config.com);
+    com = false;
+    w.u8(0);
+    list(config.capabilities, capability, kCapabilityRoom, wire::write_capability);
+    list(config.tags, tag, kTagRoom, wire::write_tag);
+    w.u16(0);  // revocations
+    list(config.ownerships, ownership, kOwnershipRoom, wire::write_ownership);
+    payload.resize(w.size());
+    packets.push_back(std::move(payload));
   }
-  std::sort(n.active_bridges.begin(), n.active_bridges.end());
-  n.active_bridge = std::binary_search(n.active_bridges.begin(), n.active_bridges.end(), n.self);
-  n.rules = c.rules;
-  for (const wire::Capability& capability : c.capabilities) n.capabilities.push_back(capability_rules(capability));
-  for (const wire::Tag& tag : c.tags) n.tags.push_back({tag.id, tag.value});
-  for (const auto& ownership : c.ownerships) add_ownership(ownership, n.ownership);
-  n.static_ips = c.static_ips;
-  return n;
+  return packets;
+}
+
+ByteVector pack_revocation(const wire::Revocation& revocation) {
+  std::array<std::uint8_t, 256> buffer;
+  Writer w(buffer);
+  w.u8(0);
+  w.u16(0);
+  w.u16(0);
+  w.u16(1);
+  wire::write_revocation(w, revocation);
+  w.u16(0);
+  const Bytes written = w.written();
+  return {written.begin(), written.end()};
 }
 
 }  // namespace orrery::control

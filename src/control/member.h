@@ -1,66 +1,78 @@
-// What one node keeps of another in one network: credentials that were accepted, and what has been revoked.
+// What this node holds of one peer in one network: its certificates, and what has been revoked.
 //
-// Credentials only move forward: an older one, or one at or below a revocation threshold, is rejected. The thresholds of tags,
-// capabilities and ownership stay apart from the membership's (the reference mixes them up).
+// Credentials are filed under the member they were issued to, whoever delivered them. All
+// comparisons are between timestamps the controller made, never with our clock. The threshold of
+// the membership certificate and those of tags, capabilities and ownership are kept apart: revoking
+// a tag does not cut the member off (the reference node does; see docs/protocol/08-credentials.md
+// section 9.3). Every list is bounded; the oldest credential gives way.
 // Source: docs/protocol/08-credentials.md sections 8 to 10; tests/vectors/membership.json.
 #pragma once
 
 #include <map>
+#include <memory>
 
-#include "base/time.h"
 #include "fib/credential_check.h"
 #include "fib/records.h"
 #include "wire/network_config.h"
 
 namespace orrery::control {
 
-enum class Accepted : std::uint8_t { kNew, kRedundant, kRejected, kNeedsSigner };
+enum class AddResult : std::uint8_t { kNew, kRedundant, kRejected, kNeedsSigner };
 
-class MemberRecord {
+class Membership {
  public:
-  Accepted add(const wire::CertificateOfMembership& com, const fib::IdentityLookup& lookup, wire::Address* unknown);
-  Accepted add(const wire::Tag& tag, const fib::IdentityLookup& lookup, wire::Address* unknown);
-  Accepted add(const wire::Capability& capability, const fib::IdentityLookup& lookup, wire::Address* unknown);
-  Accepted add(const wire::CertificateOfOwnership& ownership, const fib::IdentityLookup& lookup, wire::Address* unknown);
-  /// kNew: the threshold grew; pass it on if it asks for fast propagation.
-  Accepted add(const wire::Revocation& revocation, const fib::IdentityLookup& lookup, wire::Address* unknown);
+  static constexpr std::size_t kMaxThresholds = 1024;
 
-  /// The gate of a private network. `hash`: SHA-384 of the member's identity.
-  [[nodiscard]] bool allowed(const wire::NetworkConfig& config, Bytes hash) const;
-  /// Tags, capabilities and ownership that are valid against our configuration now.
-  void current(const wire::NetworkConfig& config, fib::Member& out) const;
+  AddResult add(const wire::CertificateOfMembership& com, const fib::IdentityLookup& lookup);
+  AddResult add(const wire::Tag& tag, const fib::IdentityLookup& lookup);
+  AddResult add(const wire::Capability& capability, const fib::IdentityLookup& lookup);
+  AddResult add(const wire::CertificateOfOwnership& ownership, const fib::IdentityLookup& lookup);
+  AddResult add(const wire::Revocation& revocation, const fib::IdentityLookup& lookup);
 
-  [[nodiscard]] const wire::CertificateOfMembership& com() const { return com_; }
+  /// The gate of a private network. `their_hash`: fingerprint of the member's identity.
+  [[nodiscard]] bool allowed(const wire::CertificateOfMembership& mine, Bytes their_hash) const;
+
+  /// Credentials that are valid beside a configuration of this timestamp and max delta.
+  [[nodiscard]] std::vector<fib::Tag> usable_tags(const wire::NetworkConfig& config) const;
+  [[nodiscard]] std::vector<fib::CapabilityRules> usable_capabilities(
+      const wire::NetworkConfig& config) const;
+  [[nodiscard]] fib::Ownership usable_ownership(const wire::NetworkConfig& config) const;
+
+  [[nodiscard]] std::int64_t com_timestamp() const { return com_ ? com_.timestamp() : 0; }
+
   [[nodiscard]] std::int64_t com_threshold() const { return com_threshold_; }
 
-  Millis last_push = 0;          // mono, our credentials to it; 0 never
-  Millis last_like = 0;          // mono, our multicast groups to it
-  Millis last_need_error = 0;    // mono, "need certificate" sent to it
-  Millis last_credentials = 0;   // mono, credentials packet accepted from it
-  double check_tokens = 10;      // verification bucket: failures and inline certificates, 5 a second, burst 10
-  Millis check_at = 0;
-  bool seen = false;             // a frame or credential arrived from it, or we sent to it
-
  private:
-  using RevocationKey = std::pair<std::uint8_t, std::uint32_t>;  // type, id
+  struct HeldCapability {
+    wire::Capability capability;
+    std::shared_ptr<const std::vector<wire::Rule>> rules;  // as published; one list for all records
+  };
 
-  template <typename T>
-  Accepted add_to(std::map<std::uint32_t, T>& store, wire::CredentialType type, const T& credential,
-                  const fib::IdentityLookup& lookup, wire::Address* unknown);
-  [[nodiscard]] bool valid_now(const wire::NetworkConfig& config, wire::CredentialType type, std::uint32_t id,
-                               std::int64_t timestamp) const;
+  using ThresholdKey = std::pair<std::uint8_t, std::uint32_t>;  // credential type, id
+
+  [[nodiscard]] std::int64_t threshold(wire::CredentialType type, std::uint32_t id) const;
+  [[nodiscard]] bool usable(const wire::NetworkConfig& config, std::int64_t timestamp,
+                            wire::CredentialType type, std::uint32_t id) const;
 
   wire::CertificateOfMembership com_;
   std::int64_t com_threshold_ = 0;
   std::map<std::uint32_t, wire::Tag> tags_;
-  std::map<std::uint32_t, wire::Capability> capabilities_;
+  std::map<std::uint32_t, HeldCapability> capabilities_;
   std::map<std::uint32_t, wire::CertificateOfOwnership> ownerships_;
-  std::map<RevocationKey, std::int64_t> thresholds_;
+  std::map<ThresholdKey, std::int64_t> thresholds_;
 };
 
-/// The parts of a configuration that the frame path needs.
-[[nodiscard]] fib::Network network_record(const wire::NetworkConfig& config);
-[[nodiscard]] fib::CapabilityRules capability_rules(const wire::Capability& capability);
-void add_ownership(const wire::CertificateOfOwnership& ownership, fib::Ownership& out);
+/// IPs and MACs of a certificate, appended to what rules see.
+void append_ownership(fib::Ownership& to, const wire::CertificateOfOwnership& from);
+/// The rules of a capability as a list that records share.
+[[nodiscard]] std::shared_ptr<const std::vector<wire::Rule>> shared_rules(
+    const wire::Capability& capability);
+
+/// NETWORK_CREDENTIALS payloads that carry all of a configuration's credentials: certificate,
+/// capabilities, tags, ownership; a new packet where the next item might not fit.
+/// Source: docs/protocol/08-credentials.md section 11.1; tests/vectors/credential_push.json.
+[[nodiscard]] std::vector<ByteVector> pack_credentials(const wire::NetworkConfig& config);
+/// A packet with nothing but this revocation.
+[[nodiscard]] ByteVector pack_revocation(const wire::Revocation& revocation);
 
 }  // namespace orrery::control

@@ -1,0 +1,294 @@
+// The facade of the joined networks: joining, leaving, settings, timers, and what the API shows.
+#include "control/network.h"
+
+#include <algorithm>
+
+#include "control/network_state.h"
+#include "wire/verbs/ok.h"
+
+namespace orrery::control {
+
+Networks::Networks(Transport& transport, ControllerRole* controller)
+    : state_(std::make_unique<State>(transport, controller)) {}
+
+Networks::~Networks() = default;
+
+Joined* Networks::State::find(wire::NetworkId id) {
+  const auto it = joined.find(id);
+  return it == joined.end() ? nullptr : &it->second;
+}
+
+PeerRates& Networks::State::rates(Now now, wire::Address peer) {
+  if (peers.size() >= kMaxPeers && !peers.contains(peer)) {
+    const auto oldest = std::min_element(
+        peers.begin(), peers.end(),
+        [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+    peers.erase(oldest);
+  }
+  PeerRates& found = peers[peer];
+  found.used = now.mono;
+  return found;
+}
+
+void Networks::join(Now now, wire::NetworkId id, const NetworkSettings& settings, Bytes cached,
+                    Effects& out) {
+  if (!id || state_->joined.contains(id)) return;
+  Joined& net = state_->joined[id];
+  net.id = id;
+  net.mac = wire::mac_of(state_->self(), id);
+  net.settings = settings;
+  state_->configure_port(net, out);
+  out.saves.push_back({StateKind::kNetworkLocal, id.value, encode_settings(settings), false});
+  if (cached.empty() || !state_->accept_config(now, net, cached, true, out)) {
+    if (!id.is_adhoc()) out.saves.push_back({StateKind::kNetwork, id.value, {'\n'}, false});
+  }
+  net.last_config = 0;  // from disk: refreshed at once
+  state_->request_config(now, net, out);
+  if (state_->next_tick == 0) state_->next_tick = now.mono + kHousekeeping;
+}
+
+void Networks::leave(Now, wire::NetworkId id, Effects& out) {
+  Joined* net = state_->find(id);
+  if (net == nullptr) return;
+  ConfigurePort port;
+  port.network = id;
+  port.mac = net->mac;
+  port.remove = true;
+  out.ports.push_back(port);
+  out.updates.push_back(fib::RemoveNetwork{id});
+  out.saves.push_back({StateKind::kNetwork, id.value, {}, true});
+  out.saves.push_back({StateKind::kNetworkLocal, id.value, {}, true});
+  state_->joined.erase(id);
+  // What a controller or a root keeps of the network's groups must not go with the membership.
+  if (id.controller() != state_->self() && !state_->transport.self_is_root()) {
+    state_->groups.remove_network(id);
+  }
+}
+
+void Networks::set(Now, wire::NetworkId id, const NetworkSettings& settings, Effects& out) {
+  Joined* net = state_->find(id);
+  if (net == nullptr) return;
+  net->settings = settings;
+  out.saves.push_back({StateKind::kNetworkLocal, id.value, encode_settings(settings), false});
+  state_->configure_port(*net, out);
+}
+
+void Networks::on_subscriptions(Now now, wire::NetworkId id,
+                                std::vector<wire::MulticastGroup> groups, Effects& out) {
+  Joined* net = state_->find(id);
+  if (net == nullptr) return;
+  constexpr std::size_t kMaxSubscriptions = 1'024;
+  std::sort(groups.begin(), groups.end());
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  if (groups.size() > kMaxSubscriptions) groups.resize(kMaxSubscriptions);
+  std::vector<wire::MulticastGroup> fresh;
+  std::set_difference(groups.begin(), groups.end(), net->subscriptions.begin(),
+                      net->subscriptions.end(), std::back_inserter(fresh));
+  net->subscriptions = std::move(groups);
+  state_->announce_new(now, *net, fresh, out);
+}
+
+void Networks::on_port_error(Now, wire::NetworkId id, int error, Effects&) {
+  if (Joined* net = state_->find(id)) net->port_error = error;
+}
+
+void Networks::on_local_config(Now now, wire::NetworkId id, Bytes dictionary, Effects& out) {
+  if (Joined* net = state_->find(id)) state_->accept_config(now, *net, dictionary, true, out);
+}
+
+std::vector<NetworkStatus> Networks::list() const {
+  std::vector<NetworkStatus> all;
+  for (const auto& [id, net] : state_->joined) {
+    NetworkStatus status;
+    status.id = id;
+    status.mac = net.mac;
+    status.settings = net.settings;
+    status.subscriptions = state_->all_groups(net);
+    status.port_error = net.port_error;
+    status.state = net.port_error != 0                ? NetworkState::kPortError
+                   : net.failure != NetworkState::kOk ? net.failure
+                   : net.config                       ? NetworkState::kOk
+                                                      : NetworkState::kRequestingConfiguration;
+    if (net.config) {
+      const wire::NetworkConfig& config = *net.config;
+      status.name = config.name;
+      status.is_public = config.is_public;
+      status.mtu = config.mtu;
+      status.bridge = net.record.active_bridge;
+      status.broadcast = net.record.broadcast;
+      status.revision = config.revision;
+      status.addresses = config.static_ips;
+      for (const wire::Route& route : config.routes) {
+        status.routes.push_back({route.target, route.via, route.metric});
+      }
+      status.dns_domain = config.dns_domain;
+      status.dns_servers = config.dns_servers;
+    }
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+Handled Networks::on_packet(Now now, const Incoming& in, const Answered* answered, Effects& out) {
+  switch (in.verb) {
+    case wire::Verb::kFrame:
+      return state_->on_frame_packet(now, in, out);
+    case wire::Verb::kExtFrame:
+      return state_->on_ext_frame(now, in, out);
+    case wire::Verb::kMulticastLike:
+      return state_->on_like(now, in, out);
+    case wire::Verb::kNetworkCredentials:
+      return state_->on_credentials(now, in, out);
+    case wire::Verb::kNetworkConfig:
+      return state_->on_config(now, in, in.payload, false, 0, out);
+    case wire::Verb::kMulticastGather:
+      return state_->on_gather(now, in, out);
+    case wire::Verb::kMulticastFrame:
+      return state_->on_multicast_frame(now, in, out);
+    case wire::Verb::kOk: {
+      const auto ok = wire::decode_ok(in.payload);
+      if (!ok || answered == nullptr) return Handled::kIgnored;
+      switch (static_cast<wire::Verb>(ok->in_re_verb)) {
+        case wire::Verb::kNetworkConfigRequest:
+          return state_->on_config(now, in, ok->rest, true, answered->context, out);
+        case wire::Verb::kMulticastGather:
+          if (const auto result = wire::decode_gather_ok(ok->rest)) {
+            if (result->network.value == answered->context) state_->on_gathered(now, *result, out);
+          }
+          return Handled::kDone;
+        case wire::Verb::kMulticastFrame:
+          if (const auto result = wire::decode_multicast_frame_ok(ok->rest)) {
+            if (result->gathered.network.value == answered->context) {
+              state_->on_gathered(now, result->gathered, out);
+            }
+          }
+          return Handled::kDone;
+        default:
+          return Handled::kDone;
+      }
+    }
+    case wire::Verb::kError: {
+      const auto error = wire::decode_error(in.payload);
+      if (!error) return Handled::kDone;
+      const auto code = static_cast<wire::ErrorCode>(error->code);
+      switch (code) {
+        case wire::ErrorCode::kObjectNotFound:
+        case wire::ErrorCode::kUnsupportedOperation:
+        case wire::ErrorCode::kNetworkAccessDenied:
+        case wire::ErrorCode::kNetworkAuthenticationRequired:
+          return state_->on_config_error(in, answered, error->rest, code);
+        case wire::ErrorCode::kNeedMembershipCertificate:
+          if (const auto about = wire::decode_network_error(error->rest)) {
+            Joined* net = state_->find(about->network);
+            if (net != nullptr && net->config && net->config->com) {
+              state_->push_credentials(now, *net, in.source, true, out);
+            }
+          }
+          return Handled::kDone;
+        case wire::ErrorCode::kUnwantedMulticast: {
+          Reader r(error->rest);
+          const wire::NetworkId id{r.u64()};
+          const Bytes mac = r.bytes(6);
+          const std::uint32_t adi = r.u32();
+          Joined* net = r.ok() ? state_->find(id) : nullptr;
+          if (net != nullptr && state_->passes(now, *net, in.source, out)) {
+            state_->groups.remove(id, {wire::Mac::load(mac.data()), adi}, in.source);
+          }
+          return Handled::kDone;
+        }
+        default:
+          return Handled::kDone;
+      }
+    }
+    default:
+      return Handled::kDone;
+  }
+}
+
+void Networks::on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out) {
+  if (Joined* net = state_->find(network)) state_->on_host_frame(now, *net, ethernet_frame, out);
+}
+
+void Networks::on_event(Now now, const fib::Event& event, Effects& out) {
+  if (const auto* stale = std::get_if<fib::CredentialsStale>(&event)) {
+    Joined* net = state_->find(stale->network);
+    if (net != nullptr && net->config) {
+      state_->push_credentials(now, *net, stale->peer, false, out);
+    }
+  } else if (const auto* learned = std::get_if<fib::BridgeLearned>(&event)) {
+    Joined* net = state_->find(learned->network);
+    if (net != nullptr && net->config) {
+      state_->learn(now, *net, learned->mac, learned->behind, out);
+    }
+  } else if (const auto* received = std::get_if<fib::Received>(&event)) {
+    // Passing the gate has a side effect: our groups are announced to the sender.
+    Joined* net = state_->find(received->network);
+    if (net != nullptr) (void)state_->passes(now, *net, received->peer, out);
+  }
+}
+
+void Networks::on_identity(Now now, const wire::Identity& identity, Effects& out) {
+  for (auto& [id, net] : state_->joined) {
+    const auto it = net.members.find(identity.address);
+    if (it != net.members.end()) {
+      state_->refresh_member(now, net, identity.address, it->second, out);
+    }
+  }
+}
+
+void Networks::State::tick(Now now, Effects& out) {
+  for (auto& [id, net] : joined) {
+    if (!net.config || net.last_config == 0 || now.mono - net.last_config >= kRefresh) {
+      request_config(now, net, out);
+    }
+    if (net.config) announce_periodically(now, net, out);
+    std::erase_if(net.queue, [&](const QueuedMulticast& q) { return now.mono >= q.until; });
+    std::erase_if(net.last_gather, [&](const auto& g) { return now.mono - g.second >= kAnnounce; });
+    std::erase_if(net.bridged_groups,
+                  [&](const auto& g) { return now.mono - g.second >= kBridgedGroupAge; });
+    const auto& bridges = net.record.active_bridges;
+    for (const wire::Mac mac : net.bridges.expire(now.mono, [&](wire::Address behind) {
+           return std::binary_search(bridges.begin(), bridges.end(), behind);
+         })) {
+      out.updates.push_back(fib::RemoveBridgeRoute{id, mac});
+    }
+  }
+  constexpr Millis kExpiry = 30'000;
+  if (now.mono - last_expiry >= kExpiry) {
+    last_expiry = now.mono;
+    groups.expire(now.mono);
+    std::erase_if(peers, [&](const auto& p) { return now.mono - p.second.used >= kRefresh; });
+  }
+}
+
+void Networks::tick(Now now, Effects& out) {
+  if (state_->next_tick != 0 && now.mono < state_->next_tick) return;
+  state_->next_tick = now.mono + kHousekeeping;
+  state_->tick(now, out);
+}
+
+Millis Networks::next_deadline() const {
+  return state_->next_tick;
+}
+
+bool Networks::is_managed_ip(const wire::Endpoint& ip) const {
+  return std::any_of(state_->joined.begin(), state_->joined.end(), [&](const auto& entry) {
+    const auto& config = entry.second.config;
+    return config && std::any_of(config->static_ips.begin(), config->static_ips.end(),
+                                 [&](const wire::Endpoint& own) { return own.same_ip(ip); });
+  });
+}
+
+std::vector<wire::Address> Networks::always_contact() const {
+  std::vector<wire::Address> all;
+  for (const auto& [id, net] : state_->joined) {
+    const auto some =
+        state_->specialists(net, wire::Specialist::kAnchor | wire::Specialist::kReplicator);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+}  // namespace orrery::control

@@ -1,0 +1,221 @@
+// Members of joined networks: their credentials coming in, ours going out, the gate, and the
+// records that workers use. Source: docs/protocol/08-credentials.md sections 8 to 11.
+#include <algorithm>
+
+#include "control/network_state.h"
+#include "crypto/kdf.h"
+#include "wire/verbs/network_credentials.h"
+#include "wire/verbs/ok.h"
+
+namespace orrery::control {
+
+namespace {
+
+wire::Address subject_of(const wire::CertificateOfMembership& com) {
+  return com.issued_to();
+}
+
+wire::Address subject_of(const wire::Capability& capability) {
+  return capability.issued_to();
+}
+
+wire::Address subject_of(const wire::Revocation& revocation) {
+  return revocation.target;
+}
+
+template <typename Credential>
+wire::Address subject_of(const Credential& credential) {
+  return credential.issued_to;
+}
+
+wire::NetworkId network_of(const wire::CertificateOfMembership& com) {
+  return com.network();
+}
+
+template <typename Credential>
+wire::NetworkId network_of(const Credential& credential) {
+  return credential.network;
+}
+
+}  // namespace
+
+fib::IdentityLookup Networks::State::lookup() const {
+  return [this](wire::Address address) -> const wire::Identity* {
+    if (address == self()) return &transport.self().identity();
+    return transport.identity_of(address);
+  };
+}
+
+MemberEntry& Networks::State::member(Now now, Joined& net, wire::Address address, Effects& out) {
+  const auto known = net.members.find(address);
+  if (known != net.members.end()) {
+    known->second.used = now.mono;
+    return known->second;
+  }
+  if (net.members.size() >= kMaxMembers) {
+    const auto oldest = std::min_element(
+        net.members.begin(), net.members.end(),
+        [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+    out.updates.push_back(fib::RemoveMember{net.id, oldest->first});
+    net.members.erase(oldest);
+  }
+  MemberEntry& entry = net.members[address];
+  entry.used = now.mono;
+  refresh_member(now, net, address, entry, out);
+  return entry;
+}
+
+void Networks::State::refresh_member(Now now, Joined& net, wire::Address address,
+                                     MemberEntry& entry, Effects& out) {
+  if (!net.config) return;
+  entry.allowed = net.config->is_public;
+  if (!entry.allowed && net.config->com) {
+    if (const wire::Identity* identity = transport.identity_of(address)) {
+      entry.allowed = entry.membership.allowed(*net.config->com, crypto::fingerprint(*identity));
+    }
+  }
+  fib::Member record;
+  record.network = net.id;
+  record.address = address;
+  record.allowed = entry.allowed;
+  record.active_bridge = std::binary_search(net.record.active_bridges.begin(),
+                                            net.record.active_bridges.end(), address);
+  record.credentials_pushed = !push_due(now, net, entry);
+  record.tags = entry.membership.usable_tags(*net.config);
+  record.capabilities = entry.membership.usable_capabilities(*net.config);
+  record.ownership = entry.membership.usable_ownership(*net.config);
+  if (entry.published && *entry.published == record) return;
+  entry.published = record;
+  out.updates.push_back(std::move(record));
+}
+
+bool Networks::State::passes(Now now, Joined& net, wire::Address address, Effects& out) {
+  if (!net.config || address == self()) return false;
+  const auto it = net.members.find(address);
+  if (it == net.members.end() && !net.config->is_public) return false;
+  MemberEntry& entry = it == net.members.end() ? member(now, net, address, out) : it->second;
+  entry.used = now.mono;
+  if (!entry.allowed) refresh_member(now, net, address, entry, out);
+  if (!entry.allowed) return false;
+  if (entry.last_announce == 0 || now.mono - entry.last_announce >= kAnnounce) {
+    entry.last_announce = now.mono;
+    announce(now, net, address, all_groups(net), out);
+  }
+  return true;
+}
+
+bool Networks::State::gate(Now now, Joined& net, const Incoming& in, Effects& out) {
+  if (passes(now, net, in.source, out)) return true;
+  // One error a second for a member; strangers have no record, so theirs is kept with the peer.
+  PeerRates& rate = rates(now, in.source);
+  if (rate.last_error != 0 && now.mono - rate.last_error < kErrorInterval) return false;
+  rate.last_error = now.mono;
+  std::array<std::uint8_t, 18> error;
+  Writer w(error);
+  std::array<std::uint8_t, 8> network;
+  store_be64(network.data(), net.id.value);
+  wire::encode_error(
+      w, {static_cast<std::uint8_t>(in.verb), in.packet_id,
+          static_cast<std::uint8_t>(wire::ErrorCode::kNeedMembershipCertificate), network});
+  transport.reply(now, in, wire::Verb::kError, w.written(), out);
+  return false;
+}
+
+bool Networks::State::push_due(Now now, const Joined& net, const MemberEntry& entry) const {
+  return entry.last_push == 0 || entry.pushed_generation != net.generation ||
+         now.mono - entry.last_push > kPushAgain;
+}
+
+void Networks::State::push_credentials(Now now, Joined& net, wire::Address to, bool on_error,
+                                       Effects& out) {
+  if (!net.config || to == self()) return;
+  if (on_error && !net.members.contains(to) && net.members.size() >= kMaxMembers) return;
+  MemberEntry& entry = member(now, net, to, out);
+  if (!push_due(now, net, entry) && !(on_error && now.mono - entry.last_push > kPushOnError)) {
+    return;
+  }
+  entry.last_push = now.mono;
+  entry.pushed_generation = net.generation;
+  for (const ByteVector& payload : pack_credentials(*net.config)) {
+    transport.send(now, to, wire::Verb::kNetworkCredentials, payload, {.compress = true}, out);
+  }
+  refresh_member(now, net, to, entry, out);
+}
+
+template <typename Credential>
+AddResult Networks::State::add_credential(Now now, Joined& net, wire::Address subject,
+                                          const Credential& credential, Effects& out) {
+  const auto known = net.members.find(subject);
+  if (known != net.members.end()) {
+    const AddResult result = known->second.membership.add(credential, lookup());
+    if (result == AddResult::kNew) refresh_member(now, net, subject, known->second, out);
+    return result;
+  }
+  // A record only for what has been verified: forged ones leave nothing behind.
+  Membership fresh;
+  const AddResult result = fresh.add(credential, lookup());
+  if (result == AddResult::kNew) {
+    MemberEntry& entry = member(now, net, subject, out);
+    entry.membership = std::move(fresh);
+    refresh_member(now, net, subject, entry, out);
+  }
+  return result;
+}
+
+void Networks::State::accept_inline(Now now, Joined& net, const Incoming& in,
+                                    const wire::CertificateOfMembership& com, Effects& out) {
+  if (!com || com.network() != net.id || !com.issued_to()) return;
+  PeerRates& rate = rates(now, in.source);
+  if (!rate.may_verify(now.mono)) return;
+  rate.verification_failed(now.mono);  // each inline certificate costs a token, good or bad
+  (void)add_credential(now, net, com.issued_to(), com, out);
+}
+
+Handled Networks::State::on_credentials(Now now, const Incoming& in, Effects& out) {
+  constexpr Millis kInterval = 1'000;
+  PeerRates& rate = rates(now, in.source);
+  if (rate.last_credentials != 0 && now.mono - rate.last_credentials < kInterval) {
+    return Handled::kIgnored;
+  }
+  rate.last_credentials = now.mono;
+  bool accepted = false;
+  bool waits = false;
+  const bool whole = wire::for_each_credential(in.payload, [&](const auto& credential) {
+    using Credential = std::decay_t<decltype(credential)>;
+    Joined* net = find(network_of(credential));
+    const wire::Address subject = subject_of(credential);
+    if (net == nullptr || !subject || subject == self() || !rate.may_verify(now.mono)) return;
+    switch (add_credential(now, *net, subject, credential, out)) {
+      case AddResult::kNew:
+        accepted = true;
+        if constexpr (std::is_same_v<Credential, wire::Revocation>) {
+          if ((credential.flags & wire::Revocation::kFastPropagation) == 0) break;
+          const ByteVector packet = pack_revocation(credential);
+          for (const auto& [address, entry] : net->members) {
+            if (address == in.source || address == credential.signed_by) continue;
+            transport.send(now, address, wire::Verb::kNetworkCredentials, packet,
+                           {.compress = true}, out);
+          }
+        }
+        break;
+      case AddResult::kRedundant:
+        accepted = true;
+        break;
+      case AddResult::kRejected:
+        rate.verification_failed(now.mono);
+        break;
+      case AddResult::kNeedsSigner:
+        waits = true;
+        transport.request_identity(now, net->id.controller(), out);
+        break;
+    }
+  });
+  if (!whole) rate.verification_failed(now.mono);
+  if (waits) {
+    rate.last_credentials = 0;  // or the second run would meet our own limit
+    return Handled::kNotYet;
+  }
+  return accepted ? Handled::kDoneTrusted : Handled::kDone;
+}
+
+}  // namespace orrery::control

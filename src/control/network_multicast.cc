@@ -1,0 +1,406 @@
+// Groups of joined networks: announced, asked for and answered; multicast frames both ways.
+// Source: docs/protocol/10-multicast-arp-ndp.md.
+#include <algorithm>
+
+#include "control/network_state.h"
+#include "wire/verbs/ok.h"
+
+namespace orrery::control {
+
+namespace {
+
+bool contains(const std::vector<wire::Address>& list, wire::Address address) {
+  return std::find(list.begin(), list.end(), address) != list.end();
+}
+
+}  // namespace
+
+std::vector<wire::Address> Networks::State::specialists(const Joined& net,
+                                                        std::uint64_t role) const {
+  std::vector<wire::Address> found;
+  if (!net.config) return found;
+  for (const wire::Specialist& specialist : net.config->specialists) {
+    const wire::Address address = specialist.address();
+    if (specialist.has(role) && address && address != self() && !contains(found, address)) {
+      found.push_back(address);
+    }
+  }
+  return found;
+}
+
+void Networks::State::shuffle(std::vector<wire::Address>& addresses) {
+  for (std::size_t i = addresses.size(); i > 1; --i) {
+    std::swap(addresses[i - 1], addresses[transport.random_u64() % i]);
+  }
+}
+
+std::vector<wire::MulticastGroup> Networks::State::all_groups(const Joined& net) const {
+  std::vector<wire::MulticastGroup> all = net.subscriptions;
+  for (const auto& [group, seen] : net.bridged_groups) all.push_back(group);
+  if (net.config && net.record.broadcast) all.push_back({wire::kBroadcastMac, 0});
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+bool Networks::State::subscribed(const Joined& net, wire::MulticastGroup group) const {
+  return std::binary_search(net.subscriptions.begin(), net.subscriptions.end(), group) ||
+         net.bridged_groups.contains(group) ||
+         (net.config && net.record.broadcast && group.mac.is_broadcast() && group.adi == 0);
+}
+
+std::vector<wire::Address> Networks::State::always_list(const Joined& net) const {
+  std::vector<wire::Address> list =
+      specialists(net, wire::Specialist::kAnchor | wire::Specialist::kReplicator);
+  const auto add = [&](wire::Address address) {
+    if (address && address != self() && !contains(list, address)) list.push_back(address);
+  };
+  if (!net.id.is_adhoc()) add(net.id.controller());
+  for (const wire::Address root : transport.roots()) add(root);
+  return list;
+}
+
+void Networks::State::announce(Now now, const Joined& net, wire::Address to,
+                               const std::vector<wire::MulticastGroup>& list, Effects& out) {
+  constexpr std::size_t kPerPacket = 9'990 / wire::MulticastLike::kSize;
+  for (std::size_t begin = 0; begin < list.size(); begin += kPerPacket) {
+    const std::size_t count = std::min(kPerPacket, list.size() - begin);
+    ByteVector payload(count * wire::MulticastLike::kSize);
+    Writer w(payload);
+    for (std::size_t i = 0; i < count; ++i) wire::write_like(w, {net.id, list[begin + i]});
+    transport.send(now, to, wire::Verb::kMulticastLike, payload, {.compress = true}, out);
+  }
+}
+
+void Networks::State::announce_new(Now now, Joined& net,
+                                   const std::vector<wire::MulticastGroup>& list, Effects& out) {
+  if (list.empty() || !net.config) return;
+  const std::vector<wire::Address> always = always_list(net);
+  for (const wire::Address to : always) announce(now, net, to, list, out);
+  for (const auto& [address, entry] : net.members) {
+    if (entry.allowed && !contains(always, address) && transport.identity_of(address) != nullptr) {
+      announce(now, net, address, list, out);
+    }
+  }
+}
+
+void Networks::State::announce_periodically(Now now, Joined& net, Effects& out) {
+  const std::vector<wire::MulticastGroup> list = all_groups(net);
+  const std::vector<wire::Address> always = always_list(net);
+  if (net.last_announce == 0 || now.mono - net.last_announce >= kAnnounce) {
+    net.last_announce = now.mono;
+    for (const wire::Address to : always) announce(now, net, to, list, out);
+  }
+  for (auto& [address, entry] : net.members) {
+    if (!entry.allowed || contains(always, address) ||
+        (entry.last_announce != 0 && now.mono - entry.last_announce < kAnnounce) ||
+        transport.identity_of(address) == nullptr) {
+      continue;
+    }
+    entry.last_announce = now.mono;
+    announce(now, net, address, list, out);
+  }
+}
+
+void Networks::State::learn_bridged_group(Now now, Joined& net, wire::MulticastGroup group,
+                                          Effects& out) {
+  const auto known = net.bridged_groups.find(group);
+  if (known != net.bridged_groups.end()) {
+    known->second = now.mono;
+    return;
+  }
+  if (net.bridged_groups.size() >= kMaxBridgedGroups) return;
+  const bool fresh = !subscribed(net, group);
+  net.bridged_groups[group] = now.mono;
+  if (fresh) announce_new(now, net, {group}, out);
+}
+
+Handled Networks::State::on_like(Now now, const Incoming& in, Effects& out) {
+  bool trusted = false;
+  std::map<wire::NetworkId, bool> decided;  // evaluated once for each network of the packet
+  wire::for_each_like(in.payload, [&](const wire::MulticastLike& like) {
+    const auto [it, first] = decided.try_emplace(like.network, false);
+    if (first) {
+      Joined* net = find(like.network);
+      const bool member = net != nullptr && passes(now, *net, in.source, out);
+      trusted = trusted || member;
+      it->second =
+          member || transport.self_is_root() ||
+          (controller != nullptr && controller->recently_configured(now, like.network, in.source));
+    }
+    if (it->second) add_group_member(now, like.network, like.group, in.source, out);
+  });
+  return trusted ? Handled::kDoneTrusted : Handled::kDone;
+}
+
+Networks::State::Gathered Networks::State::gather(Now now, wire::NetworkId id, const Joined* net,
+                                                  wire::MulticastGroup group,
+                                                  wire::Address requester, std::uint32_t limit,
+                                                  bool ask_assignments) {
+  // An answer over the arrival path is one datagram of the smallest usual size.
+  constexpr std::size_t kRoom = (wire::kMinUdpPayload - wire::kHeaderSize - 34) / 5;
+  const std::size_t most = std::min<std::size_t>(limit, kRoom);
+  std::vector<wire::Address> result;
+  std::vector<wire::Address> stored = groups.members(now.mono, id, group);
+  std::size_t total = stored.size();
+  if (ask_assignments && controller != nullptr && id.controller() == self()) {
+    const std::vector<wire::Address> owners = controller->owners_of(id, group);
+    if (!contains(owners, requester)) {
+      for (const wire::Address owner : owners) {
+        if (contains(result, owner)) continue;
+        result.push_back(owner);
+        if (!std::binary_search(stored.begin(), stored.end(), owner)) ++total;
+      }
+    }
+  }
+  if (net != nullptr && subscribed(*net, group) && !contains(result, self())) {
+    result.push_back(self());
+    ++total;
+  }
+  shuffle(stored);
+  for (const wire::Address address : stored) {
+    if (result.size() >= most) break;
+    if (address != requester && !contains(result, address)) result.push_back(address);
+  }
+  if (result.size() > most) result.resize(most);
+  Gathered gathered;
+  gathered.total = static_cast<std::uint32_t>(total);
+  gathered.addresses.resize(result.size() * wire::Address::kSize);
+  Writer w(gathered.addresses);
+  for (const wire::Address address : result) w.u40(address.value);
+  return gathered;
+}
+
+Handled Networks::State::on_gather(Now now, const Incoming& in, Effects& out) {
+  const auto request = wire::decode_gather(in.payload);
+  if (!request) return Handled::kDone;
+  Joined* net = find(request->network);
+  if (net != nullptr && request->com) accept_inline(now, *net, in, *request->com, out);
+  const bool member = net != nullptr && passes(now, *net, in.source, out);
+  const Handled handled = member ? Handled::kDoneTrusted : Handled::kDone;
+  const bool configured =
+      controller != nullptr && controller->recently_configured(now, request->network, in.source);
+  if (request->limit == 0 || !(member || configured || transport.self_is_root()) ||
+      !transport.path_confirmed(in)) {
+    return handled;
+  }
+  const Gathered found = gather(now, request->network, net, request->group, in.source,
+                                request->limit, member || configured);
+  if (found.addresses.empty()) return handled;
+  ByteVector payload(64 + found.addresses.size());
+  Writer w(payload);
+  wire::encode_ok(w, {static_cast<std::uint8_t>(wire::Verb::kMulticastGather), in.packet_id, {}});
+  wire::encode_gather_ok(w, {request->network, request->group, found.total, found.addresses});
+  transport.reply(now, in, wire::Verb::kOk, w.written(), out);
+  return handled;
+}
+
+void Networks::State::on_gathered(Now now, const wire::GatherResult& result, Effects& out) {
+  if (find(result.network) == nullptr) return;
+  wire::for_each_gathered(result, [&](wire::Address address) {
+    if (address != self() && !address.is_reserved()) {
+      add_group_member(now, result.network, result.group, address, out);
+    }
+  });
+}
+
+void Networks::State::add_group_member(Now now, wire::NetworkId id, wire::MulticastGroup group,
+                                       wire::Address address, Effects& out) {
+  if (!groups.add(now.mono, id, group, address)) return;
+  Joined* net = find(id);
+  if (net == nullptr || !net->config) return;
+  for (QueuedMulticast& queued : net->queue) {
+    if (queued.job.group != group || now.mono >= queued.until ||
+        queued.sent >= net->record.multicast_limit || !queued.served.insert(address).second) {
+      continue;
+    }
+    if (send_multicast_to(now, *net, queued.job, address, false, out)) ++queued.sent;
+  }
+}
+
+Handled Networks::State::on_multicast_frame(Now now, const Incoming& in, Effects& out) {
+  const auto packet = wire::decode_multicast_frame(in.payload);
+  if (!packet) return Handled::kIgnored;
+  Joined* net = find(packet->network);
+  if (net == nullptr || !net->config) return Handled::kIgnored;
+  if (packet->com) accept_inline(now, *net, in, *packet->com, out);
+  if (!gate(now, *net, in, out)) return Handled::kNotYet;
+  if (net->record.multicast_limit == 0) return Handled::kDoneTrusted;
+  const wire::Mac sender = wire::mac_of(in.source, net->id);
+  const wire::Mac source = packet->source ? packet->source : sender;
+  constexpr std::size_t kLargest = 10'000;  // bytes of payload
+  if (!packet->payload.empty() && packet->payload.size() <= kLargest) {
+    const auto& bridges = net->record.active_bridges;
+    const bool foreign = source != sender;
+    if (!packet->group.mac.is_multicast() || source.is_multicast() || source == net->mac ||
+        (foreign && !std::binary_search(bridges.begin(), bridges.end(), in.source))) {
+      return Handled::kDoneTrusted;
+    }
+    if (packet->replicate) {
+      const bool replicator = std::any_of(
+          net->config->specialists.begin(), net->config->specialists.end(), [&](const auto& s) {
+            return s.address() == self() && s.has(wire::Specialist::kReplicator);
+          });
+      if (replicator) {
+        MulticastJob job{packet->group, source, packet->ethertype,
+                         ByteVector(packet->payload.begin(), packet->payload.end()), 0};
+        replicate(now, *net, std::move(job), in.source, out);
+      }
+    }
+    // A replicator passes on frames of members: their own MACs are no stations behind it.
+    if (foreign && source.first_octet() != wire::mac_first_octet(net->id)) {
+      learn(now, *net, source, in.source, out);
+    }
+    const fib::RuleFrame frame{.source = in.source,
+                               .destination = self(),
+                               .mac_source = source,
+                               .mac_destination = packet->group.mac,
+                               .ethertype = packet->ethertype,
+                               .payload = packet->payload};
+    if (filter_in(now, *net, in, frame, out).filter != fib::Filter::kDrop) {
+      deliver(*net, frame, out);
+    }
+  }
+  if (packet->gather_limit != 0 && transport.path_confirmed(in)) {
+    const Gathered found =
+        gather(now, net->id, net, packet->group, in.source, packet->gather_limit, true);
+    if (!found.addresses.empty()) {
+      ByteVector payload(64 + found.addresses.size());
+      Writer w(payload);
+      wire::encode_ok(w,
+                      {static_cast<std::uint8_t>(wire::Verb::kMulticastFrame), in.packet_id, {}});
+      wire::encode_multicast_frame_ok(w, {net->id, packet->group, found.total, found.addresses});
+      transport.reply(now, in, wire::Verb::kOk, w.written(), out);
+    }
+  }
+  return Handled::kDoneTrusted;
+}
+
+bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob& job,
+                                        wire::Address to, bool ask_replication, Effects& out) {
+  const fib::RuleFrame frame{.source = self(),
+                             .destination = to,
+                             .mac_source = job.source ? job.source : net.mac,
+                             .mac_destination = job.group.mac,
+                             .ethertype = job.ethertype,
+                             .payload = job.payload};
+  const auto known = net.members.find(to);
+  const fib::Member* record =
+      known != net.members.end() && known->second.published ? &*known->second.published : nullptr;
+  const auto verdict = fib::filter_out(net.record, record, frame, true,
+                                       static_cast<std::uint32_t>(transport.random_u64()));
+  if (verdict.filter == fib::Filter::kDrop) return false;
+  push_credentials(now, net, to, false, out);
+  wire::MulticastFrame packet;
+  packet.network = net.id;
+  packet.gather_limit = ask_replication ? 0 : job.gather_limit;
+  packet.source = ask_replication && !job.source ? net.mac : job.source;
+  packet.replicate = ask_replication;
+  packet.group = job.group;
+  packet.ethertype = job.ethertype;
+  packet.payload = job.payload;
+  ByteVector payload(48 + job.payload.size());
+  Writer w(payload);
+  wire::encode_multicast_frame(w, packet);
+  transport.send(now, to, wire::Verb::kMulticastFrame, w.written(),
+                 {.compress = net.record.compress,
+                  .expect_reply = packet.gather_limit != 0,
+                  .context = net.id.value},
+                 out);
+  return true;
+}
+
+void Networks::State::send_multicast(Now now, Joined& net, MulticastJob job, wire::Address origin,
+                                     Effects& out) {
+  const bool replicator = std::any_of(
+      net.config->specialists.begin(), net.config->specialists.end(),
+      [&](const auto& s) { return s.address() == self() && s.has(wire::Specialist::kReplicator); });
+  if (!net.record.active_bridge && !replicator) {
+    wire::Address best;
+    int best_latency = 0;
+    for (const wire::Address address : specialists(net, wire::Specialist::kReplicator)) {
+      const int latency = transport.direct_latency(now, address);
+      if (latency >= 0 && (!best || latency < best_latency)) {
+        best = address;
+        best_latency = latency;
+      }
+    }
+    if (best) {
+      (void)send_multicast_to(now, net, job, best, true, out);
+      return;
+    }
+  }
+  replicate(now, net, std::move(job), origin, out);
+}
+
+void Networks::State::replicate(Now now, Joined& net, MulticastJob job, wire::Address origin,
+                                Effects& out) {
+  std::vector<wire::Address> members = groups.members(now.mono, net.id, job.group);
+  std::erase_if(members, [&](wire::Address a) { return a == self() || a == origin; });
+  shuffle(members);
+  const std::size_t limit = net.record.multicast_limit;
+  const bool enough = members.size() >= limit;
+  job.gather_limit =
+      enough
+          ? 1u
+          : static_cast<std::uint32_t>(std::min<std::size_t>(limit - members.size() + 1, 0xffff));
+  if (!enough) {
+    const auto asked = net.last_gather.find(job.group);
+    if (members.empty() || asked == net.last_gather.end() ||
+        now.mono - asked->second >= kAnnounce) {
+      net.last_gather[job.group] = now.mono;
+      gather_explicitly(now, net, job.group, job.gather_limit, out);
+    }
+  }
+  QueuedMulticast queued{std::move(job), {}, 0, now.mono + 5'000};
+  if (origin) queued.served.insert(origin);
+  const auto serve = [&](wire::Address to) {
+    if (queued.sent >= limit || to == self() || !queued.served.insert(to).second) return;
+    if (send_multicast_to(now, net, queued.job, to, false, out)) ++queued.sent;
+  };
+  const std::vector<wire::Address> bridges = net.record.active_bridges;
+  for (const wire::Address bridge : bridges) serve(bridge);
+  for (const wire::Address address : members) serve(address);
+  if (enough) return;
+  std::size_t same = 0;
+  for (const QueuedMulticast& q : net.queue) same += q.job.group == queued.job.group ? 1 : 0;
+  for (auto it = net.queue.begin(); it != net.queue.end() && same >= kQueuedPerGroup;) {
+    if (it->job.group != queued.job.group) {
+      ++it;
+      continue;
+    }
+    it = net.queue.erase(it);
+    --same;
+  }
+  if (net.queue.size() >= kMaxQueuedMulticasts) net.queue.pop_front();
+  net.queue.push_back(std::move(queued));
+}
+
+void Networks::State::gather_explicitly(Now now, Joined& net, wire::MulticastGroup group,
+                                        std::uint32_t want, Effects& out) {
+  constexpr std::size_t kMostAsked = 16;
+  std::vector<wire::Address> targets;
+  const auto add = [&](wire::Address address) {
+    if (address && address != self() && targets.size() < kMostAsked &&
+        !contains(targets, address)) {
+      targets.push_back(address);
+    }
+  };
+  add(transport.best_root(now));
+  if (!net.id.is_adhoc()) add(net.id.controller());
+  std::vector<wire::Address> helpers =
+      specialists(net, wire::Specialist::kAnchor | wire::Specialist::kReplicator);
+  shuffle(helpers);
+  for (const wire::Address helper : helpers) add(helper);
+  wire::MulticastGather request{net.id, group, want, std::nullopt};
+  if (net.config->com && *net.config->com) request.com = net.config->com;
+  ByteVector payload(512);
+  Writer w(payload);
+  wire::encode_gather(w, request);
+  for (const wire::Address to : targets) {
+    transport.send(now, to, wire::Verb::kMulticastGather, w.written(),
+                   {.compress = false, .expect_reply = true, .context = net.id.value}, out);
+  }
+}
+
+}  // namespace orrery::control

@@ -1,0 +1,206 @@
+// Inside of control::Networks: the joined networks and the steps that the network_*.cc files define
+// one concept each.
+//
+//   network.cc             join, leave, settings, timers, what the API shows
+//   network_config.cc      configuration: asking, chunks, errors, applying, the host port
+//   network_members.cc     members: credentials in and out, the gate, records for the workers
+//   network_frames.cc      unicast frames both ways, bridges, copies
+//   network_multicast.cc   groups announced and asked for, multicast frames both ways
+#pragma once
+
+#include <deque>
+#include <set>
+
+#include "control/bridge_table.h"
+#include "control/config_assembly.h"
+#include "control/member.h"
+#include "control/multicast.h"
+#include "control/network.h"
+#include "control/port_plan.h"
+#include "control/token_bucket.h"
+#include "fib/rules.h"
+#include "wire/verbs/multicast.h"
+
+namespace orrery::control {
+
+inline constexpr Millis kHousekeeping = 5'000;
+inline constexpr Millis kRefresh = 60'000;       // age of a configuration that is asked for anew
+inline constexpr Millis kAnnounce = 60'000;      // between announcements of all groups
+inline constexpr Millis kPushAgain = 500'000;    // credentials are pushed again after this
+inline constexpr Millis kPushOnError = 1'000;    // least time between pushes that errors ask for
+inline constexpr Millis kErrorInterval = 1'000;  // between "need certificate" to one member
+inline constexpr Millis kBridgedGroupAge = 1'200'000;
+inline constexpr std::size_t kMaxBridgedGroups = 4'096;
+inline constexpr std::size_t kMaxMembers = 65'536;  // records of one network
+inline constexpr std::size_t kMaxQueuedMulticasts = 1'024;
+inline constexpr std::size_t kQueuedPerGroup = 32;
+inline constexpr std::size_t kMaxPeers = 65'536;
+inline constexpr std::size_t kFanOut = 32;  // bridges that get a frame for an unknown station
+
+/// What the records of one member need beside its credentials.
+struct MemberEntry {
+  Membership membership;
+  bool allowed = false;                 // as of the last refresh_member()
+  std::uint64_t pushed_generation = 0;  // configuration whose credentials it got
+  Millis last_push = 0;                 // mono, 0 never
+  Millis last_announce = 0;             // of our groups to it
+  Millis used = 0;                      // last looked up; the longest unused gives way
+  std::optional<fib::Member> published;
+};
+
+/// A multicast frame and what is the same for all its recipients.
+struct MulticastJob {
+  wire::MulticastGroup group;
+  wire::Mac source;  // zero: our own, not written
+  std::uint16_t ethertype = 0;
+  ByteVector payload;
+  std::uint32_t gather_limit = 0;
+};
+
+struct QueuedMulticast {
+  MulticastJob job;
+  std::set<wire::Address> served;
+  std::size_t sent = 0;
+  Millis until = 0;  // mono
+};
+
+struct Joined {
+  wire::NetworkId id;
+  wire::Mac mac;
+  NetworkSettings settings;
+  std::optional<wire::NetworkConfig> config;
+  fib::Network record;                       // derived from config; meaningful only with it
+  NetworkState failure = NetworkState::kOk;  // the controller's last refusal, if any
+  int port_error = 0;
+  std::uint64_t generation = 0;  // counts configurations applied
+  Millis last_config = 0;        // last accepted answer or push, mono; 0: never (or from disk)
+  Millis last_announce = 0;
+  ConfigAssembly assembly;
+  std::map<wire::Address, MemberEntry> members;
+  BridgeTable bridges;
+  std::vector<wire::MulticastGroup> subscriptions;        // ascending
+  std::map<wire::MulticastGroup, Millis> bridged_groups;  // to when seen
+  std::map<wire::MulticastGroup, Millis> last_gather;
+  std::deque<QueuedMulticast> queue;
+  std::optional<ConfigurePort> port;
+};
+
+/// Rates that concern a peer whatever the network.
+struct PeerRates {
+  Millis last_credentials = 0;       // NETWORK_CREDENTIALS processed
+  Millis last_error = 0;             // "need certificate" sent to it
+  TokenBucket verifications{10, 5};  // spent on failures and inline certificates
+  Millis blocked_until = 0;          // no signature is checked for it before
+  Millis used = 0;
+
+  [[nodiscard]] bool may_verify(Millis now) const { return now >= blocked_until; }
+
+  void verification_failed(Millis now) {
+    if (!verifications.take(now)) blocked_until = now + 1'000;
+  }
+};
+
+struct Networks::State {
+  State(Transport& transport_, ControllerRole* controller_)
+      : transport(transport_), controller(controller_) {}
+
+  // --- network.cc
+  [[nodiscard]] Joined* find(wire::NetworkId id);
+
+  [[nodiscard]] wire::Address self() const { return transport.self().address(); }
+
+  PeerRates& rates(Now now, wire::Address peer);
+  void tick(Now now, Effects& out);
+
+  // --- network_config.cc
+  void request_config(Now now, Joined& net, Effects& out);
+  Handled on_config(Now now, const Incoming& in, Bytes body, bool answer, std::uint64_t asked_for,
+                    Effects& out);
+  /// True if the configuration is in force now. `fresh`: may go back in time.
+  bool accept_config(Now now, Joined& net, Bytes dictionary, bool fresh, Effects& out);
+  void apply_config(Now now, Joined& net, wire::NetworkConfig config, Effects& out);
+  void configure_port(Joined& net, Effects& out);
+  Handled on_config_error(const Incoming& in, const Answered* answered, Bytes rest,
+                          wire::ErrorCode code);
+
+  // --- network_members.cc
+  [[nodiscard]] fib::IdentityLookup lookup() const;
+  /// Creates the record when it is missing.
+  MemberEntry& member(Now now, Joined& net, wire::Address address, Effects& out);
+  /// Recomputes what depends on credentials and configuration; publishes a changed record.
+  void refresh_member(Now now, Joined& net, wire::Address address, MemberEntry& entry,
+                      Effects& out);
+  [[nodiscard]] bool passes(Now now, Joined& net, wire::Address address, Effects& out);
+  /// The gate of frames: on failure the sender is told, at most once a second.
+  bool gate(Now now, Joined& net, const Incoming& in, Effects& out);
+  [[nodiscard]] bool push_due(Now now, const Joined& net, const MemberEntry& entry) const;
+  void push_credentials(Now now, Joined& net, wire::Address to, bool on_error, Effects& out);
+  void accept_inline(Now now, Joined& net, const Incoming& in,
+                     const wire::CertificateOfMembership& com, Effects& out);
+  Handled on_credentials(Now now, const Incoming& in, Effects& out);
+  template <typename Credential>
+  AddResult add_credential(Now now, Joined& net, wire::Address subject,
+                           const Credential& credential, Effects& out);
+
+  // --- network_frames.cc
+  Handled on_frame_packet(Now now, const Incoming& in, Effects& out);
+  Handled on_ext_frame(Now now, const Incoming& in, Effects& out);
+  void on_host_frame(Now now, Joined& net, Bytes ethernet, Effects& out);
+  void send_ext_frame(Now now, const Joined& net, wire::Address to, std::uint8_t flags,
+                      const fib::RuleFrame& frame, Bytes payload, Effects& out);
+  /// Sends the copies and redirections a filter asked for.
+  void emit(Now now, const Joined& net, const fib::FilterVerdict& verdict,
+            const fib::RuleFrame& frame, Effects& out);
+  [[nodiscard]] fib::FilterVerdict filter_in(Now now, Joined& net, const Incoming& in,
+                                             const fib::RuleFrame& frame, Effects& out);
+  void deliver(const Joined& net, const fib::RuleFrame& frame, Effects& out);
+  void learn(Now now, Joined& net, wire::Mac mac, wire::Address behind, Effects& out);
+
+  // --- network_multicast.cc
+  [[nodiscard]] std::vector<wire::MulticastGroup> all_groups(const Joined& net) const;
+  [[nodiscard]] bool subscribed(const Joined& net, wire::MulticastGroup group) const;
+  /// Anchors, replicators, controller, roots: each once, without ourselves.
+  [[nodiscard]] std::vector<wire::Address> always_list(const Joined& net) const;
+  void announce(Now now, const Joined& net, wire::Address to,
+                const std::vector<wire::MulticastGroup>& groups, Effects& out);
+  /// To the always-list and every member that passes the gate.
+  void announce_new(Now now, Joined& net, const std::vector<wire::MulticastGroup>& groups,
+                    Effects& out);
+  void announce_periodically(Now now, Joined& net, Effects& out);
+  void learn_bridged_group(Now now, Joined& net, wire::MulticastGroup group, Effects& out);
+  Handled on_like(Now now, const Incoming& in, Effects& out);
+  Handled on_gather(Now now, const Incoming& in, Effects& out);
+
+  /// Body of a gather answer: total, count, addresses; nothing when nobody is known.
+  struct Gathered {
+    std::uint32_t total = 0;
+    ByteVector addresses;
+  };
+
+  [[nodiscard]] Gathered gather(Now now, wire::NetworkId id, const Joined* net,
+                                wire::MulticastGroup group, wire::Address requester,
+                                std::uint32_t limit, bool ask_assignments);
+  void on_gathered(Now now, const wire::GatherResult& result, Effects& out);
+  Handled on_multicast_frame(Now now, const Incoming& in, Effects& out);
+  void add_group_member(Now now, wire::NetworkId id, wire::MulticastGroup group,
+                        wire::Address address, Effects& out);
+  void send_multicast(Now now, Joined& net, MulticastJob job, wire::Address origin, Effects& out);
+  void replicate(Now now, Joined& net, MulticastJob job, wire::Address origin, Effects& out);
+  void gather_explicitly(Now now, Joined& net, wire::MulticastGroup group, std::uint32_t want,
+                         Effects& out);
+  /// True if the rules let it go there.
+  bool send_multicast_to(Now now, Joined& net, const MulticastJob& job, wire::Address to,
+                         bool ask_replication, Effects& out);
+  [[nodiscard]] std::vector<wire::Address> specialists(const Joined& net, std::uint64_t role) const;
+  void shuffle(std::vector<wire::Address>& addresses);
+
+  Transport& transport;
+  ControllerRole* controller;
+  std::map<wire::NetworkId, Joined> joined;
+  std::map<wire::Address, PeerRates> peers;
+  MulticastTable groups;
+  Millis next_tick = 0;  // mono; 0: nothing joined
+  Millis last_expiry = 0;
+};
+
+}  // namespace orrery::control
