@@ -112,6 +112,8 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
       return;
     }
     peer->last_stale_hello = now.mono;
+    peer->stale_time = hello_in.timestamp;
+    peer->stale_path = via;
   }
   if (hops == 0 && !stale) surface_report(now, *peer, via, hello_in.sent_to, out);
 
@@ -150,7 +152,10 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
   write_features(writer);
   reply(now, in, wire::Verb::kOk, writer.written(), out);
 
-  if (!stale) {
+  if (stale) {
+    // A clock that was set back shows by answering from there; a replay cannot.
+    if (hops == 0 && path_allowed(*peer, via.remote)) probe_unknown(now, *peer, via, out);
+  } else {
     peer->hello_time = hello_in.timestamp;
     peer->protocol = hello_in.version.protocol;
     peer->version_major = hello_in.version.major;
@@ -227,7 +232,12 @@ void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& aske
           path->latency_ms == kLatencyUnknown ? latency : (path->latency_ms + latency) / 2;
     }
   }
-  check_work(*in.peer, out);
+  Peer& peer = *in.peer;
+  if (peer.stale_path && peer.stale_path == in.via && in.hops == 0) {
+    peer.hello_time = peer.stale_time;
+    peer.stale_path = {};
+  }
+  check_work(peer, out);
 }
 
 void Node::State::make_provisional_room(Now now, Effects& out) {

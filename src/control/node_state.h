@@ -53,6 +53,8 @@ struct Node::State {
   /// `confirmed`: the packet is the answer to a probe of exactly this path.
   void received_step(Now now, Peer& peer, const fib::PathKey& via, unsigned hops, wire::Verb verb,
                      bool trusted, bool confirmed, Effects& out);
+  /// Asks a path that is not known yet for an answer, at most once a second.
+  void probe_unknown(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
   void retry_waiting(Now now, Effects& out);
   void relay(Now now, const fib::PathKey& via, Bytes datagram, Effects& out);
   void introduce(Now now, Peer& a, Peer& b, Effects& out);

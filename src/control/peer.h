@@ -60,6 +60,8 @@ struct Peer {
   Millis last_push_received = 0;
   Millis last_trust = 0;
   Millis last_stale_hello = 0;  // last answer to a HELLO with an old time
+  std::int64_t stale_time = 0;  // its time field, believed when its path answers a probe
+  fib::PathKey stale_path;
   Millis last_hint = 0;
   TokenBucket whois{64, 32};    // answers of a root to this peer
   Millis last_whois = 0;        // mono; last answer of a leaf

@@ -195,6 +195,19 @@ void Node::State::push_paths(Now now, Peer& peer, const fib::PathKey& via, Effec
   }
 }
 
+void Node::State::probe_unknown(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+  constexpr Millis kProbeInterval = 1'000;
+  auto recent = std::find_if(peer.recent_probes.begin(), peer.recent_probes.end(),
+                             [&](const Peer::RecentProbe& probe) { return probe.path == via; });
+  if (recent != peer.recent_probes.end() && now.mono - recent->at <= kProbeInterval) return;
+  if (recent == peer.recent_probes.end()) {
+    recent = peer.recent_probes.begin() + static_cast<std::ptrdiff_t>(peer.next_probe);
+    peer.next_probe = (peer.next_probe + 1) % peer.recent_probes.size();
+  }
+  *recent = {via, now.mono};
+  contact(now, peer, via, false, out);
+}
+
 void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, unsigned hops,
                                 wire::Verb verb, bool trusted, bool confirmed, Effects& out) {
   peer.last_receive = now.mono;
@@ -243,20 +256,7 @@ void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, un
           count(Count::kTableFull);
         }
       } else {
-        constexpr Millis kProbeInterval = 1'000;
-        auto recent =
-            std::find_if(peer.recent_probes.begin(), peer.recent_probes.end(),
-                         [&](const Peer::RecentProbe& probe) { return probe.path == via; });
-        const bool gated =
-            recent != peer.recent_probes.end() && now.mono - recent->at <= kProbeInterval;
-        if (!gated) {
-          if (recent == peer.recent_probes.end()) {
-            recent = peer.recent_probes.begin() + static_cast<std::ptrdiff_t>(peer.next_probe);
-            peer.next_probe = (peer.next_probe + 1) % peer.recent_probes.size();
-          }
-          *recent = {via, now.mono};
-          contact(now, peer, via, false, out);
-        }
+        probe_unknown(now, peer, via, out);
       }
     }
   }

@@ -281,8 +281,23 @@ TEST_F(Trust, ReplayedHelloIsAnsweredOnceASecondAndTeachesNothing) {  // P5
   net_.run_for(20);
   for (int i = 0; i < 20; ++i) net_.inject(kThiefAt, kRootAt, old);
   net_.run_for(900);
-  EXPECT_EQ(sent_to(kThiefAt).size(), 1U);
+  EXPECT_EQ(sent_to(kThiefAt).size(), 2U);  // OK and one probe
+  EXPECT_LE(bytes_to(kThiefAt), old.size() + 28);
   EXPECT_EQ(root.counter("hello_stale"), 20U);
+}
+
+TEST_F(Trust, AClockSetBackIsBelievedAfterAProbe) {  // Z1
+  SimHost& root = host(0, kRootAt);
+  {
+    Forger forger(identity_of_vectors(1), root.node->self().identity());
+    net_.inject(kThiefAt, kRootAt, forger.hello(8, net_.now.wall + 3'600'000, kRootAt));
+    net_.run_for(100);
+  }
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(1'000);
+  EXPECT_EQ(root.counter("hello_stale"), 1U);
+  EXPECT_TRUE(root.has_direct_path(net_.now, alice.address()));
+  EXPECT_TRUE(alice.has_direct_path(net_.now, root.address()));
 }
 
 TEST_F(Trust, ReplayedPacketsAreDropped) {
