@@ -9,17 +9,29 @@
 
 namespace orrery::dataplane {
 
+/// What a packet on a ring to or from control is.
+enum class Message : std::uint8_t {
+  kDatagram,       // raw UDP payload; remote and socket are its endpoint
+  kAuthenticated,  // header and plaintext of a packet that a worker opened; wire_size is what came
+                   // in
+  kFrame,          // Ethernet frame of `network`
+};
+
 struct alignas(kCacheLine) PacketMeta {
   wire::Endpoint remote;        // underlay: where a datagram came from or goes to
   fib::LocalSocket socket = 0;  // underlay: which local socket
   std::uint64_t network = 0;    // frames: network id
   std::uint32_t flow = 0;       // frames: hash of the inner flow
   std::uint8_t ttl = 0;         // underlay: 0 is the system's default
-  std::uint8_t checksum_ok = 0; // frames to a TAP: inner L4 checksum has been verified or computed
+  Message message = Message::kDatagram;
+  std::uint16_t wire_size = 0;   // kAuthenticated: bytes as received
+  std::uint8_t checksum_ok = 0;  // frames to a TAP: inner L4 checksum has been verified or computed
 };
 
 static_assert(sizeof(PacketMeta) == kCacheLine);
 
-inline PacketMeta& meta_of(rte_mbuf* m) { return *static_cast<PacketMeta*>(rte_mbuf_to_priv(m)); }
+inline PacketMeta& meta_of(rte_mbuf* m) {
+  return *static_cast<PacketMeta*>(rte_mbuf_to_priv(m));
+}
 
 }  // namespace orrery::dataplane

@@ -1,0 +1,51 @@
+// How one worker and control talk: three rings and two eventfds. Single producer, single consumer
+// each.
+//
+//   punt     worker -> control   what the worker does not finish (PacketMeta::message says what it
+//   is) inject   control -> worker   datagrams to send (PacketMeta: socket, remote, ttl) deliver
+//   control -> worker   Ethernet frames for the host's side of a network (PacketMeta: network)
+//
+// Whoever pushes wakes the other side by its eventfd; a side that is busy polling clears it in
+// passing.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+
+#include "dataplane/rings.h"
+
+namespace orrery::dataplane {
+
+class ControlLink {
+ public:
+  static constexpr unsigned kRingSize = 4096;
+
+  ControlLink() = default;
+  ControlLink(const ControlLink&) = delete;
+  ControlLink& operator=(const ControlLink&) = delete;
+  ~ControlLink();
+
+  Result<void> open(unsigned worker);
+
+  SpscRing<rte_mbuf> punt;
+  SpscRing<rte_mbuf> inject;
+  SpscRing<rte_mbuf> deliver;
+
+  [[nodiscard]] int control_fd() const { return control_fd_; }
+
+  [[nodiscard]] int worker_fd() const { return worker_fd_; }
+
+  void wake_control() const noexcept { signal(control_fd_); }
+
+  void wake_worker() const noexcept { signal(worker_fd_); }
+
+  static void signal(int fd) noexcept;
+  static void clear(int fd) noexcept;
+
+ private:
+  int control_fd_ = -1;
+  int worker_fd_ = -1;
+};
+
+}  // namespace orrery::dataplane

@@ -1,0 +1,49 @@
+// Every reason for which a worker drops a packet, once: enumerator, metric label, text.
+#pragma once
+
+#include <cstdint>
+
+// X(enumerator, label, text)
+#define ORRERY_FOR_EACH_DROP(X)                                                      \
+  X(kNone, "none", "not dropped")                                                    \
+  X(kNoMbuf, "no_mbuf", "no packet buffer was free")                                 \
+  X(kPuntFull, "punt_full", "the ring to control was full")                          \
+  X(kPuntRate, "punt_rate", "more for control than its rate allows")                 \
+  X(kShort, "short", "shorter than any packet")                                      \
+  X(kNoNetwork, "no_network", "frame of a network that is not joined")               \
+  X(kNoPort, "no_port", "no port for this datagram or frame")                        \
+  X(kTooBig, "too_big", "frame larger than seven fragments carry")                   \
+  X(kMac, "mac", "authentication failed")                                            \
+  X(kFragment, "fragment", "fragment counts out of range or packet too large")       \
+  X(kFragmentDuplicate, "fragment_duplicate", "fragment received before")            \
+  X(kFragmentTimeout, "fragment_timeout", "packet whose other fragments never came") \
+  X(kReplay, "replay", "packet received before")                                     \
+  X(kMalformed, "malformed", "payload does not parse")                               \
+  X(kCipher, "cipher", "cipher not acceptable for this verb")                        \
+  X(kRules, "rules", "refused by the network's rules")                               \
+  X(kSourceMac, "source_mac", "source MAC not allowed for this member")              \
+  X(kDestinationMac, "destination_mac", "destination MAC is not ours and we do not bridge")
+
+namespace orrery::dataplane {
+
+enum class Drop : std::uint8_t {
+#define ORRERY_DROP_ENUM(name, label, text) name,
+  ORRERY_FOR_EACH_DROP(ORRERY_DROP_ENUM)
+#undef ORRERY_DROP_ENUM
+      kCount,
+};
+
+[[nodiscard]] constexpr const char* drop_label(Drop drop) {
+  switch (drop) {
+#define ORRERY_DROP_CASE(name, label, text) \
+  case Drop::name:                          \
+    return label;
+    ORRERY_FOR_EACH_DROP(ORRERY_DROP_CASE)
+#undef ORRERY_DROP_CASE
+    case Drop::kCount:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace orrery::dataplane

@@ -1,0 +1,42 @@
+// DPDK's environment abstraction layer and the two mempools, for the life of the process.
+//
+// With huge pages: --in-memory. Without: --no-huge --no-shconf -m N (the two do not combine). Never
+// touches PCI devices unless one is asked for. `wire` objects fit a page, as AF_XDP demands of its
+// chunks; `frame` objects hold whole reassembled packets.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace orrery::dataplane {
+
+struct EalOptions {
+  std::string program = "orreryd";
+  std::string file_prefix;               // own one per process
+  std::vector<std::string> pci_devices;  // empty: --no-pci
+  std::vector<std::string> arguments;    // the operator's, behind "--"
+  std::string lcores = "auto";           // "auto", or a list such as "2-5"
+  bool shared_config = false;            // for dpdk-pdump: no --in-memory
+  std::size_t memory_mib = 256;          // without huge pages
+  unsigned wire_mbufs = 16384;
+  unsigned frame_mbufs = 4096;
+};
+
+struct Pools {
+  rte_mempool* wire = nullptr;   // data room 3,904 bytes, headroom included
+  rte_mempool* frame = nullptr;  // data room 10,240 bytes
+};
+
+inline constexpr unsigned kWireRoom = 3904;  // bytes: the whole object stays within 4,096
+inline constexpr unsigned kFrameRoom = 10240;
+
+/// Once per process, from the thread that becomes the control lcore.
+Result<Pools> start_eal(const EalOptions& options);
+/// Releases the pools and EAL's memory and files.
+void stop_eal(Pools& pools);
+
+}  // namespace orrery::dataplane

@@ -1,0 +1,218 @@
+#include "dataplane/worker.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "dataplane/fast_path.h"
+
+namespace orrery::dataplane {
+namespace {
+
+constexpr unsigned kEmptyTurnsBeforeSleep = 256;  // some 50 us of polling after the last packet
+constexpr int kLongestSleepMs = 100;              // timers of reassembly run at least this often
+constexpr useconds_t kBackOffUs = 500;            // for ports without descriptors
+
+}  // namespace
+
+Worker::Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool idle_poll)
+    : pools_(pools),
+      link_(link),
+      fast_path_(fast_path),
+      idle_poll_(idle_poll),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  if (epoll_ < 0) {
+    std::fputs("worker: no epoll descriptor\n", stderr);
+    std::abort();
+  }
+}
+
+Worker::~Worker() {
+  ::close(epoll_);
+}
+
+void Worker::hand_over(std::unique_ptr<const PortSet> set) {
+  next_.store(set.get(), std::memory_order_release);
+  sets_.push_back(std::move(set));
+  link_.wake_worker();
+}
+
+void Worker::reap() {
+  // Invariant 1: the set in use and every later one stay.
+  const PortSet* used = in_use_.load(std::memory_order_acquire);
+  const auto it =
+      std::find_if(sets_.begin(), sets_.end(), [&](const auto& s) { return s.get() == used; });
+  if (it != sets_.end()) sets_.erase(sets_.begin(), it);
+}
+
+void Worker::adopt() noexcept {
+  const PortSet* next = next_.load(std::memory_order_acquire);
+  if (next == set_) return;
+  set_ = next;
+  ::close(epoll_);
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  must_poll_ = false;
+  const auto watch = [this](int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  };
+  watch(link_.worker_fd());
+  for (const auto& port : set_->ports) {
+    const auto fds = port->wait_fds();
+    if (fds.empty()) must_poll_ = true;
+    for (const int fd : fds) watch(fd);
+  }
+  for (const auto& port : set_->frame_ports) {
+    const auto fds = port->wait_fds();
+    if (fds.empty()) must_poll_ = true;
+    for (const int fd : fds) watch(fd);
+  }
+  in_use_.store(set_, std::memory_order_release);  // Invariant 1
+}
+
+void Worker::run() noexcept {
+  unsigned empty = 0;
+  if (fast_path_ != nullptr) fast_path_->online();
+  while (!stop_.load(std::memory_order_relaxed)) {
+    adopt();
+    const unsigned work = set_ == nullptr ? 0 : turn();
+    ++counters_.turns;
+    if (fast_path_ != nullptr) fast_path_->quiescent();
+    if (work != 0) {
+      empty = 0;
+      continue;
+    }
+    ++counters_.empty_turns;
+    if (++empty >= kEmptyTurnsBeforeSleep && !idle_poll_) wait(empty);
+  }
+  if (fast_path_ != nullptr) fast_path_->offline();
+}
+
+void Worker::stop() noexcept {
+  stop_.store(true, std::memory_order_relaxed);
+  link_.wake_worker();
+}
+
+void Worker::wait(unsigned) noexcept {
+  ++counters_.sleeps;
+  if (fast_path_ != nullptr) fast_path_->offline();
+  if (must_poll_) {
+    ::usleep(kBackOffUs);
+  } else {
+    epoll_event events[8];
+    const int n = ::epoll_wait(epoll_, events, 8, kLongestSleepMs);
+    for (int i = 0; i < n; ++i) {
+      if (events[i].data.fd == link_.worker_fd()) ControlLink::clear(link_.worker_fd());
+    }
+  }
+  if (fast_path_ != nullptr) fast_path_->online();
+}
+
+unsigned Worker::turn() noexcept {
+  punted_ = false;
+  const unsigned work = from_ports() + from_hosts() + from_control();
+  if (punted_) link_.wake_control();
+  return work;
+}
+
+void Worker::punt(rte_mbuf* m, Message message) noexcept {
+  meta_of(m).message = message;
+  if (!link_.punt.push(m)) {
+    drop(m, Drop::kPuntFull);
+    return;
+  }
+  ++counters_.punted;
+  punted_ = true;
+}
+
+void Worker::drop(rte_mbuf* m, Drop reason) noexcept {
+  ++counters_.drops[static_cast<std::size_t>(reason)];
+  rte_pktmbuf_free(m);
+}
+
+unsigned Worker::from_ports() noexcept {
+  unsigned work = 0;
+  rte_mbuf* burst[kBurst];
+  for (const auto& port : set_->ports) {
+    const std::uint16_t n = port->receive(burst, kBurst);
+    if (n == 0) continue;
+    work += n;
+    counters_.datagrams_in += n;
+    for (std::uint16_t i = 0; i < n; ++i) punt(burst[i], Message::kDatagram);
+  }
+  return work;
+}
+
+unsigned Worker::from_hosts() noexcept {
+  unsigned work = 0;
+  rte_mbuf* burst[kBurst];
+  for (const auto& port : set_->frame_ports) {
+    const std::uint16_t n = port->receive(burst, kBurst);
+    if (n == 0) continue;
+    work += n;
+    counters_.frames_in += n;
+    for (std::uint16_t i = 0; i < n; ++i) {
+      meta_of(burst[i]).network = port->network().value;
+      punt(burst[i], Message::kFrame);
+    }
+  }
+  return work;
+}
+
+unsigned Worker::from_control() noexcept {
+  rte_mbuf* burst[kBurst];
+  const unsigned datagrams = link_.inject.pop(burst, kBurst);
+  counters_.injected += datagrams;
+  transmit(burst, datagrams);
+  const unsigned frames = link_.deliver.pop(burst, kBurst);
+  counters_.handed_frames += frames;
+  deliver(burst, frames);
+  return datagrams + frames;
+}
+
+void Worker::transmit(rte_mbuf** packets, unsigned n) noexcept {
+  unsigned begin = 0;
+  while (begin < n) {
+    const fib::LocalSocket socket = meta_of(packets[begin]).socket;
+    Port* owner = nullptr;
+    for (const auto& port : set_->ports) {
+      if (port->owns(socket)) owner = port.get();
+    }
+    if (owner == nullptr) {
+      drop(packets[begin++], Drop::kNoPort);
+      continue;
+    }
+    unsigned end = begin + 1;
+    while (end < n && owner->owns(meta_of(packets[end]).socket)) ++end;
+    counters_.sent += end - begin;
+    owner->send(packets + begin, static_cast<std::uint16_t>(end - begin));
+    begin = end;
+  }
+}
+
+void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
+  unsigned begin = 0;
+  while (begin < n) {
+    const std::uint64_t network = meta_of(frames[begin]).network;
+    unsigned end = begin + 1;
+    while (end < n && meta_of(frames[end]).network == network) ++end;
+    FramePort* target = nullptr;
+    for (const auto& port : set_->frame_ports) {
+      if (port->network().value == network) target = port.get();
+    }
+    if (target == nullptr) {
+      for (unsigned i = begin; i < end; ++i) drop(frames[i], Drop::kNoPort);
+    } else {
+      counters_.delivered += end - begin;
+      target->send(frames + begin, static_cast<std::uint16_t>(end - begin));
+    }
+    begin = end;
+  }
+}
+
+}  // namespace orrery::dataplane

@@ -1,0 +1,85 @@
+#include "tap/device.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "tap/offload.h"
+
+namespace orrery::tap {
+namespace {
+
+Error system_error(const std::string& what) {
+  return {Errc::kIo, what + ": " + std::strerror(errno)};
+}
+
+}  // namespace
+
+std::string device_name(wire::NetworkId network, unsigned collision) {
+  static constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
+  std::uint64_t number = (network.value ^ (network.value >> 24)) + collision;
+  std::string name = "zt";
+  for (int shift = 35; shift >= 0; shift -= 5) name.push_back(kDigits[(number >> shift) & 31]);
+  return name;
+}
+
+Result<Device> Device::open(const Options& options) {
+  Device device;
+  device.fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (device.fd_ < 0) return std::unexpected(system_error("cannot open /dev/net/tun"));
+  ifreq request{};
+  request.ifr_flags =
+      static_cast<short>(IFF_TAP | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0));
+  if (options.name.size() >= sizeof request.ifr_name) {
+    return failure(Errc::kInvalid,
+                   "interface name " + options.name + " is longer than 15 characters");
+  }
+  std::memcpy(request.ifr_name, options.name.data(), options.name.size());
+  if (::ioctl(device.fd_, TUNSETIFF, &request) != 0) {
+    return std::unexpected(system_error("cannot make TAP device " + options.name));
+  }
+  device.name_ = request.ifr_name;
+  if (options.offload) {
+    int size = sizeof(VirtioHeader);
+    if (::ioctl(device.fd_, TUNSETVNETHDRSZ, &size) != 0) {
+      return std::unexpected(system_error("cannot set the header size of " + device.name_));
+    }
+    device.header_size_ = static_cast<std::size_t>(size);
+    const unsigned features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+    if (::ioctl(device.fd_, TUNSETOFFLOAD, features) != 0) {
+      return std::unexpected(system_error("cannot set the offloads of " + device.name_));
+    }
+  }
+  request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  options.mac.store(reinterpret_cast<std::uint8_t*>(request.ifr_hwaddr.sa_data));
+  if (::ioctl(device.fd_, SIOCSIFHWADDR, &request) != 0) {
+    return std::unexpected(system_error("cannot set the MAC of " + device.name_));
+  }
+  return device;
+}
+
+Device::Device(Device&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      header_size_(other.header_size_),
+      name_(std::move(other.name_)) {}
+
+Device& Device::operator=(Device&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(header_size_, other.header_size_);
+  std::swap(name_, other.name_);
+  return *this;
+}
+
+Device::~Device() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+}  // namespace orrery::tap

@@ -1,0 +1,45 @@
+// A kernel TAP device: opened, named, offloads negotiated. Non-blocking; gone when the object goes.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "wire/mac.h"
+
+namespace orrery::tap {
+
+/// "zt" and eight characters of base-32 for a network; `collision` is added to the number.
+/// Source: docs/protocol/12-local-service.md section 2.
+[[nodiscard]] std::string device_name(wire::NetworkId network, unsigned collision = 0);
+
+class Device {
+ public:
+  struct Options {
+    std::string name;
+    wire::Mac mac;
+    bool offload = true;  // vnet_hdr with TSO and checksum offloads
+  };
+
+  static Result<Device> open(const Options& options);
+  Device(Device&& other) noexcept;
+  Device& operator=(Device&& other) noexcept;
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  ~Device();
+
+  [[nodiscard]] int fd() const { return fd_; }
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  /// Bytes of virtio_net_hdr in front of every frame read or written; 0 without offloads.
+  [[nodiscard]] std::size_t header_size() const { return header_size_; }
+
+ private:
+  Device() = default;
+
+  int fd_ = -1;
+  std::size_t header_size_ = 0;
+  std::string name_;
+};
+
+}  // namespace orrery::tap

@@ -1,0 +1,277 @@
+#include "tap/socket_port.h"
+
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+namespace orrery::tap {
+namespace {
+
+constexpr int kSocketBuffer = 4 << 20;  // bytes; a burst of 64 KB segments from several peers
+constexpr unsigned kMaxSegments = 64;   // UDP_MAX_SEGMENTS of the kernel
+constexpr std::size_t kMaxSegmented =
+    65000;  // bytes in one UDP_SEGMENT call, below the IP limit with headers
+
+/// sockaddr of an endpoint; returns its size.
+socklen_t to_sockaddr(const wire::Endpoint& e, sockaddr_storage& storage) {
+  std::memset(&storage, 0, sizeof storage);
+  if (e.family == 4) {
+    auto& a = reinterpret_cast<sockaddr_in&>(storage);
+    a.sin_family = AF_INET;
+    a.sin_port = htons(e.port);
+    std::memcpy(&a.sin_addr, e.ip.data(), 4);
+    return sizeof a;
+  }
+  auto& a = reinterpret_cast<sockaddr_in6&>(storage);
+  a.sin6_family = AF_INET6;
+  a.sin6_port = htons(e.port);
+  std::memcpy(&a.sin6_addr, e.ip.data(), 16);
+  return sizeof a;
+}
+
+wire::Endpoint to_endpoint(const sockaddr_storage& storage) {
+  if (storage.ss_family == AF_INET) {
+    const auto& a = reinterpret_cast<const sockaddr_in&>(storage);
+    return wire::Endpoint::v4(ntohl(a.sin_addr.s_addr), ntohs(a.sin_port));
+  }
+  if (storage.ss_family == AF_INET6) {
+    const auto& a = reinterpret_cast<const sockaddr_in6&>(storage);
+    return wire::Endpoint::v6({reinterpret_cast<const std::uint8_t*>(&a.sin6_addr), 16},
+                              ntohs(a.sin6_port));
+  }
+  return {};
+}
+
+void set_option(int fd, int level, int name, int value) {
+  ::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
+  const bool v6 = local.address.family == 6;
+  const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return failure(Errc::kIo, std::string("cannot make a UDP socket: ") + std::strerror(errno));
+  if (v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  // FORCE exceeds the system's limit where we may; the plain option is what is left otherwise.
+  for (const auto [force, plain] :
+       {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}}) {
+    const int size = kSocketBuffer;
+    if (::setsockopt(fd, SOL_SOCKET, force, &size, sizeof size) != 0)
+      set_option(fd, SOL_SOCKET, plain, size);
+  }
+  // Large replies leave as IP fragments: no DF.
+  if (v6) {
+    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+  } else {
+    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+  }
+  set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+  sockaddr_storage address;
+  const socklen_t size = to_sockaddr(local.address, address);
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) {
+    const Error error{Errc::kIo, "cannot bind UDP " + wire::to_string(local.address) + ": " +
+                                     std::strerror(errno)};
+    ::close(fd);
+    return std::unexpected(error);
+  }
+  return std::shared_ptr<UdpSocket>(new UdpSocket(fd, local));
+}
+
+UdpSocket::~UdpSocket() {
+  ::close(fd_);
+}
+
+struct SocketPort::Buffer {
+  std::array<std::uint8_t, 65536> bytes;
+  std::size_t begin = 0;  // next byte to hand out
+  std::size_t end = 0;
+  std::size_t segment = 0;  // size of one datagram
+  wire::Endpoint remote;
+  fib::LocalSocket socket = 0;
+};
+
+SocketPort::SocketPort(std::vector<std::shared_ptr<UdpSocket>> sockets, rte_mempool* small,
+                       rte_mempool* large)
+    : sockets_(std::move(sockets)),
+      small_(small),
+      large_(large),
+      buffer_(std::make_unique<Buffer>()) {}
+
+SocketPort::~SocketPort() = default;
+
+const UdpSocket* SocketPort::find(fib::LocalSocket id) const noexcept {
+  for (const auto& s : sockets_) {
+    if (s->local().id == id) return s.get();
+  }
+  return nullptr;
+}
+
+bool SocketPort::owns(fib::LocalSocket socket) const noexcept {
+  return find(socket) != nullptr;
+}
+
+std::vector<int> SocketPort::wait_fds() const {
+  std::vector<int> fds;
+  for (const auto& s : sockets_) fds.push_back(s->fd());
+  return fds;
+}
+
+bool SocketPort::fill(const UdpSocket& socket) noexcept {
+  Buffer& b = *buffer_;
+  sockaddr_storage from;
+  iovec part{b.bytes.data(), b.bytes.size()};
+  alignas(cmsghdr) char control[64];
+  msghdr message{};
+  message.msg_name = &from;
+  message.msg_namelen = sizeof from;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = ::recvmsg(socket.fd(), &message, MSG_DONTWAIT);
+  if (n <= 0)
+    return n == 0 || errno == ECONNREFUSED;  // an ICMP error of an earlier send: there may be more
+  b.begin = 0;
+  b.end = static_cast<std::size_t>(n);
+  b.segment = b.end;
+  b.remote = to_endpoint(from);
+  b.socket = socket.local().id;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+      int segment = 0;
+      std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
+      if (segment > 0) b.segment = static_cast<std::size_t>(segment);
+    }
+  }
+  return true;
+}
+
+std::uint16_t SocketPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
+  Buffer& b = *buffer_;
+  std::uint16_t count = 0;
+  while (count < n && b.begin < b.end) {
+    const auto size = static_cast<std::uint16_t>(std::min(b.segment, b.end - b.begin));
+    const std::uint8_t* data = b.bytes.data() + b.begin;
+    b.begin += size;
+    rte_mempool* pool =
+        size <= rte_pktmbuf_data_room_size(small_) - RTE_PKTMBUF_HEADROOM ? small_ : large_;
+    rte_mbuf* m = rte_pktmbuf_alloc(pool);
+    char* room = m == nullptr ? nullptr : rte_pktmbuf_append(m, size);
+    if (room == nullptr) {
+      rte_pktmbuf_free(m);
+      ++counters_.rx_dropped;
+      continue;
+    }
+    std::memcpy(room, data, size);
+    auto& meta = dataplane::meta_of(m);
+    meta = {};
+    meta.remote = b.remote;
+    meta.socket = b.socket;
+    meta.wire_size = size;
+    ++counters_.rx_packets;
+    counters_.rx_bytes += size;
+    out[count++] = m;
+  }
+  return count;
+}
+
+std::uint16_t SocketPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
+  std::uint16_t count = cut(out, n);
+  // Each socket in turn, so that a busy one does not starve the rest.
+  for (std::size_t tried = 0; tried < sockets_.size() && count < n; ++tried) {
+    const UdpSocket& socket = *sockets_[next_socket_ % sockets_.size()];
+    ++next_socket_;
+    while (count < n && fill(socket)) {
+      if (buffer_->begin < buffer_->end)
+        count = static_cast<std::uint16_t>(count +
+                                           cut(out + count, static_cast<std::uint16_t>(n - count)));
+    }
+  }
+  return count;
+}
+
+void SocketPort::send_run(const UdpSocket& socket, rte_mbuf** run, unsigned n) noexcept {
+  const auto& meta = dataplane::meta_of(run[0]);
+  sockaddr_storage to;
+  iovec parts[kMaxSegments];
+  for (unsigned i = 0; i < n; ++i)
+    parts[i] = {rte_pktmbuf_mtod(run[i], void*), rte_pktmbuf_data_len(run[i])};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(std::uint16_t))] = {};
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = to_sockaddr(meta.remote, to);
+  message.msg_iov = parts;
+  message.msg_iovlen = n;
+  if (n > 1) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_UDP;
+    c->cmsg_type = UDP_SEGMENT;
+    c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+    const auto size = static_cast<std::uint16_t>(parts[0].iov_len);
+    std::memcpy(CMSG_DATA(c), &size, sizeof size);
+  }
+  const bool v6 = meta.remote.family == 6;
+  if (meta.ttl != 0 && !v6) set_option(socket.fd(), IPPROTO_IP, IP_TTL, meta.ttl);
+  ssize_t sent = ::sendmsg(socket.fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  // An earlier ICMP error is reported by the next send, which did not happen: once more.
+  if (sent < 0 && errno == ECONNREFUSED)
+    sent = ::sendmsg(socket.fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  const int code = errno;
+  if (meta.ttl != 0 && !v6) set_option(socket.fd(), IPPROTO_IP, IP_TTL, -1);
+  if (sent >= 0) {
+    counters_.tx_packets += n;
+    counters_.tx_bytes += static_cast<std::uint64_t>(sent);
+  } else if (n > 1 && (code == EIO || code == EINVAL || code == EMSGSIZE)) {
+    if (code == EIO) segment_ = false;  // the device cannot checksum segments
+    for (unsigned i = 0; i < n; ++i) send_run(socket, run + i, 1);
+  } else {
+    counters_.tx_dropped += n;
+  }
+}
+
+void SocketPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
+  unsigned begin = 0;
+  while (begin < n) {
+    const auto& first = dataplane::meta_of(in[begin]);
+    const unsigned size = rte_pktmbuf_data_len(in[begin]);
+    unsigned end = begin + 1;
+    std::size_t total = size;
+    // A run: same destination and socket, all of one size but the last, which may be shorter.
+    while (segment_ && end < n && end - begin < kMaxSegments && first.ttl == 0) {
+      const auto& meta = dataplane::meta_of(in[end]);
+      const unsigned next = rte_pktmbuf_data_len(in[end]);
+      if (meta.socket != first.socket || meta.remote != first.remote || next > size ||
+          meta.ttl != 0 || total + next > kMaxSegmented) {
+        break;
+      }
+      total += next;
+      ++end;
+      if (next < size) break;
+    }
+    if (const UdpSocket* socket = find(first.socket)) {
+      send_run(*socket, in + begin, end - begin);
+    } else {
+      counters_.tx_dropped += end - begin;
+    }
+    begin = end;
+  }
+  rte_pktmbuf_free_bulk(in, n);
+}
+
+}  // namespace orrery::tap

@@ -1,0 +1,107 @@
+#include "tap/tap_port.h"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "tap/offload.h"
+
+namespace orrery::tap {
+
+struct TapPort::Buffers {
+  std::array<std::uint8_t, 65536 + 64> in;  // what the last read brought
+  Splitter splitter;
+  bool splitting = false;
+  Merger merger;
+};
+
+TapPort::TapPort(wire::NetworkId network, Device device, rte_mempool* small, rte_mempool* large)
+    : network_(network),
+      device_(std::move(device)),
+      small_(small),
+      large_(large),
+      buffers_(std::make_unique<Buffers>()) {}
+
+TapPort::~TapPort() = default;
+
+rte_mbuf* TapPort::allocate(std::size_t size) noexcept {
+  // Room in front for the headers of the overlay; behind for nothing.
+  const std::size_t small_room = rte_pktmbuf_data_room_size(small_) - RTE_PKTMBUF_HEADROOM;
+  rte_mbuf* m = rte_pktmbuf_alloc(size <= small_room ? small_ : large_);
+  if (m == nullptr || rte_pktmbuf_append(m, static_cast<std::uint16_t>(size)) == nullptr) {
+    rte_pktmbuf_free(m);
+    return nullptr;
+  }
+  dataplane::meta_of(m) = {};
+  return m;
+}
+
+std::uint16_t TapPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
+  Splitter& splitter = buffers_->splitter;
+  std::uint16_t count = 0;
+  while (count < n && !splitter.done()) {
+    const std::size_t size = splitter.next_size();
+    rte_mbuf* m = allocate(size);
+    if (m == nullptr) {
+      ++counters_.rx_dropped;
+      buffers_->splitting = false;
+      return count;
+    }
+    splitter.next({rte_pktmbuf_mtod(m, std::uint8_t*), size});
+    dataplane::meta_of(m).network = network_.value;
+    ++counters_.rx_packets;
+    counters_.rx_bytes += size;
+    out[count++] = m;
+  }
+  buffers_->splitting = !splitter.done();
+  return count;
+}
+
+std::uint16_t TapPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
+  std::uint16_t count = buffers_->splitting ? cut(out, n) : std::uint16_t{0};
+  while (count < n) {
+    const ssize_t got = ::read(device_.fd(), buffers_->in.data(), buffers_->in.size());
+    if (got <= static_cast<ssize_t>(device_.header_size())) break;
+    VirtioHeader header;
+    std::memcpy(&header, buffers_->in.data(), std::min(sizeof header, device_.header_size()));
+    const MutableBytes frame = MutableBytes(buffers_->in)
+                                   .first(static_cast<std::size_t>(got))
+                                   .subspan(device_.header_size());
+    if (!buffers_->splitter.begin(header, frame)) {
+      ++counters_.rx_dropped;
+      continue;
+    }
+    count =
+        static_cast<std::uint16_t>(count + cut(out + count, static_cast<std::uint16_t>(n - count)));
+  }
+  return count;
+}
+
+void TapPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
+  Merger& merger = buffers_->merger;
+  const auto flush = [&] {
+    if (merger.empty()) return;
+    VirtioHeader header = merger.finish();
+    const Bytes frame = merger.frame();
+    const iovec parts[2] = {{&header, device_.header_size()},
+                            {const_cast<std::uint8_t*>(frame.data()), frame.size()}};
+    const ssize_t sent = ::writev(device_.fd(), parts, 2);
+    if (sent >= 0) {
+      counters_.tx_packets += merger.frames();
+      counters_.tx_bytes += frame.size();
+    } else {
+      counters_.tx_dropped += merger.frames();
+    }
+    merger.clear();
+  };
+  for (std::uint16_t i = 0; i < n; ++i) {
+    const Bytes frame{rte_pktmbuf_mtod(in[i], const std::uint8_t*), rte_pktmbuf_data_len(in[i])};
+    if (frame.empty()) continue;
+    if (merger.add(frame)) continue;
+    flush();
+    (void)merger.add(frame);
+  }
+  flush();
+  rte_pktmbuf_free_bulk(in, n);
+}
+
+}  // namespace orrery::tap

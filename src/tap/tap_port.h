@@ -1,0 +1,46 @@
+// The host's side of one network: a TAP device as a frame port, in superframes where the kernel
+// gives and takes them.
+#pragma once
+
+#include <memory>
+
+#include "dataplane/port.h"
+#include "tap/device.h"
+
+struct rte_mempool;
+
+namespace orrery::tap {
+
+class TapPort final : public dataplane::FramePort {
+ public:
+  TapPort(wire::NetworkId network, Device device, rte_mempool* small, rte_mempool* large);
+  ~TapPort() override;
+
+  [[nodiscard]] wire::NetworkId network() const noexcept override { return network_; }
+
+  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override;
+  void send(rte_mbuf** in, std::uint16_t n) noexcept override;
+
+  [[nodiscard]] std::vector<int> wait_fds() const override { return {device_.fd()}; }
+
+  [[nodiscard]] const dataplane::PortCounters& counters() const noexcept override {
+    return counters_;
+  }
+
+  [[nodiscard]] const std::string& name() const { return device_.name(); }
+
+ private:
+  struct Buffers;
+
+  std::uint16_t cut(rte_mbuf** out, std::uint16_t n) noexcept;
+  rte_mbuf* allocate(std::size_t size) noexcept;
+
+  wire::NetworkId network_;
+  Device device_;
+  rte_mempool* small_;
+  rte_mempool* large_;
+  std::unique_ptr<Buffers> buffers_;
+  dataplane::PortCounters counters_;
+};
+
+}  // namespace orrery::tap
