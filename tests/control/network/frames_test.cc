@@ -1,0 +1,330 @@
+// Frames, bridges, rules, neighbour discovery, groups and multicast.
+#include <gtest/gtest.h>
+
+#include "control/multicast.h"
+#include "control/network/lab.h"
+
+namespace orrery::control {
+namespace {
+
+using test::NetworkLab;
+
+constexpr std::uint8_t kPayload[] = {1, 2, 3, 4};
+const wire::Mac kStation{0x001122334455};
+
+wire::Rule rule(wire::RuleType type) {
+  wire::Rule r;
+  r.type = static_cast<std::uint8_t>(type);
+  return r;
+}
+
+wire::NetworkConfig with_role(const NetworkLab& lab, wire::Address who, std::uint64_t role) {
+  auto config = lab.config();
+  config.specialists.push_back({who.value | role});
+  return config;
+}
+
+TEST(Frames, RulesBothWays) {
+  NetworkLab lab;
+  auto config = lab.config();
+  config.rules = {rule(wire::RuleType::kActionDrop)};
+  lab.join(config);
+  lab.introduce(lab.alice);
+  lab.clear();
+  EXPECT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload), Handled::kDoneTrusted);
+  EXPECT_TRUE(lab.out.frames.empty());
+  lab.transport.sent.clear();
+  lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x0800, kPayload);
+  EXPECT_TRUE(lab.transport.sent.empty());
+}
+
+TEST(Frames, TeeSendsACopy) {
+  NetworkLab lab;
+  auto config = lab.config();
+  wire::Rule tee = rule(wire::RuleType::kActionTee);
+  // [8] address, [4] flags, [2] length: docs/protocol/09-rules-engine.md section 2
+  Writer w(tee.data);
+  w.u64(lab.bob.address().value);
+  w.u32(0);
+  w.u16(2);
+  config.rules = {tee, rule(wire::RuleType::kActionAccept)};
+  lab.join(config);
+  lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x0800, kPayload);
+  const auto copies = lab.transport.of(wire::Verb::kExtFrame, lab.bob.address());
+  ASSERT_EQ(copies.size(), 1u);
+  const auto copy = wire::decode_ext_frame(copies[0].payload);
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(copy->flags, wire::kExtFrameTeeOut);
+  EXPECT_EQ(copy->payload.size(), 2u);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kFrame, lab.alice.address()).size(), 1u);
+}
+
+TEST(Frames, OnlyBridgesMaySpeakForOthers) {
+  NetworkLab lab;
+  lab.join(with_role(lab, lab.alice.address(), wire::Specialist::kActiveBridge));
+  lab.introduce(lab.alice);
+  lab.introduce(lab.bob);
+  lab.clear();
+  lab.ext_from(lab.bob.address(), kStation, lab.mac(lab.self()));
+  EXPECT_TRUE(lab.out.frames.empty());
+  // zero, multicast, our own and another member's MAC
+  for (const wire::Mac source :
+       {wire::Mac{}, wire::Mac{0x010000000001}, lab.mac(lab.self()), lab.mac(lab.bob.address())}) {
+    lab.ext_from(lab.alice.address(), source, lab.mac(lab.self()));
+  }
+  EXPECT_TRUE(lab.out.frames.empty());
+  lab.ext_from(lab.alice.address(), kStation, lab.mac(lab.self()), wire::kExtFrameWantsOk);
+  EXPECT_EQ(lab.out.frames.size(), 1u);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kOk).size(), 1u);
+  ASSERT_FALSE(lab.out.updates.empty());
+  const auto* route = std::get_if<fib::BridgeRoute>(&lab.out.updates.back());
+  ASSERT_NE(route, nullptr);
+  EXPECT_EQ(route->behind, lab.alice.address());
+  // what is foreign to us goes to the bridge that was learned
+  lab.clear();
+  lab.host_frame(lab.mac(lab.self()), kStation, 0x0800, kPayload);
+  ASSERT_EQ(lab.transport.of(wire::Verb::kExtFrame).size(), 1u);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kExtFrame)[0].to, lab.alice.address());
+  // and a route that aged is withdrawn
+  lab.clear();
+  lab.advance(301'000);
+  lab.networks.tick(lab.now, lab.out);
+  EXPECT_TRUE(std::any_of(lab.out.updates.begin(), lab.out.updates.end(), [](const auto& u) {
+    return std::holds_alternative<fib::RemoveBridgeRoute>(u);
+  }));
+}
+
+TEST(Frames, ForeignSourceOfOurHostNeedsABridge) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  lab.host_frame(kStation, lab.mac(lab.alice.address()), 0x0800, kPayload);
+  EXPECT_TRUE(lab.transport.sent.empty());
+  NetworkLab bridge;
+  bridge.join(with_role(bridge, bridge.self(), wire::Specialist::kActiveBridge));
+  bridge.host_frame(kStation, bridge.mac(bridge.alice.address()), 0x0800, kPayload);
+  EXPECT_EQ(bridge.transport.of(wire::Verb::kExtFrame).size(), 1u);
+}
+
+TEST(Frames, FanOutIsBounded) {
+  NetworkLab lab;
+  auto config = lab.config();
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    config.specialists.push_back({(0x1000000000 + i) | wire::Specialist::kActiveBridge});
+  }
+  lab.join(config);
+  lab.host_frame(lab.mac(lab.self()), kStation, 0x0800, kPayload);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kExtFrame).size(), 32u);
+}
+
+TEST(Frames, SolicitationForADerivedAddressIsAnsweredHere) {
+  NetworkLab lab;
+  auto config = lab.config();
+  config.multicast_limit = 0;
+  config.static_ips.push_back(wire::sixplane_address(lab.self(), lab.id));
+  lab.join(config);
+  ByteVector solicitation(64);
+  solicitation[0] = 0x60;
+  solicitation[6] = 58;
+  solicitation[40] = 135;
+  const auto target = wire::sixplane_address(lab.alice.address(), lab.id);
+  std::copy(target.ip.begin(), target.ip.end(), solicitation.begin() + 48);
+  lab.host_frame(lab.mac(lab.self()), wire::Mac{0x3333ff000001}, 0x86dd, solicitation);
+  ASSERT_EQ(lab.out.frames.size(), 1u);
+  EXPECT_EQ(lab.out.frames[0].source, lab.mac(lab.alice.address()));
+  EXPECT_EQ(lab.out.frames[0].payload.size(), 72u);
+  EXPECT_TRUE(lab.transport.sent.empty());
+}
+
+ByteVector arp_request(std::uint32_t target) {
+  ByteVector arp = {0, 1, 8, 0, 6, 4, 0, 1};
+  arp.resize(28);
+  store_be32(arp.data() + 24, target);
+  return arp;
+}
+
+TEST(Multicast, ArpGathersQueuesAndServesWhoIsFound) {
+  NetworkLab lab;
+  lab.transport.root_list = {wire::Address{0x7700000001}};
+  lab.join(lab.config());
+  const wire::MulticastGroup group{wire::kBroadcastMac, 0x0a000002};
+  lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0806, arp_request(0x0a000002));
+  const auto asked = lab.transport.of(wire::Verb::kMulticastGather);
+  ASSERT_EQ(asked.size(), 2u);  // root and controller
+  const auto request = wire::decode_gather(asked[0].payload);
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->group, group);
+  EXPECT_EQ(request->limit, 33u);
+  EXPECT_TRUE(request->com);
+  EXPECT_TRUE(asked[0].options.expect_reply);
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kMulticastFrame).empty());
+
+  lab.clear();
+  ByteVector addresses(5);
+  Writer w(addresses);
+  w.u40(lab.alice.address().value);
+  ByteVector ok(9);
+  ok[0] = static_cast<std::uint8_t>(wire::Verb::kMulticastGather);
+  const ByteVector rest =
+      test::written(wire::encode_gather_ok, wire::GatherResult{lab.id, group, 1, addresses});
+  ok.insert(ok.end(), rest.begin(), rest.end());
+  const Answered answered{wire::Verb::kMulticastGather, lab.id.value};
+  lab.receive(lab.controller.address(), wire::Verb::kOk, ok, &answered);
+  ASSERT_EQ(lab.transport.sent.size(), 2u);
+  EXPECT_EQ(lab.transport.sent[0].verb, wire::Verb::kNetworkCredentials);
+  const auto frame = wire::decode_multicast_frame(lab.transport.sent[1].payload);
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->group, group);
+  EXPECT_EQ(frame->gather_limit, 33u);
+  EXPECT_FALSE(frame->source);
+  // told again: served once only
+  lab.clear();
+  lab.receive(lab.controller.address(), wire::Verb::kOk, ok, &answered);
+  EXPECT_TRUE(lab.transport.sent.empty());
+  // the next request goes straight to the owner, without asking
+  lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0806, arp_request(0x0a000002));
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kMulticastGather).empty());
+  EXPECT_EQ(lab.transport.of(wire::Verb::kMulticastFrame).size(), 1u);
+}
+
+TEST(Multicast, QueuedFramesExpireAndAreBounded) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  for (int i = 0; i < 40; ++i) {
+    lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0806, arp_request(0x0a000002));
+  }
+  lab.introduce(lab.alice);
+  lab.clear();
+  lab.like_from(lab.alice.address(), {wire::kBroadcastMac, 0x0a000002});
+  EXPECT_EQ(lab.transport.of(wire::Verb::kMulticastFrame).size(), 32u);
+  lab.introduce(lab.bob);
+  lab.advance(5'000);
+  lab.clear();
+  lab.like_from(lab.bob.address(), {wire::kBroadcastMac, 0x0a000002});
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kMulticastFrame).empty());
+}
+
+TEST(Multicast, LimitCountsBridgesFirst) {
+  NetworkLab lab;
+  auto config = with_role(lab, lab.bob.address(), wire::Specialist::kActiveBridge);
+  config.multicast_limit = 1;
+  lab.join(config);
+  lab.introduce(lab.alice);
+  lab.like_from(lab.alice.address(), {wire::kBroadcastMac, 0});
+  lab.clear();
+  lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0800, kPayload);
+  const auto sent = lab.transport.of(wire::Verb::kMulticastFrame);
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].to, lab.bob.address());
+  EXPECT_EQ(wire::decode_multicast_frame(sent[0].payload)->gather_limit, 1u);
+}
+
+TEST(Multicast, ReplicatorIsPreferred) {
+  NetworkLab lab;
+  lab.join(with_role(lab, lab.bob.address(), wire::Specialist::kReplicator));
+  lab.transport.latency[lab.bob.address()] = 5;
+  lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0800, kPayload);
+  const auto sent = lab.transport.of(wire::Verb::kMulticastFrame);
+  ASSERT_EQ(sent.size(), 1u);
+  const auto frame = wire::decode_multicast_frame(sent[0].payload);
+  EXPECT_TRUE(frame->replicate);
+  EXPECT_EQ(frame->source, lab.mac(lab.self()));
+  EXPECT_EQ(lab.networks.always_contact(), std::vector{lab.bob.address()});
+}
+
+TEST(Multicast, LikesAreJudgedPerNetworkAndBounded) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  lab.introduce(lab.alice);
+  // a joined network and one we have nothing to do with, in one packet
+  ByteVector payload = test::written(wire::write_like, wire::MulticastLike{lab.id, {kStation, 7}});
+  const wire::NetworkId other{0x1234567890abcdef};
+  const ByteVector second =
+      test::written(wire::write_like, wire::MulticastLike{other, {kStation, 7}});
+  payload.insert(payload.end(), second.begin(), second.end());
+  payload.push_back(0);  // a trailing byte is ignored
+  EXPECT_EQ(lab.receive(lab.alice.address(), wire::Verb::kMulticastLike, payload),
+            Handled::kDoneTrusted);
+  lab.introduce(lab.bob);
+  const auto gather = [&](wire::NetworkId id) {
+    lab.transport.sent.clear();
+    lab.receive(lab.bob.address(), wire::Verb::kMulticastGather,
+                test::written(wire::encode_gather,
+                              wire::MulticastGather{id, {kStation, 7}, 0xffffffff, {}}));
+    return lab.transport.of(wire::Verb::kOk).size();
+  };
+  EXPECT_EQ(gather(lab.id), 1u);
+  EXPECT_EQ(gather(other), 0u);
+  lab.transport.is_self_root = true;
+  EXPECT_EQ(gather(other), 0u);  // nothing was stored for it
+  lab.transport.confirmed = false;
+  EXPECT_EQ(gather(lab.id), 0u);
+
+  MulticastTable table;
+  for (std::uint32_t i = 0; i < MulticastTable::kPerPeer + 5; ++i) {
+    table.add(1, lab.id, {kStation, i}, lab.bob.address());
+  }
+  EXPECT_EQ(table.size(), MulticastTable::kPerPeer);
+  table.expire(2 + MulticastTable::kLifetime);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(Multicast, StrangersNeitherLikeNorGather) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  EXPECT_EQ(lab.like_from(lab.bob.address(), {kStation, 0}), Handled::kDone);
+  lab.receive(lab.bob.address(), wire::Verb::kMulticastGather,
+              test::written(wire::encode_gather,
+                            wire::MulticastGather{lab.id, {wire::kBroadcastMac, 0}, 10, {}}));
+  EXPECT_TRUE(lab.transport.sent.empty());
+}
+
+TEST(Multicast, FramesFromMembersAreCheckedAndAnswered) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  lab.introduce(lab.alice);
+  lab.clear();
+  wire::MulticastFrame frame;
+  frame.network = lab.id;
+  frame.gather_limit = 10;
+  frame.group = {wire::kBroadcastMac, 0};
+  frame.ethertype = 0x0800;
+  frame.payload = kPayload;
+  const auto receive = [&] {
+    lab.out.clear();
+    lab.receive(lab.alice.address(), wire::Verb::kMulticastFrame,
+                test::written(wire::encode_multicast_frame, frame));
+    return lab.out.frames.size();
+  };
+  EXPECT_EQ(receive(), 1u);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kOk).size(), 1u);  // we are in the group ourselves
+  frame.source = kStation;                                  // alice is no bridge
+  EXPECT_EQ(receive(), 0u);
+  frame.source = lab.mac(lab.self());
+  EXPECT_EQ(receive(), 0u);
+  frame.source = {};
+  frame.group.mac = kStation;  // not multicast
+  EXPECT_EQ(receive(), 0u);
+}
+
+TEST(Multicast, AnnouncesEveryMinuteAndWhatIsNewAtOnce) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  lab.introduce(lab.alice);
+  lab.frame_from(lab.alice.address(), 0x0800, kPayload);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kMulticastLike, lab.alice.address()).size(), 1u);
+  lab.clear();
+  const wire::MulticastGroup group{wire::Mac{0x3333ff000005}, 0};
+  lab.networks.on_subscriptions(lab.now, lab.id, {group}, lab.out);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kMulticastLike).size(), 2u);  // controller and alice
+  lab.clear();
+  lab.networks.on_subscriptions(lab.now, lab.id, {group}, lab.out);
+  EXPECT_TRUE(lab.transport.sent.empty());
+  lab.advance(60'000);
+  lab.networks.tick(lab.now, lab.out);
+  const auto likes = lab.transport.of(wire::Verb::kMulticastLike, lab.controller.address());
+  ASSERT_EQ(likes.size(), 1u);
+  EXPECT_EQ(likes[0].payload.size(), 36u);  // the group and broadcast
+}
+
+}  // namespace
+}  // namespace orrery::control

@@ -1,0 +1,362 @@
+// The gate, credentials pushed and accepted, rollback, chunks, ad-hoc networks, the host port.
+#include <gtest/gtest.h>
+
+#include "control/bridge_table.h"
+#include "control/config_assembly.h"
+#include "control/member.h"
+#include "control/network/lab.h"
+#include "control/port_plan.h"
+
+namespace orrery::control {
+namespace {
+
+using test::NetworkLab;
+
+constexpr std::uint8_t kPayload[] = {0x45, 0, 0, 20};
+
+TEST(Networks, JoinsAsksAndExchangesFrames) {
+  NetworkLab lab;
+  lab.networks.join(lab.now, lab.id, {}, {}, lab.out);
+  ASSERT_EQ(lab.out.ports.size(), 1u);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kNetworkConfigRequest).size(), 1u);
+  EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kRequestingConfiguration);
+  ASSERT_EQ(lab.out.saves.size(), 2u);
+  EXPECT_EQ(text_of(lab.out.saves[1].bytes), "\n");
+  lab.clear();
+  EXPECT_EQ(lab.answer_config(lab.config()), Handled::kDone);
+  EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kOk);
+  EXPECT_EQ(lab.out.ports.back().addresses.size(), 1u);
+  EXPECT_TRUE(lab.networks.is_managed_ip(wire::Endpoint::v4(0x0a000001, 0)));
+
+  lab.clear();
+  EXPECT_EQ(lab.introduce(lab.alice), Handled::kDoneTrusted);
+  EXPECT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload), Handled::kDoneTrusted);
+  ASSERT_EQ(lab.out.frames.size(), 1u);
+  EXPECT_EQ(lab.out.frames[0].source, lab.mac(lab.alice.address()));
+  EXPECT_EQ(lab.out.frames[0].destination, lab.mac(lab.self()));
+
+  lab.clear();
+  lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x0800, kPayload);
+  ASSERT_EQ(lab.transport.sent.size(), 2u);
+  EXPECT_EQ(lab.transport.sent[0].verb, wire::Verb::kNetworkCredentials);
+  EXPECT_EQ(lab.transport.sent[1].verb, wire::Verb::kFrame);
+  lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x0800, kPayload);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kNetworkCredentials).size(), 1u);  // not stale yet
+
+  lab.clear();
+  lab.networks.leave(lab.now, lab.id, lab.out);
+  EXPECT_TRUE(lab.out.ports.at(0).remove);
+  EXPECT_EQ(lab.out.saves.size(), 2u);
+  EXPECT_TRUE(lab.out.saves[0].remove && lab.out.saves[1].remove);
+  EXPECT_TRUE(std::holds_alternative<fib::RemoveNetwork>(lab.out.updates.at(0)));
+  EXPECT_TRUE(lab.networks.list().empty());
+}
+
+TEST(Networks, FramesToUnknownMembersGoOutBehindCredentials) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  const wire::Address stranger{0x1122334455};
+  lab.host_frame(lab.mac(lab.self()), lab.mac(stranger), 0x0800, kPayload);
+  ASSERT_EQ(lab.transport.sent.size(), 2u);
+  EXPECT_EQ(lab.transport.sent[0].verb, wire::Verb::kNetworkCredentials);
+  EXPECT_EQ(lab.transport.sent[1].to, stranger);
+  ASSERT_FALSE(lab.out.updates.empty());
+  const auto* member = std::get_if<fib::Member>(&lab.out.updates.back());
+  ASSERT_NE(member, nullptr);
+  EXPECT_TRUE(member->credentials_pushed);
+  EXPECT_FALSE(member->allowed);
+}
+
+TEST(Networks, GateTellsOnceASecond) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload), Handled::kNotYet);
+  }
+  ASSERT_EQ(lab.transport.of(wire::Verb::kError).size(), 1u);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kError)[0].payload[9], 0x06);
+  lab.advance(1'000);
+  EXPECT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload), Handled::kNotYet);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kError).size(), 2u);
+  EXPECT_TRUE(lab.out.frames.empty());
+}
+
+TEST(Networks, CertificateAtTheEdgeOfTheDelta) {
+  const auto delta = static_cast<std::int64_t>(NetworkLab::kDelta);
+  for (const auto& [offset, passes] :
+       {std::pair{-delta, true}, {-delta - 1, false}, {delta, true}, {delta + 1, false}}) {
+    NetworkLab lab;
+    lab.join(lab.config());
+    lab.introduce(lab.alice, NetworkLab::kTs + offset);
+    EXPECT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload) == Handled::kDoneTrusted,
+              passes)
+        << offset;
+  }
+}
+
+TEST(Networks, ForgedCredentialsLeaveNothingAndCostLittle) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  const auto forger = test::network_identity(3);
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    auto com = test::issue_com(forger, lab.id, lab.alice.identity(), NetworkLab::kTs, 1);
+    com.signed_by = lab.controller.address();
+    com.qualifiers[2].value = 0x1000000000 + i;
+    ByteVector payload = test::written(wire::write_com, com);
+    payload.push_back(0);
+    lab.advance(1'000);
+    EXPECT_EQ(lab.receive(lab.bob.address(), wire::Verb::kNetworkCredentials, payload),
+              Handled::kDone);
+  }
+  EXPECT_TRUE(lab.out.updates.empty());
+}
+
+TEST(Networks, OneCredentialsPacketASecond) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  EXPECT_EQ(lab.introduce(lab.alice), Handled::kDoneTrusted);
+  EXPECT_EQ(lab.introduce(lab.alice, NetworkLab::kTs + 1), Handled::kIgnored);
+  lab.advance(1'000);
+  EXPECT_EQ(lab.introduce(lab.alice, NetworkLab::kTs + 1), Handled::kDoneTrusted);
+}
+
+TEST(Networks, PushesWhenConfigurationChangesAndOnErrorOnceASecond) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  const auto send = [&] {
+    lab.clear();
+    lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x0800, kPayload);
+    return lab.transport.of(wire::Verb::kNetworkCredentials).size();
+  };
+  EXPECT_EQ(send(), 1u);
+  EXPECT_EQ(send(), 0u);
+  lab.answer_config(lab.config(NetworkLab::kTs + 60'000));
+  EXPECT_EQ(send(), 1u);
+  lab.advance(500'000);
+  EXPECT_EQ(send(), 0u);
+  lab.advance(1);
+  EXPECT_EQ(send(), 1u);
+  ByteVector error(18);
+  error[0] = 0x06;
+  error[9] = 0x06;
+  store_be64(error.data() + 10, lab.id.value);
+  const auto complain = [&] {
+    lab.clear();
+    lab.receive(lab.alice.address(), wire::Verb::kError, error);
+    return lab.transport.of(wire::Verb::kNetworkCredentials).size();
+  };
+  lab.advance(1'000);
+  EXPECT_EQ(complain(), 0u);
+  lab.advance(1);
+  EXPECT_EQ(complain(), 1u);
+  EXPECT_EQ(complain(), 0u);
+}
+
+TEST(Networks, RevocationSpreadsOnceAndShutsTheGate) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  lab.introduce(lab.alice);
+  lab.introduce(lab.bob);
+  ASSERT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload), Handled::kDoneTrusted);
+  wire::Revocation revocation;
+  revocation.network = lab.id;
+  revocation.threshold = NetworkLab::kTs;
+  revocation.flags = wire::Revocation::kFastPropagation;
+  revocation.target = lab.alice.address();
+  revocation.signed_by = lab.controller.address();
+  revocation.type = 1;
+  revocation.signature = crypto::sign(lab.controller, wire::revocation_signed_bytes(revocation));
+  const ByteVector packet = pack_revocation(revocation);
+  lab.clear();
+  EXPECT_EQ(lab.receive(lab.controller.address(), wire::Verb::kNetworkCredentials, packet),
+            Handled::kDoneTrusted);
+  const auto passed_on = lab.transport.of(wire::Verb::kNetworkCredentials);
+  ASSERT_EQ(passed_on.size(), 2u);  // to both members, not to the controller
+  EXPECT_EQ(passed_on[0].payload, packet);
+  EXPECT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload), Handled::kNotYet);
+  lab.clear();
+  lab.advance(1'000);
+  lab.receive(lab.bob.address(), wire::Verb::kNetworkCredentials, packet);
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kNetworkCredentials).empty());
+}
+
+TEST(Networks, ConfigurationsMoveForwardExceptInAnswers) {
+  NetworkLab lab;
+  lab.join(lab.config(NetworkLab::kTs));
+  auto older = lab.config(NetworkLab::kTs - 1);
+  older.name = "older";
+  lab.push_config(lab.alice.address(), older);
+  EXPECT_EQ(lab.networks.list()[0].name, "lab");
+  EXPECT_EQ(lab.out.notices.size(), 1u);
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kOk).empty());
+  auto newer = lab.config(NetworkLab::kTs + 1);
+  newer.name = "newer";
+  lab.push_config(lab.alice.address(), newer);
+  EXPECT_EQ(lab.networks.list()[0].name, "newer");
+  EXPECT_EQ(lab.transport.of(wire::Verb::kOk).size(), 1u);
+  lab.answer_config(older);
+  EXPECT_EQ(lab.networks.list()[0].name, "older");
+  auto foreign = lab.config(NetworkLab::kTs + 9);
+  foreign.issued_to = lab.alice.address();
+  foreign.name = "foreign";
+  lab.push_config(lab.controller.address(), foreign);
+  EXPECT_EQ(lab.networks.list()[0].name, "older");
+}
+
+TEST(Networks, ErrorsNeedAnOutstandingRequestOfTheController) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  ByteVector error(18);
+  error[0] = 0x0b;
+  error[9] = 0x07;
+  store_be64(error.data() + 10, lab.id.value);
+  const Answered answered{wire::Verb::kNetworkConfigRequest, lab.id.value};
+  lab.receive(lab.controller.address(), wire::Verb::kError, error);
+  lab.receive(lab.alice.address(), wire::Verb::kError, error, &answered);
+  EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kOk);
+  lab.receive(lab.controller.address(), wire::Verb::kError, error, &answered);
+  EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kAccessDenied);
+  EXPECT_EQ(lab.networks.list()[0].addresses.size(), 1u);  // the configuration stays in force
+  lab.networks.on_port_error(lab.now, lab.id, 13, lab.out);
+  EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kPortError);
+}
+
+TEST(Networks, RefreshesAfterAMinuteAndRetriesEveryFiveSeconds) {
+  NetworkLab lab;
+  lab.networks.join(lab.now, lab.id, {}, {}, lab.out);
+  lab.clear();
+  lab.advance(5'000);
+  lab.networks.tick(lab.now, lab.out);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kNetworkConfigRequest).size(), 1u);
+  lab.answer_config(lab.config());
+  lab.clear();
+  for (int i = 0; i < 11; ++i) {
+    lab.advance(5'000);
+    lab.networks.tick(lab.now, lab.out);
+  }
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kNetworkConfigRequest).empty());
+  lab.advance(5'000);
+  lab.networks.tick(lab.now, lab.out);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kNetworkConfigRequest).size(), 1u);
+}
+
+TEST(Networks, AdhocNeedsNoController) {
+  NetworkLab lab;
+  const wire::NetworkId id{0xff00160050000000};
+  lab.networks.join(lab.now, id, {}, {}, lab.out);
+  EXPECT_TRUE(lab.transport.sent.empty());
+  const NetworkStatus status = lab.networks.list()[0];
+  EXPECT_EQ(status.state, NetworkState::kOk);
+  EXPECT_EQ(status.name, "adhoc-0016-0050");
+  EXPECT_EQ(status.addresses.at(0), wire::sixplane_address(lab.self(), id));
+  for (const SaveState& save : lab.out.saves) EXPECT_NE(save.kind, StateKind::kNetwork);
+  const wire::NetworkId reversed{0xff00500016000000};
+  lab.networks.join(lab.now, reversed, {}, {}, lab.out);
+  EXPECT_EQ(lab.networks.list()[1].state, NetworkState::kNotFound);
+  EXPECT_EQ(adhoc_config(id, lab.self(), 1)->rules.size(), 14u);
+  const auto v4 = adhoc_config(wire::NetworkId{0xff1c000000000001}, lab.self(), 1);
+  ASSERT_TRUE(v4);
+  EXPECT_EQ(v4->name, "adhoc-28.0.0.0");
+  EXPECT_EQ(v4->static_ips.at(1).port, 8);
+}
+
+wire::ConfigChunk view(Bytes body) {
+  return *wire::decode_config_chunk(body);
+}
+
+TEST(ConfigAssembly, OnlyFullCoverageCompletes) {
+  NetworkLab lab;
+  const ByteVector text(1'000, 'x');
+  const auto chunk = [&](std::size_t offset, std::size_t length, std::uint64_t update,
+                         std::uint32_t total = 0) {
+    return test::make_chunk(lab.controller, lab.id, text, offset, length, update, 0, total);
+  };
+  ConfigAssembly assembly;
+  // The bytes add up, but the middle is missing: overlaps do not count twice.
+  EXPECT_FALSE(assembly.add(1, view(chunk(0, 400, 7)), true));
+  EXPECT_FALSE(assembly.add(1, view(chunk(100, 300, 7)), true));
+  EXPECT_FALSE(assembly.add(1, view(chunk(700, 300, 7)), true));
+  EXPECT_FALSE(assembly.add(1, view(chunk(500, 300, 7, 1'001)), true));  // another total
+  const auto complete = assembly.add(1, view(chunk(400, 300, 7)), true);
+  ASSERT_TRUE(complete);
+  EXPECT_EQ(complete->dictionary, text);
+  wire::ConfigChunk beyond = view(chunk(0, 10, 8));
+  const ByteVector kept = chunk(0, 10, 8);
+  beyond = view(kept);
+  beyond.offset = 0xfffffff0;
+  EXPECT_FALSE(ConfigAssembly::plausible(beyond));
+}
+
+TEST(ConfigAssembly, FourthUpdateTakesTheOldestSlot) {
+  NetworkLab lab;
+  const ByteVector text(100, 'y');
+  ConfigAssembly assembly;
+  const auto add = [&](Millis at, std::uint64_t update, std::size_t offset) {
+    const ByteVector body = test::make_chunk(lab.controller, lab.id, text, offset, 50, update);
+    return assembly.add(at, view(body), true).has_value();
+  };
+  for (std::uint64_t update = 1; update <= 4; ++update) {
+    EXPECT_FALSE(add(static_cast<Millis>(update), update, 0));
+  }
+  EXPECT_TRUE(add(10, 4, 50));
+  EXPECT_TRUE(add(10, 2, 50));
+  EXPECT_FALSE(add(11, 1, 50));                              // its first half is gone
+  EXPECT_FALSE(add(11 + ConfigAssembly::kLifetime, 3, 50));  // too late
+}
+
+TEST(BridgeTable, LimitsAgeingAndHold) {
+  BridgeTable table;
+  const wire::Address a{1}, b{2};
+  for (std::uint64_t i = 0; i < BridgeTable::kPerBridge; ++i) {
+    ASSERT_TRUE(table.learn(1'000, wire::Mac{0x100000 + i}, a));
+  }
+  EXPECT_FALSE(table.learn(1'000, wire::Mac{0x900000}, a));
+  EXPECT_TRUE(table.learn(1'000, wire::Mac{0x900000}, b));
+  EXPECT_FALSE(table.learn(1'500, wire::Mac{0x100000}, b));  // held still
+  EXPECT_TRUE(table.learn(2'000, wire::Mac{0x100000}, b));
+  EXPECT_EQ(table.find(2'000, wire::Mac{0x100000}), b);
+  EXPECT_EQ(table.find(2'001 + BridgeTable::kAge, wire::Mac{0x100000}), wire::Address{});
+  EXPECT_EQ(table.expire(2'001 + BridgeTable::kAge, [](wire::Address) { return true; }).size(),
+            BridgeTable::kPerBridge + 1);
+  for (std::uint64_t i = 0; i < BridgeTable::kTotal + 10; ++i) {
+    table.learn(400'000, wire::Mac{i + 1}, wire::Address{100 + i / 4'000});
+  }
+  EXPECT_EQ(table.size(), BridgeTable::kTotal);
+}
+
+TEST(PortPlan, SettingsDecide) {
+  const auto v4 = [](std::uint32_t ip, std::uint16_t bits) { return wire::Endpoint::v4(ip, bits); };
+  wire::NetworkConfig config;
+  config.static_ips = {v4(0x0a000005, 24), v4(0x08080808, 24)};
+  config.routes = {{v4(0x0a000000, 24), {}, 0, 0},                 // implied by the address
+                   {v4(0x0a010000, 16), v4(0x0a000001, 0), 0, 0},  // goes in
+                   {v4(0x0a020000, 16), v4(0x0a000005, 0), 0, 0},  // via ourselves
+                   {v4(0, 0), v4(0x0a000001, 0), 0, 0},            // default
+                   {v4(0x7f000000, 8), v4(0x0a000001, 0), 0, 0},   // loopback
+                   {v4(0x08000000, 8), v4(0x0a000001, 0), 0, 0}};  // global
+  NetworkSettings settings;
+  const wire::NetworkId id{1};
+  ConfigurePort port = plan_port(id, {}, &config, settings);
+  EXPECT_EQ(port.addresses.size(), 1u);
+  ASSERT_EQ(port.routes.size(), 1u);
+  EXPECT_EQ(port.routes[0].target, v4(0x0a010000, 16));
+  settings.allow_default = true;
+  port = plan_port(id, {}, &config, settings);
+  ASSERT_EQ(port.routes.size(), 3u);
+  EXPECT_EQ(port.routes[1].target, v4(0, 1));
+  EXPECT_EQ(port.routes[2].target, v4(0x80000000, 1));
+  settings.allow_global = true;
+  port = plan_port(id, {}, &config, settings);
+  EXPECT_EQ(port.addresses.size(), 2u);
+  EXPECT_EQ(port.routes.size(), 4u);
+  settings.allow_managed_within = {v4(0x0a010000, 16)};
+  port = plan_port(id, {}, &config, settings);
+  EXPECT_TRUE(port.addresses.empty());
+  EXPECT_TRUE(port.routes.empty());  // no address of the family
+  settings.allow_managed = false;
+  EXPECT_EQ(text_of(encode_settings(settings)),
+            "allowManaged=0\nallowGlobal=1\nallowDefault=1\nallowDNS=0\n");
+}
+
+}  // namespace
+}  // namespace orrery::control
