@@ -40,7 +40,7 @@ struct NetworkStatus {
   std::uint64_t revision = 0;
   int port_error = 0;
   NetworkSettings settings;
-  std::vector<wire::Endpoint> addresses;             // in configuration order, whether applied or not
+  std::vector<wire::Endpoint> addresses;  // in configuration order, whether applied or not
   std::vector<ConfigurePort::Route> routes;
   std::vector<wire::MulticastGroup> subscriptions;
   std::string dns_domain;
@@ -54,11 +54,13 @@ class Networks final : public NetworkRole {
   ~Networks() override;
 
   /// Joins (idempotent). `cached`: configuration dictionary from disk, may be empty.
-  void join(Now now, wire::NetworkId id, const NetworkSettings& settings, Bytes cached, Effects& out);
+  void join(Now now, wire::NetworkId id, const NetworkSettings& settings, Bytes cached,
+            Effects& out);
   void leave(Now now, wire::NetworkId id, Effects& out);
   void set(Now now, wire::NetworkId id, const NetworkSettings& settings, Effects& out);
   /// What the operating system has joined on the interface, and the addresses configured on it.
-  void on_subscriptions(Now now, wire::NetworkId id, std::vector<wire::MulticastGroup> groups, Effects& out);
+  void on_subscriptions(Now now, wire::NetworkId id, std::vector<wire::MulticastGroup> groups,
+                        Effects& out);
   /// The host interface could not be made (errno), or could again (0).
   void on_port_error(Now now, wire::NetworkId id, int error, Effects& out);
   /// Our own controller pushes to our own node.
