@@ -10,7 +10,8 @@ CredentialCheck signed_by(wire::Address signer, Bytes message, const wire::Signa
     if (unknown != nullptr) *unknown = signer;
     return CredentialCheck::kSignerUnknown;
   }
-  return crypto::verify(identity->public_key, message, signature) ? CredentialCheck::kValid : CredentialCheck::kInvalid;
+  return crypto::verify(identity->public_key, message, signature) ? CredentialCheck::kValid
+                                                                  : CredentialCheck::kInvalid;
 }
 
 /// Only the network's controller signs.
@@ -23,8 +24,10 @@ CredentialCheck controller_signed(const Credential& c, Bytes message, const Iden
 
 }  // namespace
 
-CredentialCheck check(const wire::CertificateOfMembership& com, const IdentityLookup& lookup, wire::Address* unknown) {
-  if (!com || !com.signed_by || com.signed_by != com.network().controller()) return CredentialCheck::kInvalid;
+CredentialCheck check(const wire::CertificateOfMembership& com, const IdentityLookup& lookup,
+                      wire::Address* unknown) {
+  if (!com || !com.signed_by || com.signed_by != com.network().controller())
+    return CredentialCheck::kInvalid;
   return signed_by(com.signed_by, wire::com_signed_bytes(com), com.signature, lookup, unknown);
 }
 
@@ -32,7 +35,8 @@ CredentialCheck check(const wire::Tag& tag, const IdentityLookup& lookup, wire::
   return controller_signed(tag, wire::tag_signed_bytes(tag), lookup, unknown);
 }
 
-CredentialCheck check(const wire::Capability& c, const IdentityLookup& lookup, wire::Address* unknown) {
+CredentialCheck check(const wire::Capability& c, const IdentityLookup& lookup,
+                      wire::Address* unknown) {
   if (c.custody_count == 0) return CredentialCheck::kInvalid;
   const ByteVector message = wire::capability_signed_bytes(c);
   for (std::size_t i = 0; i < c.custody_count; ++i) {
@@ -41,17 +45,20 @@ CredentialCheck check(const wire::Capability& c, const IdentityLookup& lookup, w
     if (i == 0 ? custody.from != c.network.controller() : custody.from != c.custody[i - 1].to) {
       return CredentialCheck::kInvalid;
     }
-    const CredentialCheck one = signed_by(custody.from, message, custody.signature, lookup, unknown);
+    const CredentialCheck one =
+        signed_by(custody.from, message, custody.signature, lookup, unknown);
     if (one != CredentialCheck::kValid) return one;
   }
   return CredentialCheck::kValid;
 }
 
-CredentialCheck check(const wire::CertificateOfOwnership& o, const IdentityLookup& lookup, wire::Address* unknown) {
+CredentialCheck check(const wire::CertificateOfOwnership& o, const IdentityLookup& lookup,
+                      wire::Address* unknown) {
   return controller_signed(o, wire::ownership_signed_bytes(o), lookup, unknown);
 }
 
-CredentialCheck check(const wire::Revocation& r, const IdentityLookup& lookup, wire::Address* unknown) {
+CredentialCheck check(const wire::Revocation& r, const IdentityLookup& lookup,
+                      wire::Address* unknown) {
   return controller_signed(r, wire::revocation_signed_bytes(r), lookup, unknown);
 }
 

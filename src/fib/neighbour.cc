@@ -21,8 +21,10 @@ std::uint32_t sum16(Bytes bytes, std::uint32_t sum) {
 
 }  // namespace
 
-std::optional<NeighbourAdvertisement> answer_solicitation(const Network& network, wire::Mac source, Bytes payload) {
-  if (!network.ndp_emulation || payload.size() < 64 || payload[6] != kIcmpv6 || payload[40] != kSolicitation) {
+std::optional<NeighbourAdvertisement> answer_solicitation(const Network& network, wire::Mac source,
+                                                          Bytes payload) {
+  if (!network.ndp_emulation || payload.size() < 64 || payload[6] != kIcmpv6 ||
+      payload[40] != kSolicitation) {
     return std::nullopt;
   }
   const Bytes target = payload.subspan(48, 16);
@@ -55,8 +57,8 @@ std::optional<NeighbourAdvertisement> answer_solicitation(const Network& network
   w.u8(0xff);
   w.bytes(target);
   w.bytes(mine->ip);
-  w.u16(0x8800);  // advertisement, code 0
-  w.u16(0);       // checksum, below
+  w.u16(0x8800);      // advertisement, code 0
+  w.u16(0);           // checksum, below
   w.u32(0x60000000);  // solicited, override
   w.bytes(target);
   w.u16(0x0201);  // option: target link-layer address, 8 bytes
@@ -71,8 +73,8 @@ std::optional<NeighbourAdvertisement> answer_solicitation(const Network& network
 }
 
 std::optional<std::uint32_t> arp_request_target(std::uint16_t ethertype, Bytes payload) {
-  if (ethertype != kEtherArp || payload.size() < 28 || load_be16(payload.data() + 2) != 0x0800 || payload[4] != 6 ||
-      payload[5] != 4 || payload[7] != 1) {
+  if (ethertype != kEtherArp || payload.size() < 28 || load_be16(payload.data() + 2) != 0x0800 ||
+      payload[4] != 6 || payload[5] != 4 || payload[7] != 1) {
     return std::nullopt;
   }
   return load_be32(payload.data() + 24);

@@ -1,0 +1,207 @@
+#include "fib/forward.h"
+
+#include <algorithm>
+
+namespace orrery::fib {
+namespace {
+
+constexpr std::uint16_t kEtherIpv6 = 0x86dd;
+
+Resolution drop(Resolution r, Refusal refusal) {
+  r.to = Outbound::kDrop;
+  r.refusal = refusal;
+  return r;
+}
+
+/// What is wrong with the MACs of an EXT_FRAME that rules accepted; sets `learn`. Source:
+/// section 9.2.
+Refusal check_ext_macs(const Network& network, const Member& sender, const EthernetFrame& frame,
+                       bool& learn) {
+  if (frame.source != wire::mac_of(sender.address, network.id)) {
+    // Stricter than the reference: a bridge may not speak in the name of another member.
+    if (!is_active_bridge(network, sender.address) || is_member_mac(network, frame.source)) {
+      return Refusal::kSourceMac;
+    }
+    learn = true;
+    return Refusal::kNone;
+  }
+  if (frame.destination == network.mac) return Refusal::kNone;
+  if (frame.destination.is_multicast()) {
+    return network.multicast_limit == 0 ? Refusal::kMulticastOff : Refusal::kNone;
+  }
+  return network.active_bridge ? Refusal::kNone : Refusal::kDestinationMac;
+}
+
+/// The same for MULTICAST_FRAME, checked before the rules. Source: section 9.3.
+Refusal check_multicast_macs(const Network& network, const Member& sender,
+                             const EthernetFrame& frame, bool& learn) {
+  if (frame.source == wire::mac_of(sender.address, network.id)) return Refusal::kNone;
+  if (!is_active_bridge(network, sender.address)) return Refusal::kSourceMac;
+  // A replicator passes on frames of members: their own MACs are no stations behind it.
+  learn = !is_member_mac(network, frame.source);
+  return Refusal::kNone;
+}
+
+/// Checks that come before the rules; on these paths nothing is acknowledged.
+Refusal check_before_rules(const Network& network, const InboundFrame& in) {
+  const EthernetFrame& f = in.frame;
+  switch (in.carrier) {
+    case Carrier::kFrame:
+      return f.payload.empty() ? Refusal::kLength : Refusal::kNone;
+    case Carrier::kExtFrame:
+      if (f.source == network.mac) return Refusal::kLoop;
+      return !f.source || f.source.is_multicast() ? Refusal::kSourceMac : Refusal::kNone;
+    case Carrier::kMulticastFrame:
+      if (network.multicast_limit == 0) return Refusal::kMulticastOff;
+      if (f.payload.empty() || f.payload.size() > kLargestPayload) return Refusal::kLength;
+      if (!f.destination.is_multicast()) return Refusal::kDestinationMac;
+      if (f.source == network.mac) return Refusal::kLoop;
+      return !f.source || f.source.is_multicast() ? Refusal::kSourceMac : Refusal::kNone;
+  }
+  return Refusal::kNone;
+}
+
+}  // namespace
+
+const char* refusal_label(Refusal refusal) {
+  switch (refusal) {
+#define ORRERY_REFUSAL_CASE(name, label, text) \
+  case Refusal::name:                          \
+    return label;
+    ORRERY_FOR_EACH_REFUSAL(ORRERY_REFUSAL_CASE)
+#undef ORRERY_REFUSAL_CASE
+  }
+  return "unknown";
+}
+
+std::optional<EthernetFrame> read_ethernet(Bytes frame) {
+  if (frame.size() < EthernetFrame::kHead ||
+      frame.size() > EthernetFrame::kHead + kLargestPayload) {
+    return std::nullopt;
+  }
+  return EthernetFrame{wire::Mac::load(frame.data()), wire::Mac::load(frame.data() + 6),
+                       load_be16(frame.data() + 12), frame.subspan(EthernetFrame::kHead)};
+}
+
+bool is_active_bridge(const Network& network, wire::Address address) {
+  return std::binary_search(network.active_bridges.begin(), network.active_bridges.end(), address);
+}
+
+bool is_member_mac(const Network& network, wire::Mac mac) {
+  return mac.first_octet() == wire::mac_first_octet(network.id);
+}
+
+Resolution resolve(const Network& network, const EthernetFrame& frame) {
+  Resolution r;
+  r.bridged = frame.source != network.mac;
+  if (r.bridged && (!network.active_bridge || !frame.source || frame.source.is_multicast())) {
+    return drop(r, Refusal::kSourceMac);
+  }
+  const wire::Mac to = frame.destination;
+  if (to.is_multicast()) {
+    r.group = {to, 0};
+    if (to.is_broadcast()) {
+      if (const auto target = arp_request_target(frame.ethertype, frame.payload)) {
+        r.group.adi = *target;
+      } else if (!network.broadcast) {
+        return drop(r, Refusal::kBroadcastOff);
+      }
+    } else if (frame.ethertype == kEtherIpv6) {
+      if (const auto answer = answer_solicitation(network, frame.source, frame.payload)) {
+        r.to = Outbound::kAdvertise;
+        r.advertisement = *answer;
+        return r;
+      }
+    }
+    if (network.multicast_limit == 0) return drop(r, Refusal::kMulticastOff);
+    if (frame.payload.empty()) return drop(r, Refusal::kLength);
+    r.to = Outbound::kMulticast;
+    return r;
+  }
+  if (to == network.mac) {
+    r.to = Outbound::kReinject;
+    return r;
+  }
+  if (is_member_mac(network, to)) {
+    r.member = wire::address_of(to, network.id);
+    if (r.member.is_reserved()) return drop(r, Refusal::kNoMember);
+    r.to = Outbound::kMember;
+    return r;
+  }
+  if (network.active_bridges.empty()) return drop(r, Refusal::kNoBridge);
+  r.to = Outbound::kBridge;
+  return r;
+}
+
+RuleFrame rule_frame_out(const Network& network, const EthernetFrame& frame,
+                         wire::Address destination) {
+  RuleFrame f;
+  f.source = network.self;
+  f.destination = destination;
+  f.mac_source = frame.source;
+  f.mac_destination = frame.destination;
+  f.ethertype = frame.ethertype;
+  f.payload = frame.payload;
+  return f;
+}
+
+BridgeTargets bridge_targets(const Network& network, wire::Address learned, std::uint32_t random) {
+  BridgeTargets targets;
+  if (learned && learned != network.self && is_active_bridge(network, learned)) {
+    targets.address[targets.count++] = learned;
+    return targets;
+  }
+  const std::size_t n = network.active_bridges.size();
+  const std::size_t start = n > kBridgeFanOut ? random % n : 0;
+  for (std::size_t i = 0; i < n && targets.count < kBridgeFanOut; ++i) {
+    const wire::Address bridge = network.active_bridges[(start + i) % n];
+    if (bridge != network.self) targets.address[targets.count++] = bridge;
+  }
+  return targets;
+}
+
+Gate gate(const Member* sender) {
+  if (sender == nullptr) return Gate::kUnknown;
+  return sender->allowed ? Gate::kPass : Gate::kNeedsCredentials;
+}
+
+InboundDecision accept_inbound(const Network& network, const Member& sender, const InboundFrame& in,
+                               std::uint32_t random) {
+  InboundDecision d;
+  d.frame = in.frame;
+  const wire::Mac sender_mac = wire::mac_of(sender.address, network.id);
+  if (in.carrier == Carrier::kFrame) {
+    d.frame.source = sender_mac;
+    d.frame.destination = network.mac;
+  }
+  d.refusal = check_before_rules(network, in);
+  if (d.refusal != Refusal::kNone) return d;
+  if (in.carrier == Carrier::kMulticastFrame) {
+    d.refusal = check_multicast_macs(network, sender, d.frame, d.learn);
+    if (d.refusal != Refusal::kNone) return d;
+  }
+  RuleFrame rules;
+  rules.source = sender.address;
+  rules.destination = network.self;
+  rules.mac_source = d.frame.source;
+  rules.mac_destination = d.frame.destination;
+  rules.ethertype = d.frame.ethertype;
+  rules.payload = d.frame.payload;
+  d.verdict = filter_in(network, sender, rules, random);
+  d.acknowledge = in.carrier == Carrier::kExtFrame;
+  if (d.verdict.filter == Filter::kDrop) {
+    d.refusal = Refusal::kRules;
+    return d;
+  }
+  if (in.carrier == Carrier::kExtFrame && d.verdict.filter == Filter::kAccept) {
+    d.refusal = check_ext_macs(network, sender, d.frame, d.learn);
+    if (d.refusal != Refusal::kNone) {
+      d.acknowledge = false;
+      return d;
+    }
+  }
+  d.deliver = true;
+  return d;
+}
+
+}  // namespace orrery::fib
