@@ -9,9 +9,11 @@ namespace {
 
 constexpr std::size_t kDnsDomainField = 128;  // bytes, NUL-padded
 
-/// Reads items until the value ends; false when one is malformed. Stops silently at `limit` when `stop_at_limit`.
+/// Reads items until the value ends; false when one is malformed. Stops silently at `limit` when
+/// `stop_at_limit`.
 template <typename T, typename Read>
-bool read_all(Bytes value, std::size_t limit, bool stop_at_limit, std::vector<T>& items, Read read) {
+bool read_all(Bytes value, std::size_t limit, bool stop_at_limit, std::vector<T>& items,
+              Read read) {
   Reader r(value);
   while (r.remaining() != 0) {
     if (items.size() >= limit && stop_at_limit) return true;
@@ -42,7 +44,8 @@ void read_dns(Bytes value, NetworkConfig& config) {
   Reader r(value);
   const Bytes domain = r.bytes(kDnsDomainField);
   if (!r.ok()) return;
-  const auto end = std::find(domain.begin(), domain.begin() + (kDnsDomainField - 1), std::uint8_t{0});
+  const auto end =
+      std::find(domain.begin(), domain.begin() + (kDnsDomainField - 1), std::uint8_t{0});
   config.dns_domain.assign(domain.begin(), end);
   for (std::size_t i = 0; i < kMaxDnsServers && r.ok(); ++i) {
     const Endpoint server = read_endpoint(r);
@@ -59,7 +62,8 @@ std::string limited_text(Bytes dictionary, std::string_view key, std::size_t lim
 
 /// Appends the bytes of all items under one key, when there are any.
 template <typename T, typename WriteItem>
-void write_list(DictionaryWriter& d, std::string_view key, const std::vector<T>& items, WriteItem write) {
+void write_list(DictionaryWriter& d, std::string_view key, const std::vector<T>& items,
+                WriteItem write) {
   if (items.empty()) return;
   ByteVector all;
   ByteVector one(8192);
@@ -90,7 +94,8 @@ std::optional<NetworkConfig> decode_network_config(Bytes d) {
   c.multicast_limit = dictionary_u64(d, "ml", 0);
   c.is_public = dictionary_u64(d, "t", 0) == 1;
   c.name = limited_text(d, "n", 127);
-  c.mtu = static_cast<std::uint16_t>(std::clamp<std::uint64_t>(dictionary_u64(d, "mtu", kMtuDefault), kMtuMin, kMtuMax));
+  c.mtu = static_cast<std::uint16_t>(
+      std::clamp<std::uint64_t>(dictionary_u64(d, "mtu", kMtuDefault), kMtuMin, kMtuMax));
 
   if (const auto value = dictionary_bytes(d, "C"); value && !value->empty()) {
     Reader r(*value);
@@ -105,14 +110,16 @@ std::optional<NetworkConfig> decode_network_config(Bytes d) {
   }
   if (const auto value = dictionary_bytes(d, "TAG")) {
     read_all(*value, kMaxTags, true, c.tags, read_tag);
-    std::stable_sort(c.tags.begin(), c.tags.end(), [](const Tag& a, const Tag& b) { return a.id < b.id; });
+    std::stable_sort(c.tags.begin(), c.tags.end(),
+                     [](const Tag& a, const Tag& b) { return a.id < b.id; });
   }
   if (const auto value = dictionary_bytes(d, "COO")) {
     if (!read_all(*value, kMaxOwnerships, false, c.ownerships, read_ownership)) return std::nullopt;
   }
   if (const auto value = dictionary_bytes(d, "S")) {
     Reader r(*value);
-    while (r.remaining() >= 8 && c.specialists.size() < kMaxSpecialists) c.specialists.push_back({r.u64()});
+    while (r.remaining() >= 8 && c.specialists.size() < kMaxSpecialists)
+      c.specialists.push_back({r.u64()});
   }
   if (const auto value = dictionary_bytes(d, "RT")) {
     if (!read_all(*value, kMaxRoutes, true, c.routes, read_route)) return std::nullopt;
@@ -121,7 +128,8 @@ std::optional<NetworkConfig> decode_network_config(Bytes d) {
     if (!read_all(*value, kMaxStaticIps, true, c.static_ips, read_static_ip)) return std::nullopt;
   }
   if (const auto value = dictionary_bytes(d, "R")) {
-    if (!read_all(*value, kMaxRules, true, c.rules, read_rule)) return std::nullopt;
+    Reader r(*value);
+    if (!read_rules(r, kMaxRules, c.rules)) return std::nullopt;
   }
   if (const auto value = dictionary_bytes(d, "DNS")) read_dns(*value, c);
 

@@ -1,8 +1,8 @@
 // A network's configuration for one member: the dictionary as a struct.
 //
-// Decoding allocates, bounded by the limits below, since binary values are escaped in the dictionary: configurations arrive
-// once a minute, not per packet.
-// Source: docs/protocol/07-network-config.md section 4; tests/vectors/netconf.json.
+// Decoding allocates, bounded by the limits below, since binary values are escaped in the
+// dictionary: configurations arrive once a minute, not per packet. Source:
+// docs/protocol/07-network-config.md section 4; tests/vectors/netconf.json.
 #pragma once
 
 #include <optional>
@@ -20,7 +20,8 @@ inline constexpr std::size_t kMaxTags = 128;
 inline constexpr std::size_t kMaxCapabilities = 128;
 inline constexpr std::size_t kMaxOwnerships = 4;
 inline constexpr std::size_t kMaxDnsServers = 4;
-inline constexpr std::size_t kMaxConfigSize = 484520;  // bytes of a dictionary a 1.14 member assembles
+inline constexpr std::size_t kMaxConfigSize =
+    484520;  // bytes of a dictionary a 1.14 member assembles
 inline constexpr std::uint16_t kMtuDefault = 2800;
 inline constexpr std::uint16_t kMtuMin = 1280;
 inline constexpr std::uint16_t kMtuMax = 10000;
@@ -33,7 +34,9 @@ struct Specialist {
   std::uint64_t value = 0;
 
   [[nodiscard]] Address address() const { return Address{value & 0xffffffffffULL}; }
+
   [[nodiscard]] bool has(std::uint64_t role) const { return (value & role) != 0; }
+
   friend bool operator==(const Specialist&, const Specialist&) = default;
 };
 
@@ -62,25 +65,26 @@ struct NetworkConfig {
   std::uint64_t flags = 0;
   std::uint64_t multicast_limit = 0;
   bool is_public = false;
-  std::string name;                        // at most 127 bytes
+  std::string name;  // at most 127 bytes
   std::uint16_t mtu = kMtuDefault;
   std::optional<CertificateOfMembership> com;
-  std::vector<Capability> capabilities;    // ascending id after decoding
-  std::vector<Tag> tags;                   // ascending id after decoding
+  std::vector<Capability> capabilities;  // ascending id after decoding
+  std::vector<Tag> tags;                 // ascending id after decoding
   std::vector<CertificateOfOwnership> ownerships;
   std::vector<Specialist> specialists;
   std::vector<Route> routes;
-  std::vector<Endpoint> static_ips;        // prefix length in the port field
+  std::vector<Endpoint> static_ips;  // prefix length in the port field
   std::vector<Rule> rules;
   std::string dns_domain;
   std::vector<Endpoint> dns_servers;
   std::optional<std::uint64_t> sso_version;
   bool sso_enabled = false;
-  std::string authentication_url;          // version 0
-  std::uint64_t authentication_expiry = 0; // version 0
+  std::string authentication_url;                                          // version 0
+  std::uint64_t authentication_expiry = 0;                                 // version 0
   std::string issuer_url, central_url, nonce, state, client_id, provider;  // version 1
 
   [[nodiscard]] bool has_flag(std::uint64_t flag) const { return (flags & flag) != 0; }
+
   friend bool operator==(const NetworkConfig&, const NetworkConfig&) = default;
 };
 

@@ -34,4 +34,13 @@ void write_rule(Writer& writer, const Rule& rule) {
   writer.bytes(Bytes(rule.data).first(length));
 }
 
+bool read_rules(Reader& reader, std::size_t limit, std::vector<Rule>& rules) {
+  while (reader.remaining() != 0 && rules.size() < limit) {
+    const auto rule = read_rule(reader);
+    if (!rule) return false;
+    rules.push_back(*rule);
+  }
+  return reader.ok();
+}
+
 }  // namespace orrery::wire

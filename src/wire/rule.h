@@ -85,5 +85,8 @@ struct Rule {
 /// Reads one entry; nothing (and the reader failed) if it is cut short.
 [[nodiscard]] std::optional<Rule> read_rule(Reader& reader);
 void write_rule(Writer& writer, const Rule& rule);
+/// Appends entries until the source ends or `rules` holds `limit`; false when one is cut short, and
+/// those before it stay.
+bool read_rules(Reader& reader, std::size_t limit, std::vector<Rule>& rules);
 
 }  // namespace orrery::wire
