@@ -1,5 +1,6 @@
-// All that control can ask of the world. Inputs append to an Effects; the driver carries them out in order
-// and clears it. Nothing here is a promise: a datagram may be lost, a save may fail and is asked again.
+// All that control can ask of the world. Inputs append to an Effects; the driver carries them out
+// in order and clears it. Nothing here is a promise: a datagram may be lost, a save may fail and is
+// asked again.
 #pragma once
 
 #include <string>
@@ -30,7 +31,8 @@ struct DeliverFrame {
   ByteVector payload;
 };
 
-/// Kinds of state on disk; the driver knows the file of each (docs/protocol/12-local-service.md section 2).
+/// Kinds of state on disk; the driver knows the file of each (docs/protocol/12-local-service.md
+/// section 2).
 enum class StateKind : std::uint8_t {
   kIdentity,      // identity.public + identity.secret; bytes: text with private key
   kPlanet,        // planet
@@ -56,8 +58,8 @@ struct ValidateIdentity {
   wire::Identity identity;
 };
 
-/// The host interface of a network changed: create, reconfigure, or remove it. Addresses and routes are already
-/// filtered by the local permissions.
+/// The host interface of a network changed: create, reconfigure, or remove it. Addresses and routes
+/// are already filtered by the local permissions.
 struct ConfigurePort {
   struct Route {
     wire::Endpoint target;  // prefix length in the port field
@@ -81,7 +83,8 @@ struct Notice {
   std::string text;
 };
 
-/// Our identity collided before any root had accepted it: keep its file aside, make a new one, start again.
+/// Our identity collided before any root had accepted it: keep its file aside, make a new one,
+/// start again.
 struct IdentityCollided {};
 
 struct Effects {
@@ -95,6 +98,11 @@ struct Effects {
   bool identity_collided = false;
 
   void clear() { *this = {}; }
+
+  [[nodiscard]] bool empty() const {
+    return datagrams.empty() && frames.empty() && updates.empty() && saves.empty() &&
+           validations.empty() && ports.empty() && notices.empty() && !identity_collided;
+  }
 };
 
 }  // namespace orrery::control

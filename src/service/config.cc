@@ -1,5 +1,7 @@
 #include "service/config.h"
 
+#define TOML_HEADER_ONLY 1  // the library of the package throws
+#define TOML_EXCEPTIONS  0  // errors come as values, with their line
 #include <toml++/toml.h>
 #include <algorithm>
 #include <functional>

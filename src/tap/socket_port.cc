@@ -67,7 +67,7 @@ Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
     return failure(Errc::kIo, std::string("cannot make a UDP socket: ") + std::strerror(errno));
   if (v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   // FORCE exceeds the system's limit where we may; the plain option is what is left otherwise.
-  for (const auto [force, plain] :
+  for (const auto& [force, plain] :
        {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}}) {
     const int size = kSocketBuffer;
     if (::setsockopt(fd, SOL_SOCKET, force, &size, sizeof size) != 0)

@@ -1,0 +1,359 @@
+#include "service/control_loop.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace orrery::service {
+namespace {
+
+constexpr Millis kSocketInterval = 30'000;       // re-scan of local addresses
+constexpr Millis kSubscriptionInterval = 5'000;  // re-scan of what the host has joined
+constexpr Millis kLongestWait = 1'000;
+constexpr unsigned kPuntBurst = 64;
+constexpr unsigned kPuntBurstsPerTurn = 16;  // then timers and commands get their turn
+
+Millis clock_ms(clockid_t id) {
+  timespec t{};
+  ::clock_gettime(id, &t);
+  return static_cast<Millis>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+Now ControlLoop::now() {
+  return {clock_ms(CLOCK_MONOTONIC) + 1, clock_ms(CLOCK_REALTIME)};
+}
+
+ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools,
+                         dataplane::ControlLink& link, dataplane::Worker& worker,
+                         tap::Netlink& netlink, control::Node& node, control::Networks& networks)
+    : config_(config),
+      home_(home),
+      pools_(pools),
+      link_(link),
+      worker_(worker),
+      netlink_(netlink),
+      node_(node),
+      networks_(networks),
+      hosts_(netlink, pools),
+      underlay_(config, netlink, pools),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  saver_ =
+      std::make_unique<Saver>(home_, [](const Error& error) { spdlog::error("{}", error.text); });
+  validator_ = std::make_unique<Validator>([this](const wire::Identity& identity, bool valid) {
+    {
+      const std::lock_guard lock(mutex_);
+      validated_.emplace_back(identity, valid);
+    }
+    dataplane::ControlLink::signal(wake_fd_);
+  });
+  for (const int fd : {wake_fd_, link_.control_fd()}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  }
+}
+
+ControlLoop::~ControlLoop() {
+  validator_.reset();
+  saver_.reset();
+  ::close(wake_fd_);
+  ::close(epoll_);
+}
+
+void ControlLoop::stop() {
+  stop_ = true;
+  dataplane::ControlLink::signal(wake_fd_);
+}
+
+bool ControlLoop::invoke(const std::function<void(Now, control::Effects&)>& command) {
+  Command c{&command, {}};
+  auto done = c.done.get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return false;
+    commands_.push_back(&c);
+  }
+  dataplane::ControlLink::signal(wake_fd_);
+  try {
+    done.get();
+  } catch (const std::future_error&) {
+    return false;
+  }
+  return true;
+}
+
+void ControlLoop::take_commands() {
+  std::vector<Command*> commands;
+  std::vector<std::pair<wire::Identity, bool>> validated;
+  {
+    const std::lock_guard lock(mutex_);
+    commands.swap(commands_);
+    validated.swap(validated_);
+  }
+  for (const auto& [identity, valid] : validated)
+    node_.on_identity_validated(now(), identity, valid, effects_);
+  for (Command* c : commands) {
+    (*c->run)(now(), effects_);
+    carry_out();  // an answer never precedes its effects
+    c->done.set_value();
+  }
+}
+
+bool ControlLoop::take_punts() {
+  rte_mbuf* burst[kPuntBurst];
+  for (unsigned turn = 0; turn < kPuntBurstsPerTurn; ++turn) {
+    const unsigned n = link_.punt.pop(burst, kPuntBurst);
+    if (n == 0) return false;
+    const Now at = now();
+    for (unsigned i = 0; i < n; ++i) {
+      const dataplane::PacketMeta& meta = dataplane::meta_of(burst[i]);
+      const Bytes bytes{rte_pktmbuf_mtod(burst[i], const std::uint8_t*),
+                        rte_pktmbuf_data_len(burst[i])};
+      const fib::PathKey via{meta.socket, meta.remote};
+      switch (meta.message) {
+        case dataplane::Message::kDatagram:
+          node_.on_datagram(at, via, bytes, effects_);
+          break;
+        case dataplane::Message::kAuthenticated:
+          node_.on_authenticated(at, via, bytes, meta.wire_size, effects_);
+          break;
+        case dataplane::Message::kFrame:
+          node_.on_frame(at, wire::NetworkId{meta.network}, bytes, effects_);
+          break;
+      }
+    }
+    rte_pktmbuf_free_bulk(burst, n);
+    carry_out();
+  }
+  return true;
+}
+
+void ControlLoop::send_from(fib::LocalSocket socket, const control::Datagram& datagram) {
+  const std::size_t small_room = dataplane::kWireRoom - RTE_PKTMBUF_HEADROOM;
+  rte_mbuf* m =
+      rte_pktmbuf_alloc(datagram.payload.size() <= small_room ? pools_.wire : pools_.frame);
+  char* room = m == nullptr
+                   ? nullptr
+                   : rte_pktmbuf_append(m, static_cast<std::uint16_t>(datagram.payload.size()));
+  if (room == nullptr) {
+    rte_pktmbuf_free(m);
+    ++ring_drops_;
+    return;
+  }
+  std::copy(datagram.payload.begin(), datagram.payload.end(), room);
+  dataplane::PacketMeta& meta = dataplane::meta_of(m);
+  meta = {};
+  meta.remote = datagram.via.remote;
+  meta.socket = socket;
+  meta.ttl = datagram.ttl;
+  if (link_.inject.push(m)) {
+    pushed_ = true;
+  } else {
+    rte_pktmbuf_free(m);
+    ++ring_drops_;
+  }
+}
+
+void ControlLoop::send(const control::Datagram& datagram) {
+  if (datagram.via.socket != 0) {
+    send_from(datagram.via.socket, datagram);
+    return;
+  }
+  for (const fib::LocalSocket socket : underlay_.sockets_of(datagram.via.remote.family))
+    send_from(socket, datagram);
+}
+
+void ControlLoop::deliver(const control::DeliverFrame& frame) {
+  constexpr std::size_t kHead = 14;
+  const std::size_t size = kHead + frame.payload.size();
+  const std::size_t small_room = dataplane::kWireRoom - RTE_PKTMBUF_HEADROOM;
+  rte_mbuf* m = rte_pktmbuf_alloc(size <= small_room ? pools_.wire : pools_.frame);
+  auto* room = m == nullptr ? nullptr
+                            : reinterpret_cast<std::uint8_t*>(
+                                  rte_pktmbuf_append(m, static_cast<std::uint16_t>(size)));
+  if (room == nullptr) {
+    rte_pktmbuf_free(m);
+    ++ring_drops_;
+    return;
+  }
+  frame.destination.store(room);
+  frame.source.store(room + 6);
+  store_be16(room + 12, frame.ethertype);
+  std::copy(frame.payload.begin(), frame.payload.end(), room + kHead);
+  dataplane::PacketMeta& meta = dataplane::meta_of(m);
+  meta = {};
+  meta.network = frame.network.value;
+  if (link_.deliver.push(m)) {
+    pushed_ = true;
+  } else {
+    rte_pktmbuf_free(m);
+    ++ring_drops_;
+  }
+}
+
+void ControlLoop::carry_out() {
+  // Inputs below (a port that cannot be made) may add effects; they are carried out in the next
+  // round.
+  while (!effects_.empty()) {
+    if (commit_) commit_();
+    control::Effects out;
+    std::swap(out, effects_);
+    for (const control::SaveState& s : out.saves) {
+      if (s.kind != control::StateKind::kNonce) {
+        saver_->submit(s);
+        continue;
+      }
+      // Written ahead: no id beyond the old mark may leave before the new one is on disk.
+      if (const auto saved = home_.save(s); !saved) spdlog::error("{}", saved.error().text);
+    }
+    for (const control::ValidateIdentity& v : out.validations) validator_->submit(v.identity);
+    bool ports_changed = false;
+    for (const control::ConfigurePort& p : out.ports) {
+      const auto changed = hosts_.configure(p);
+      if (!changed)
+        spdlog::error("network {}: {}", wire::to_string(p.network), changed.error().text);
+      networks_.on_port_error(now(), p.network, changed ? 0 : EIO, effects_);
+      ports_changed |= changed && *changed;
+    }
+    if (ports_changed) {
+      hand_over_ports();
+      next_subscriptions_ = 0;
+    }
+    for (const control::Datagram& d : out.datagrams) send(d);
+    for (const control::DeliverFrame& f : out.frames) deliver(f);
+    for (const control::Notice& n : out.notices) {
+      switch (n.level) {
+        case control::Notice::Level::kDebug:
+          spdlog::debug("{}", n.text);
+          break;
+        case control::Notice::Level::kInfo:
+          spdlog::info("{}", n.text);
+          break;
+        case control::Notice::Level::kWarning:
+          spdlog::warn("{}", n.text);
+          break;
+        case control::Notice::Level::kAlarm:
+          spdlog::error("alarm: {}", n.text);
+          break;
+      }
+    }
+    if (out.identity_collided) {
+      identity_collided_ = true;
+      stop_ = true;
+    }
+  }
+  if (pushed_) link_.wake_worker();
+  pushed_ = false;
+}
+
+void ControlLoop::hand_over_ports() {
+  auto set = std::make_unique<dataplane::PortSet>();
+  if (sockets_changed_ || !sockets_port_) sockets_port_ = underlay_.port();
+  sockets_changed_ = false;
+  set->ports.push_back(sockets_port_);
+  set->frame_ports = hosts_.ports();
+  worker_.hand_over(std::move(set));
+}
+
+nlohmann::json ControlLoop::ports() const {
+  nlohmann::json all = nlohmann::json::array();
+  const auto add = [&](const std::string& name, const dataplane::PortCounters& c) {
+    all.push_back({{"name", name},
+                   {"rxPackets", c.rx_packets},
+                   {"rxBytes", c.rx_bytes},
+                   {"txPackets", c.tx_packets},
+                   {"txBytes", c.tx_bytes},
+                   {"rxDropped", c.rx_dropped},
+                   {"txDropped", c.tx_dropped}});
+  };
+  if (sockets_port_) add("sockets", sockets_port_->counters());
+  for (const auto& port : hosts_.ports()) add(hosts_.device_of(port->network()), port->counters());
+  return all;
+}
+
+void ControlLoop::refresh_host(Now at) {
+  if (at.mono >= next_sockets_) {
+    next_sockets_ = at.mono + kSocketInterval;
+    const auto changed = underlay_.refresh();
+    if (!changed) spdlog::error("local addresses: {}", changed.error().text);
+    for (const std::string& text : underlay_.failures()) spdlog::warn("{}", text);
+    if (changed && *changed) {
+      for (const auto& e : underlay_.endpoints())
+        spdlog::info("bound {}", wire::to_string(e.address));
+      sockets_changed_ = true;
+      hand_over_ports();
+      node_.on_local_endpoints(at, underlay_.endpoints(), effects_);
+    }
+  }
+  if (at.mono >= next_subscriptions_) {
+    next_subscriptions_ = at.mono + kSubscriptionInterval;
+    for (const control::NetworkStatus& n : networks_.list()) {
+      networks_.on_subscriptions(at, n.id, hosts_.subscriptions(n.id), effects_);
+    }
+  }
+  worker_.reap();
+}
+
+void ControlLoop::start_networks() {
+  const Now at = now();
+  const auto join = [&](wire::NetworkId id) {
+    const auto cached = home_.read("networks.d/" + wire::to_string(id) + ".conf");
+    const Bytes dictionary = cached && *cached ? Bytes(**cached) : Bytes();
+    networks_.join(at, id, home_.network_settings(id), dictionary.size() > 1 ? dictionary : Bytes(),
+                   effects_);
+  };
+  for (const std::string& file : home_.list("networks.d", ".conf")) {
+    if (const auto id = wire::parse_network_id(std::string_view(file).substr(0, file.size() - 5)))
+      join(*id);
+  }
+  for (const wire::NetworkId id : config_.networks) join(id);
+  for (const BridgeConfig& bridge : config_.bridges) {
+    if (!bridge.tap) hosts_.set_without_tap(bridge.network);
+    join(bridge.network);
+  }
+}
+
+void ControlLoop::run() {
+  hand_over_ports();
+  refresh_host(now());
+  start_networks();
+  carry_out();
+  while (!stop_) {
+    take_commands();
+    const bool more = take_punts();
+    Now at = now();
+    if (at.mono >= node_.next_deadline()) node_.tick(at, effects_);
+    refresh_host(at);
+    carry_out();
+    if (more || stop_) continue;
+    at = now();
+    const Millis due = std::min(
+        {node_.next_deadline(), next_sockets_, next_subscriptions_, at.mono + kLongestWait});
+    epoll_event events[4];
+    const int n = ::epoll_wait(
+        epoll_, events, 4, static_cast<int>(std::clamp<Millis>(due - at.mono, 0, kLongestWait)));
+    for (int i = 0; i < n; ++i) dataplane::ControlLink::clear(events[i].data.fd);
+  }
+  node_.save_all(now(), effects_);
+  carry_out();
+  std::vector<Command*> left;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    left.swap(commands_);
+  }
+  for (Command* c : left) {
+    c->done.set_exception(
+        std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
+  }
+}
+
+}  // namespace orrery::service

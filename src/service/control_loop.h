@@ -1,0 +1,102 @@
+// The driver of control: the one place that joins clock, entropy, rings, files and host interfaces
+// with control::Node.
+//
+// One thread runs it. Order of every turn: commands and punts in, tick, then the effects out: the
+// controller's records are committed before anything else of the same input is carried out, table
+// updates before packets, state files in the background.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "control/network.h"
+#include "control/node.h"
+#include "dataplane/worker.h"
+#include "service/background.h"
+#include "service/host_interfaces.h"
+#include "service/underlay.h"
+
+namespace orrery::service {
+
+class ControlLoop {
+ public:
+  /// Commits what the controller wants kept; called before effects are carried out. Null: no
+  /// controller.
+  using CommitRecords = std::function<void()>;
+
+  ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools,
+              dataplane::ControlLink& link, dataplane::Worker& worker, tap::Netlink& netlink,
+              control::Node& node, control::Networks& networks);
+  ~ControlLoop();
+
+  void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
+
+  /// Joins the networks of the home directory and of the configuration, then runs until stop().
+  void run();
+  void stop();
+
+  /// From any thread: runs `command` on the control thread and waits. False when the loop is
+  /// stopping.
+  bool invoke(const std::function<void(Now, control::Effects&)>& command);
+
+  /// The node asked for a new identity.
+  [[nodiscard]] bool identity_collided() const { return identity_collided_; }
+
+  [[nodiscard]] HostInterfaces& hosts() { return hosts_; }
+
+  /// Counters of every port, for the API.
+  [[nodiscard]] nlohmann::json ports() const;
+  [[nodiscard]] static Now now();
+
+ private:
+  struct Command {
+    const std::function<void(Now, control::Effects&)>* run;
+    std::promise<void> done;
+  };
+
+  void start_networks();
+  void take_commands();
+  bool take_punts();
+  void carry_out();
+  void send(const control::Datagram& datagram);
+  void send_from(fib::LocalSocket socket, const control::Datagram& datagram);
+  void deliver(const control::DeliverFrame& frame);
+  void refresh_host(Now now);
+  void hand_over_ports();
+
+  const Config& config_;
+  Home& home_;
+  dataplane::Pools pools_;
+  dataplane::ControlLink& link_;
+  dataplane::Worker& worker_;
+  tap::Netlink& netlink_;
+  control::Node& node_;
+  control::Networks& networks_;
+  HostInterfaces hosts_;
+  Underlay underlay_;
+  std::shared_ptr<dataplane::Port> sockets_port_;
+  CommitRecords commit_;
+  control::Effects effects_;
+  std::unique_ptr<Saver> saver_;
+  std::unique_ptr<Validator> validator_;
+  std::mutex mutex_;
+  std::vector<Command*> commands_;
+  std::vector<std::pair<wire::Identity, bool>> validated_;
+  std::atomic<bool> stop_{false};
+  bool stopped_ = false;
+  bool identity_collided_ = false;
+  bool sockets_changed_ = false;
+  bool pushed_ = false;  // something lies on a ring to the worker
+  int epoll_ = -1;
+  int wake_fd_ = -1;
+  Millis next_sockets_ = 0;
+  Millis next_subscriptions_ = 0;
+  std::uint64_t ring_drops_ = 0;
+};
+
+}  // namespace orrery::service

@@ -1,0 +1,373 @@
+#include "service/daemon.h"
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <signal.h>
+#include <sodium.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "control/controller/controller.h"
+#include "service/control_loop.h"
+#include "service/controller_store.h"
+#include "service/local_api.h"
+
+namespace orrery::service {
+namespace {
+
+using nlohmann::json;
+
+/// What the API asks of the running parts; every call is on the control thread.
+class Target final : public ApiTarget {
+ public:
+  Target(const Config& config, control::Node& node, control::Networks& networks,
+         control::Controller* controller, ControlLoop& loop, dataplane::Worker& worker)
+      : config_(config),
+        node_(node),
+        networks_(networks),
+        controller_(controller),
+        loop_(loop),
+        worker_(worker) {}
+
+  void begin(Now now, control::Effects& effects) {
+    now_ = now;
+    effects_ = &effects;
+  }
+
+  json status() override {
+    const control::NodeStatus s = node_.status(now_);
+    json surface = json::array();
+    for (const auto& e : s.surface) surface.push_back(wire::to_string(e));
+    const std::string version = std::to_string(wire::kSoftwareMajor) + "." +
+                                std::to_string(wire::kSoftwareMinor) + "." +
+                                std::to_string(wire::kSoftwareRevision);
+    return {{"address", wire::to_string(s.identity.address)},
+            {"publicIdentity", wire::to_string(s.identity)},
+            {"online", s.online},
+            {"tcpFallbackActive", false},
+            {"version", version},
+            {"versionMajor", wire::kSoftwareMajor},
+            {"versionMinor", wire::kSoftwareMinor},
+            {"versionRev", wire::kSoftwareRevision},
+            {"versionBuild", 0},
+            {"orreryVersion", ORRERY_VERSION},
+            {"clock", now_.wall},
+            {"planetWorldId", s.planet_id},
+            {"planetWorldTimestamp", s.planet_timestamp},
+            {"config",
+             {{"settings",
+               {{"primaryPort", config_.port},
+                {"homeDir", config_.home},
+                {"portMappingEnabled", false},
+                {"surfaceAddresses", surface}}}}}};
+  }
+
+  json peers() override {
+    json all = json::array();
+    for (const auto& p : node_.peers(now_)) all.push_back(to_json(p, now_.mono, now_.wall));
+    return all;
+  }
+
+  json moons() override {
+    json all = json::array();
+    for (const auto& m : node_.moons()) all.push_back(to_json(m));
+    return all;
+  }
+
+  json networks() override {
+    json all = json::array();
+    for (const auto& n : networks_.list()) all.push_back(to_json(n, loop_.hosts().device_of(n.id)));
+    return all;
+  }
+
+  void join(wire::NetworkId id, const json& body) override {
+    control::NetworkSettings settings;
+    bool joined = false;
+    for (const auto& n : networks_.list()) {
+      if (n.id != id) continue;
+      settings = n.settings;
+      joined = true;
+    }
+    if (!joined) networks_.join(now_, id, settings, {}, *effects_);
+    if (!body.is_object()) return;
+    bool changed = false;
+    const auto take = [&](const char* key, bool& value) {
+      if (!body.contains(key) || !body[key].is_boolean()) return;
+      value = body[key].get<bool>();
+      changed = true;
+    };
+    take("allowManaged", settings.allow_managed);
+    take("allowGlobal", settings.allow_global);
+    take("allowDefault", settings.allow_default);
+    take("allowDNS", settings.allow_dns);
+    if (changed || !joined) networks_.set(now_, id, settings, *effects_);
+  }
+
+  bool leave(wire::NetworkId id) override {
+    for (const auto& n : networks_.list()) {
+      if (n.id != id) continue;
+      networks_.leave(now_, id, *effects_);
+      return true;
+    }
+    return false;
+  }
+
+  void orbit(std::uint64_t moon, wire::Address seed) override {
+    node_.orbit(now_, moon, seed, *effects_);
+  }
+
+  void deorbit(std::uint64_t moon) override { node_.deorbit(now_, moon, *effects_); }
+
+  json inspect(const std::string& what) override {
+    const dataplane::WorkerCounters& c = worker_.counters();
+    if (what == "workers") {
+      return json::array({{{"datagramsIn", c.datagrams_in},
+                           {"framesIn", c.frames_in},
+                           {"injected", c.injected},
+                           {"handedFrames", c.handed_frames},
+                           {"sent", c.sent},
+                           {"delivered", c.delivered},
+                           {"punted", c.punted},
+                           {"parked", c.parked},
+                           {"merged", c.merged},
+                           {"copies", c.copies},
+                           {"turns", c.turns},
+                           {"emptyTurns", c.empty_turns},
+                           {"sleeps", c.sleeps}}});
+    }
+    if (what == "drops") {
+      json drops = json::object();
+      for (std::size_t i = 1; i < static_cast<std::size_t>(dataplane::Drop::kCount); ++i) {
+        drops[dataplane::drop_label(static_cast<dataplane::Drop>(i))] = c.drops[i];
+      }
+      json control = json::object();
+      for (const auto& [label, count] : node_.counters()) control[label] = count;
+      return {{"worker", drops}, {"control", control}};
+    }
+    if (what == "ports") return loop_.ports();
+    if (what == "paths") {
+      json all = json::array();
+      for (const auto& p : node_.peers(now_)) {
+        const json peer = to_json(p, now_.mono, now_.wall);
+        all.push_back(
+            {{"address", peer["address"]}, {"cipher", peer["cipher"]}, {"paths", peer["paths"]}});
+      }
+      return all;
+    }
+    return nullptr;
+  }
+
+  HttpResponse controller(const HttpRequest& request) override {
+    if (controller_ == nullptr) return {404, "", "application/json"};
+    const auto answer =
+        controller_->handle(now_, request.method, request.path, request.body, *effects_);
+    return {answer.status, answer.body, "application/json"};
+  }
+
+ private:
+  const Config& config_;
+  control::Node& node_;
+  control::Networks& networks_;
+  control::Controller* controller_;
+  ControlLoop& loop_;
+  dataplane::Worker& worker_;
+  Now now_;
+  control::Effects* effects_ = nullptr;
+};
+
+/// No core dumps and no tracing by others: keys are in memory.
+void harden() {
+  ::prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::umask(077);
+}
+
+std::vector<std::pair<wire::Address, ByteVector>> cached_peers(const Home& home) {
+  std::vector<std::pair<wire::Address, ByteVector>> peers;
+  for (const std::string& file : home.list("peers.d", ".peer")) {
+    const auto address = wire::parse_address(std::string_view(file).substr(0, file.size() - 5));
+    const auto content = home.read("peers.d/" + file);
+    if (address && content && *content) peers.emplace_back(*address, **content);
+  }
+  return peers;
+}
+
+Result<control::NodeOptions> node_options(const Home& home, const Config& config) {
+  auto identity = home.identity();
+  if (!identity) return std::unexpected(identity.error());
+  auto pins = home.pins();
+  if (!pins) return std::unexpected(pins.error());
+  control::NodeOptions options{.identity = std::move(*identity)};
+  options.pins = std::move(*pins);
+  if (const auto accepted = home.read("identity.accepted"); accepted && *accepted)
+    options.identity_accepted = true;
+  if (const auto nonce = home.read("nonce.state"); nonce && *nonce && (*nonce)->size() == 8) {
+    options.nonce_floor = load_be64((*nonce)->data());
+  }
+  auto planet = home.read("planet");
+  if (!planet) return std::unexpected(planet.error());
+  if (*planet) {
+    options.planet = **planet;
+  } else {
+    spdlog::warn(
+        "there is no planet file in {}: this node reaches nobody. Make one with \"orrery planet "
+        "create\", or copy "
+        "the file of an existing network's nodes.",
+        home.directory());
+  }
+  for (const std::string& file : home.list("moons.d", ".moon")) {
+    if (const auto moon = home.read("moons.d/" + file); moon && *moon)
+      options.moons.push_back(**moon);
+  }
+  options.cached_peers = cached_peers(home);
+  options.physical = config.physical;
+  options.hints = config.hints;
+  options.low_bandwidth = config.low_bandwidth;
+  options.entropy = [](MutableBytes out) { randombytes_buf(out.data(), out.size()); };
+  return options;
+}
+
+int fail(const Error& error) {
+  spdlog::critical("{}", error.text);
+  return 1;
+}
+
+int serve(const Config& config, Home& home, dataplane::Pools& pools) {
+  auto token = home.auth_token();
+  if (!token) return fail(token.error());
+  auto options = node_options(home, config);
+  if (!options) return fail(options.error());
+  auto netlink = tap::Netlink::open();
+  if (!netlink) return fail(netlink.error());
+
+  dataplane::ControlLink link;
+  if (auto r = link.open(0); !r) return fail(r.error());
+  dataplane::Worker worker(pools, link, nullptr, config.idle_poll);
+
+  control::Node node(std::move(*options));
+  std::unique_ptr<ControllerStore> store;
+  std::unique_ptr<control::Controller> controller;
+  if (config.controller) {
+    const std::string file = config.store.substr(std::string_view("sqlite:").size());
+    auto opened = ControllerStore::open(file.starts_with('/') ? file : home.path(file));
+    if (!opened) return fail(opened.error());
+    store = std::make_unique<ControllerStore>(std::move(*opened));
+    controller = std::make_unique<control::Controller>(node);
+    auto records = store->load();
+    if (!records) return fail(records.error());
+    for (const auto& record : *records) controller->load(record);
+  }
+  control::Networks networks(node, controller.get());
+  node.attach(&networks, controller.get());
+
+  ControlLoop loop(config, home, pools, link, worker, *netlink, node, networks);
+  if (controller) {
+    loop.set_commit([&] {
+      const auto writes = controller->take_writes();
+      if (writes.empty()) return;
+      if (const auto saved = store->commit(writes); !saved)
+        spdlog::error("controller store: {}", saved.error().text);
+    });
+  }
+  Target target(config, node, networks, controller.get(), loop, worker);
+  LocalApi api(*token, [&](const std::function<void(ApiTarget&)>& run) {
+    return loop.invoke([&](Now now, control::Effects& effects) {
+      target.begin(now, effects);
+      run(target);
+    });
+  });
+  if (auto r = home.write("zerotier-one.port", bytes_of(std::to_string(config.port))); !r)
+    return fail(r.error());
+  if (auto r = home.write("zerotier-one.pid", bytes_of(std::to_string(::getpid()))); !r)
+    return fail(r.error());
+  HttpServer server;
+  if (auto r = server.start(config.port, home.path("orrery.sock"),
+                            [&](const HttpRequest& q) { return api.handle(q); });
+      !r) {
+    return fail(r.error());
+  }
+
+  const unsigned lcore = rte_get_next_lcore(-1U, 1, 0);
+  rte_eal_remote_launch(
+      [](void* w) {
+        static_cast<dataplane::Worker*>(w)->run();
+        return 0;
+      },
+      &worker, lcore);
+
+  // Signals come as data to a thread of their own, which only asks the loop to stop.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  std::thread signals([&] {
+    reset_affinity();
+    int number = 0;
+    ::sigwait(&set, &number);
+    loop.stop();
+  });
+
+  spdlog::info("node {} on UDP port {}", wire::to_string(node.self().address()), config.port);
+  loop.run();
+
+  ::kill(::getpid(), SIGTERM);  // lets the signal thread go when the loop ended by itself
+  signals.join();
+  server.stop();
+  worker.stop();
+  rte_eal_wait_lcore(lcore);
+  (void)home.remove("zerotier-one.pid");
+  if (!loop.identity_collided()) return 0;
+  spdlog::error(
+      "a root says that our address belongs to somebody else; the identity is kept aside and a new "
+      "one is made");
+  if (auto r = home.set_identity_aside(); !r) return fail(r.error());
+  return -1;
+}
+
+}  // namespace
+
+int run_daemon(const Config& config, const char* program) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("orrery"));
+  spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_level(spdlog::level::from_str(config.log_level));
+  crypto::init();
+  harden();
+  for (const std::string& text : config.warnings) spdlog::warn("{}", text);
+
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before EAL starts threads: they inherit it
+  ::signal(SIGPIPE, SIG_IGN);
+
+  auto home = Home::open(config.home);
+  if (!home) return fail(home.error());
+  if (auto r = home->lock(); !r) return fail(r.error());
+
+  dataplane::EalOptions eal;
+  eal.file_prefix = "orrery" + std::to_string(::getpid());
+  eal.arguments = config.eal_arguments;
+  eal.lcores = config.lcores;
+  eal.shared_config = config.pdump;
+  auto pools = dataplane::start_eal(eal);
+  if (!pools) return fail(pools.error());
+  const int code = serve(config, *home, *pools);
+  dataplane::stop_eal(*pools);
+  if (code >= 0) return code;
+  // Start over with the new identity.
+  *home = Home::peek(config.home);
+  ::execl("/proc/self/exe", program, "--home", config.home.c_str(), "--port",
+          std::to_string(config.port).c_str(), nullptr);
+  return fail({Errc::kIo, "cannot start again after an identity collision"});
+}
+
+}  // namespace orrery::service

@@ -1,0 +1,42 @@
+// The sockets of the underlay: one per usable local address, kept up to date with the host's
+// interfaces. Lives on the control thread. Source: docs/protocol/12-local-service.md section 1.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "control/node.h"
+#include "dataplane/eal.h"
+#include "service/config.h"
+#include "tap/netlink.h"
+#include "tap/socket_port.h"
+
+namespace orrery::service {
+
+class Underlay {
+ public:
+  Underlay(const Config& config, tap::Netlink& netlink, const dataplane::Pools& pools)
+      : config_(config), netlink_(netlink), pools_(pools) {}
+
+  /// Binds what is new and lets go of what is gone. True when anything changed.
+  Result<bool> refresh();
+  [[nodiscard]] std::shared_ptr<dataplane::Port> port() const;
+  [[nodiscard]] std::vector<control::LocalEndpoint> endpoints() const;
+  /// Local sockets of one address family, for datagrams that go out from all.
+  [[nodiscard]] std::vector<fib::LocalSocket> sockets_of(std::uint8_t family) const;
+
+  /// Addresses that could not be bound at the last refresh, for the log.
+  [[nodiscard]] const std::vector<std::string>& failures() const { return failures_; }
+
+ private:
+  [[nodiscard]] bool usable(const tap::InterfaceAddress& address) const;
+
+  const Config& config_;
+  tap::Netlink& netlink_;
+  dataplane::Pools pools_;
+  std::vector<std::shared_ptr<tap::UdpSocket>> sockets_;
+  std::vector<std::string> failures_;
+  fib::LocalSocket next_id_ = 1;
+};
+
+}  // namespace orrery::service
