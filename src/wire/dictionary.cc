@@ -5,7 +5,9 @@
 namespace orrery::wire {
 namespace {
 
-bool ends_line(std::uint8_t c) { return c == '\n' || c == '\r' || c == 0; }
+bool ends_line(std::uint8_t c) {
+  return c == '\n' || c == '\r' || c == 0;
+}
 
 ByteVector unescape(Bytes raw) {
   ByteVector value;
@@ -47,7 +49,9 @@ Number parse_number(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size() && (text[i] == ' ' || (text[i] >= '\t' && text[i] <= '\r'))) ++i;
   if (i < text.size() && (text[i] == '-' || text[i] == '+')) n.negative = text[i++] == '-';
-  if (i + 2 < text.size() && text[i] == '0' && (text[i + 1] | 0x20) == 'x' && hex_digit(text[i + 2]) >= 0) i += 2;
+  if (i + 2 < text.size() && text[i] == '0' && (text[i + 1] | 0x20) == 'x' &&
+      hex_digit(text[i + 2]) >= 0)
+    i += 2;
   for (; i < text.size(); ++i) {
     const int digit = hex_digit(text[i]);
     if (digit < 0) break;
@@ -57,7 +61,9 @@ Number parse_number(std::string_view text) {
   return n;
 }
 
-std::string digits16(std::uint64_t value) { return to_string(NetworkId{value}); }
+std::string digits16(std::uint64_t value) {
+  return to_string(NetworkId{value});
+}
 
 }  // namespace
 
@@ -69,9 +75,8 @@ std::optional<Bytes> dictionary_raw(Bytes dictionary, std::string_view key) {
     while (end < dictionary.size() && !ends_line(dictionary[end])) ++end;
     const Bytes line = dictionary.subspan(begin, end - begin);
     if (line.size() > key.size() && line[key.size()] == '=' &&
-        std::equal(key.begin(), key.end(), line.begin(), [](char a, std::uint8_t b) {
-          return static_cast<std::uint8_t>(a) == b;
-        })) {
+        std::equal(key.begin(), key.end(), line.begin(),
+                   [](char a, std::uint8_t b) { return static_cast<std::uint8_t>(a) == b; })) {
       return line.subspan(key.size() + 1);
     }
     if (end < dictionary.size() && dictionary[end] == 0) break;
@@ -146,11 +151,13 @@ bool DictionaryWriter::bytes(std::string_view key, Bytes value) {
   return true;
 }
 
-bool DictionaryWriter::u64(std::string_view key, std::uint64_t value) { return text(key, digits16(value)); }
+bool DictionaryWriter::u64(std::string_view key, std::uint64_t value) {
+  return text(key, digits16(value));
+}
 
 bool DictionaryWriter::i64(std::string_view key, std::int64_t value) {
-  if (value >= 0) return u64(key, static_cast<std::uint64_t>(value));
-  return text(key, "-" + digits16(0 - static_cast<std::uint64_t>(value)));
+  return u64(key,
+             value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value));
 }
 
 }  // namespace orrery::wire
