@@ -123,8 +123,9 @@ Resolution resolve(const Network& network, const EthernetFrame& frame) {
     return r;
   }
   if (is_member_mac(network, to)) {
-    r.member = wire::address_of(to, network.id);
-    if (r.member.is_reserved()) return drop(r, Refusal::kNoMember);
+    const wire::Address member = wire::address_of(to, network.id);
+    if (member.is_reserved()) return drop(r, Refusal::kNoMember);
+    r.member = member;
     r.to = Outbound::kMember;
     return r;
   }
