@@ -21,6 +21,14 @@ inline std::int64_t lenient_int(const nlohmann::json& v, std::int64_t missing) {
   return missing;
 }
 
+/// The same as the reference keeps it: unsigned, negative numbers wrapped around.
+inline std::uint64_t lenient_u64(const nlohmann::json& v, std::uint64_t missing) {
+  if (v.is_number_unsigned()) return v.get<std::uint64_t>();
+  if (v.is_string()) return std::strtoull(v.get_ref<const std::string&>().c_str(), nullptr, 10);
+  if (!v.is_number() && !v.is_boolean()) return missing;
+  return static_cast<std::uint64_t>(lenient_int(v, static_cast<std::int64_t>(missing)));
+}
+
 /// True for true, a number above 0, a string that starts with t, T or 1.
 inline bool lenient_bool(const nlohmann::json& v, bool missing) {
   if (v.is_boolean()) return v.get<bool>();

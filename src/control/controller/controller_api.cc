@@ -1,0 +1,200 @@
+// The HTTP side of the controller: reading and writing records, and what follows from a change.
+#include "control/controller/controller.h"
+#include "control/controller/lenient.h"
+#include "control/controller/records.h"
+
+namespace orrery::control {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kIdTries = 100'000;
+
+}  // namespace
+
+HttpAnswer Controller::handle(Now now, std::string_view method, std::string_view path,
+                              std::string_view body, Effects& out) {
+  const auto parsed = parse_api_path(path);
+  if (!parsed) return empty_answer(404);
+  try {
+    HttpAnswer answer = route(now, method, *parsed, body, out);
+    drain_pushes(now, out);
+    return answer;
+  } catch (const json::exception& e) {
+    return bad_body(e.what());  // a field of a type that cannot be taken: nothing was stored
+  }
+}
+
+HttpAnswer Controller::route(Now now, std::string_view method, const ApiPath& path,
+                             std::string_view body, Effects& out) {
+  using Kind = ApiPath::Kind;
+  const bool get = method == "GET" || method == "HEAD";
+  if (path.unstable) {
+    if (get && path.kind == Kind::kNetworks) return list_networks(true);
+    return get && path.kind == Kind::kMembers ? list_members(path.network, true)
+                                              : empty_answer(404);
+  }
+  if (get) {
+    switch (path.kind) {
+      case Kind::kStatus: {
+        const nlohmann::ordered_json status = {
+            {"controller", true}, {"apiVersion", 4}, {"clock", now.wall}, {"databaseReady", true}};
+        return {200, status.dump(1, '\t') + "\n"};
+      }
+      case Kind::kNetworks:
+        return list_networks(false);
+      case Kind::kNewNetwork:
+        return empty_answer(404);
+      case Kind::kNetwork: {
+        const NetworkEntry* net = registry_.find(path.network);
+        return net == nullptr ? empty_answer(404) : json_answer(net->record);
+      }
+      case Kind::kMembers:
+        return list_members(path.network, false);
+      case Kind::kMember:
+        return read_member(path.network, path.member);
+    }
+  }
+  if (method == "POST" || method == "PUT") {
+    switch (path.kind) {
+      case Kind::kNewNetwork:
+        return path.member == transport_.self().address() ? create_network(now, body)
+                                                          : empty_answer(400);
+      case Kind::kNetworks:
+        return create_network(now, body);
+      case Kind::kNetwork:
+        return write_network(now, path.network, body, out);
+      case Kind::kMember:
+        return write_member(now, path.network, path.member, body, out);
+      case Kind::kStatus:
+      case Kind::kMembers:
+        return empty_answer(404);
+    }
+  }
+  if (method == "DELETE" && path.kind == Kind::kNetwork)
+    return delete_network(now, path.network, out);
+  if (method == "DELETE" && path.kind == Kind::kMember)
+    return delete_member(now, path.network, path.member, out);
+  return empty_answer(404);
+}
+
+HttpAnswer Controller::list_networks(bool unstable) const {
+  json list = json::array();
+  for (const auto& [id, net] : registry_.networks()) {
+    if (!net.record.is_object()) continue;  // members without their network
+    if (!unstable) {
+      list.push_back(wire::to_string(id));
+      continue;
+    }
+    json& network = list.emplace_back(net.record);
+    network["meta"] = {{"totalMemberCount", net.members.size()},
+                       {"authorizedMemberCount", net.authorized}};
+  }
+  if (!unstable) return json_answer(list);
+  const std::size_t count = list.size();
+  return json_answer({{"data", std::move(list)}, {"meta", {{"networkCount", count}}}});
+}
+
+HttpAnswer Controller::create_network(Now now, std::string_view body) {
+  Effects none;  // nobody is a member yet
+  for (int i = 0; i < kIdTries; ++i) {
+    const std::uint64_t random = transport_.random_u64() & 0xffffff;
+    const wire::NetworkId id{(transport_.self().address().value << 24) |
+                             (random == 0 ? 1 : random)};
+    if (registry_.find(id) == nullptr) return write_network(now, id, body, none);
+  }
+  return empty_answer(503);
+}
+
+HttpAnswer Controller::write_network(Now now, wire::NetworkId id, std::string_view body, Effects&) {
+  const auto fields = parse_api_body(body);
+  if (!fields) return bad_body("the body is not valid JSON, or nested too deep");
+  const NetworkEntry* net = registry_.find(id);
+  json record = net == nullptr ? json::object() : net->record;
+  fill_network(record, id, now.wall);
+  apply_network_body(record, *fields);
+  if (registry_.put_network(id, std::move(record))) push_all(now, id);
+  return json_answer(registry_.find(id)->record);
+}
+
+HttpAnswer Controller::delete_network(Now now, wire::NetworkId id, Effects& out) {
+  const NetworkEntry* net = registry_.find(id);
+  if (net == nullptr) return empty_answer(404);
+  const HttpAnswer answer = json_answer(net->record);
+  std::vector<wire::Address> holders;  // of certificates
+  for (const auto& [address, member] : net->members) {
+    if (member.view.authorized) holders.push_back(address);
+  }
+  revoke(now, id, holders, out);
+  registry_.remove_network(id);
+  return answer;
+}
+
+HttpAnswer Controller::list_members(wire::NetworkId id, bool unstable) {
+  const NetworkEntry* net = registry_.find(id);
+  if (net == nullptr) return empty_answer(404);
+  json revisions = json::object();
+  json data = json::array();
+  for (const auto& [address, member] : net->members) {
+    registry_.keep(id, address);
+    if (unstable) {
+      data.push_back(member.record);
+    } else {
+      revisions[wire::to_string(address)] = lenient_u64(member.record.value("revision", json()), 0);
+    }
+  }
+  if (!unstable) return json_answer(revisions);
+  return json_answer(
+      {{"data", std::move(data)},
+       {"meta", {{"totalCount", net->members.size()}, {"authorizedCount", net->authorized}}}});
+}
+
+HttpAnswer Controller::read_member(wire::NetworkId id, wire::Address address) {
+  const MemberEntry* member = registry_.find(id, address);
+  if (member == nullptr) return empty_answer(404);
+  registry_.keep(id, address);
+  return json_answer(member->record);
+}
+
+HttpAnswer Controller::write_member(Now now, wire::NetworkId id, wire::Address address,
+                                    std::string_view body, Effects& out) {
+  const NetworkEntry* net = registry_.find(id);
+  if (net == nullptr) return empty_answer(404);
+  const auto fields = parse_api_body(body);
+  if (!fields) return bad_body("the body is not valid JSON, or nested too deep");
+  const MemberEntry* before = registry_.find(id, address);
+  const bool was_authorized = before != nullptr && before->view.authorized;
+  const bool was_bridge = net->bridges.contains(address);
+  json record = before == nullptr ? json::object() : before->record;
+  fill_member(record, id, address, now.wall);
+  apply_member_body(record, *fields, now.wall);
+  const bool changed = registry_.put_member(id, address, std::move(record), true);
+
+  MemberEntry& member = *registry_.find(id, address);
+  if (net->bridges.contains(address) != was_bridge) {
+    push_all(now, id);
+  } else if (changed) {
+    queue_push(now, {id, address}, member);
+  }
+  if (was_authorized && !member.view.authorized) {
+    member.last_config = 0;
+    member.identity = {};  // it is pushed to again once it has asked again
+    member.metadata.clear();
+    revoke(now, id, {address}, out);
+  }
+  return json_answer(member.record);
+}
+
+HttpAnswer Controller::delete_member(Now now, wire::NetworkId id, wire::Address address,
+                                     Effects& out) {
+  const MemberEntry* member = registry_.find(id, address);
+  if (member == nullptr) return empty_answer(404);
+  const HttpAnswer answer = json_answer(member->record);
+  const bool was_bridge = registry_.find(id)->bridges.contains(address);
+  if (member->view.authorized) revoke(now, id, {address}, out);
+  registry_.remove_member(id, address);
+  if (was_bridge) push_all(now, id);
+  return answer;
+}
+
+}  // namespace orrery::control

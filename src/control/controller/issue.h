@@ -1,0 +1,44 @@
+// What a member is given: what its record is completed with, the signed configuration, and
+// revocations. Source: docs/protocol/11-controller.md section 3; docs/protocol/08-credentials.md.
+#pragma once
+
+#include <functional>
+
+#include "control/controller/registry.h"
+#include "crypto/curve.h"
+#include "wire/network_config.h"
+
+namespace orrery::control {
+
+/// Adds to a member's record what it gets by itself: addresses from the pools and, if it has a
+/// rules engine, the network's default tags and, at first contact, its default capabilities.
+void complete_member(nlohmann::json& record, const NetworkEntry& net, wire::Address address,
+                     bool first_contact, bool rules_engine,
+                     const std::function<std::uint64_t()>& random);
+
+/// The configuration of one member with all its credentials, stamped `stamp` (wall ms). Two
+/// certificates of ownership if more than 16 addresses are given. Active bridges are named only if
+/// they are authorised.
+[[nodiscard]] wire::NetworkConfig issue(const crypto::SecretIdentity& controller,
+                                        wire::NetworkId id, const NetworkEntry& net,
+                                        const wire::Identity& identity, const MemberView& member,
+                                        bool rules_engine, Millis stamp);
+
+/// Payload of NETWORK_CREDENTIALS with one signed revocation per target, for fast propagation:
+/// certificates of membership up to and including `threshold` are void. REQUIRES: at most 60
+/// targets, so that it fits a packet.
+[[nodiscard]] ByteVector revocation_payload(const crypto::SecretIdentity& controller,
+                                            wire::NetworkId id,
+                                            const std::vector<wire::Address>& targets,
+                                            const std::function<std::uint64_t()>& random,
+                                            Millis threshold);
+
+/// The signed chunks of a configuration, bodies as in NETWORK_CONFIG; `update` is not 0.
+[[nodiscard]] std::vector<ByteVector> sign_chunks(const crypto::SecretIdentity& controller,
+                                                  wire::NetworkId id, Bytes dictionary,
+                                                  std::uint64_t update);
+
+inline constexpr std::size_t kChunkData =
+    9740;  // bytes of a configuration in one packet, as stock sends
+
+}  // namespace orrery::control

@@ -1,0 +1,206 @@
+#include "control/controller/registry.h"
+
+#include "control/controller/lenient.h"
+
+namespace orrery::control {
+namespace {
+
+using nlohmann::json;
+
+bool same_but_revision(const json& a, const json& b) {
+  if (!a.is_object() || !b.is_object()) return false;
+  json x = a, y = b;
+  x.erase("revision");
+  y.erase("revision");
+  return x == y;
+}
+
+std::uint64_t revision_of(const json& record) {
+  const auto it = record.is_object() ? record.find("revision") : record.end();
+  return it == record.end() ? 0 : lenient_u64(*it, 0);
+}
+
+std::string text_of_record(const json& record) {
+  return record.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::uint32_t suffix_of(const wire::Endpoint& ip) {
+  return load_be32(ip.ip.data() + 12) & 0xffffff;
+}
+
+/// The last three bytes of a member's link-local address: those of its MAC.
+std::uint32_t link_local_suffix(wire::Address member, wire::NetworkId network) {
+  return static_cast<std::uint32_t>(wire::mac_of(member, network).value & 0xffffff);
+}
+
+}  // namespace
+
+void AddressBook::add(wire::Address member, wire::NetworkId network, const MemberView& view) {
+  link_local_.insert({link_local_suffix(member, network), member});
+  for (const wire::Endpoint& ip : view.ips) {
+    if (pairs_.insert({ip, member}).second) ++owners_[ip];
+    if (ip.family == 6) suffixes_.insert({suffix_of(ip), {member, ip}});
+  }
+}
+
+void AddressBook::remove(wire::Address member, wire::NetworkId network, const MemberView& view) {
+  link_local_.erase({link_local_suffix(member, network), member});
+  for (const wire::Endpoint& ip : view.ips) {
+    if (pairs_.erase({ip, member}) != 0) {
+      const auto it = owners_.find(ip);
+      if (--it->second == 0) owners_.erase(it);
+    }
+    if (ip.family == 6) suffixes_.erase({suffix_of(ip), {member, ip}});
+  }
+}
+
+std::vector<wire::Address> AddressBook::owners(const wire::Endpoint& ip) const {
+  std::vector<wire::Address> found;
+  for (auto it = pairs_.lower_bound({ip, wire::Address{}}); it != pairs_.end() && it->first == ip;
+       ++it) {
+    found.push_back(it->second);
+  }
+  return found;
+}
+
+std::vector<wire::Address> AddressBook::owners_of_suffix(std::uint32_t low24) const {
+  std::set<wire::Address> found;
+  for (auto it = suffixes_.lower_bound({low24, {}}); it != suffixes_.end() && it->first == low24;
+       ++it) {
+    found.insert(it->second.first);
+  }
+  for (auto it = link_local_.lower_bound({low24, {}});
+       it != link_local_.end() && it->first == low24; ++it) {
+    found.insert(it->second);
+  }
+  return {found.begin(), found.end()};
+}
+
+bool Registry::load(const StoreWrite& record) try {
+  json value = json::parse(record.json, nullptr, false);
+  if (!value.is_object() || !record.network) return false;
+  NetworkEntry& net = networks_[record.network];
+  if (!record.member) {
+    net.view = view_network(value);
+    net.record = std::move(value);
+    return true;
+  }
+  MemberEntry& member = net.members[record.member];
+  if (member.record.is_object()) unindex(record.network, net, record.member, member);
+  member.view = view_member(value);
+  member.record = std::move(value);
+  member.stored = true;
+  index(record.network, net, record.member, member);
+  return true;
+} catch (const json::exception&) {
+  return false;  // a field of a type that no version writes
+}
+
+NetworkEntry* Registry::find(wire::NetworkId id) {
+  const auto it = networks_.find(id);
+  return it == networks_.end() || !it->second.record.is_object() ? nullptr : &it->second;
+}
+
+const NetworkEntry* Registry::find(wire::NetworkId id) const {
+  const auto it = networks_.find(id);
+  return it == networks_.end() || !it->second.record.is_object() ? nullptr : &it->second;
+}
+
+MemberEntry* Registry::find(wire::NetworkId id, wire::Address address) {
+  NetworkEntry* net = find(id);
+  if (net == nullptr) return nullptr;
+  const auto it = net->members.find(address);
+  return it == net->members.end() ? nullptr : &it->second;
+}
+
+bool Registry::put_network(wire::NetworkId id, json record) {
+  NetworkEntry& net = networks_[id];
+  if (same_but_revision(net.record, record)) return false;
+  record["revision"] = revision_of(net.record) + 1;
+  net.view = view_network(record);
+  net.record = std::move(record);
+  writes_.push_back({id, {}, text_of_record(net.record)});
+  return true;
+}
+
+bool Registry::put_member(wire::NetworkId id, wire::Address address, json record, bool keep) {
+  NetworkEntry& net = networks_.at(id);
+  MemberEntry& member = net.members[address];
+  const bool changed = !same_but_revision(member.record, record);
+  if (changed) {
+    if (member.record.is_object()) unindex(id, net, address, member);
+    record["revision"] = revision_of(member.record) + 1;
+    member.view = view_member(record);
+    member.record = std::move(record);
+    index(id, net, address, member);
+  }
+  const bool first = keep && !member.stored;
+  member.stored = member.stored || keep;
+  if (member.stored && (changed || first))
+    writes_.push_back({id, address, text_of_record(member.record)});
+  return changed;
+}
+
+void Registry::touch(wire::NetworkId id, wire::Address address, Millis mono) {
+  NetworkEntry& net = networks_.at(id);
+  MemberEntry& member = net.members.at(address);
+  if (member.view.candidate) {
+    net.candidates.erase({member.last_request, address});
+    net.candidates.insert({mono, address});
+  }
+  member.last_request = mono;
+  while (net.candidates.size() > kMaxCandidates) {
+    const auto oldest = net.candidates.begin();
+    remove_member(id, oldest->second == address ? std::next(oldest)->second : oldest->second);
+  }
+}
+
+void Registry::keep(wire::NetworkId id, wire::Address address) {
+  MemberEntry* member = find(id, address);
+  if (member == nullptr || member->stored) return;
+  member->stored = true;
+  writes_.push_back({id, address, text_of_record(member->record)});
+}
+
+void Registry::remove_network(wire::NetworkId id) {
+  const auto it = networks_.find(id);
+  if (it == networks_.end()) return;
+  for (const auto& [address, member] : it->second.members) {
+    if (member.stored) writes_.push_back({id, address, {}});
+  }
+  writes_.push_back({id, {}, {}});
+  networks_.erase(it);
+}
+
+void Registry::remove_member(wire::NetworkId id, wire::Address address) {
+  NetworkEntry* net = find(id);
+  const auto it = net == nullptr ? decltype(net->members)::iterator{} : net->members.find(address);
+  if (net == nullptr || it == net->members.end()) return;
+  unindex(id, *net, address, it->second);
+  if (it->second.stored) writes_.push_back({id, address, {}});
+  net->members.erase(it);
+}
+
+void Registry::put_back(std::vector<StoreWrite> writes) {
+  writes.insert(writes.end(), std::make_move_iterator(writes_.begin()),
+                std::make_move_iterator(writes_.end()));
+  writes_ = std::move(writes);
+}
+
+void Registry::index(wire::NetworkId id, NetworkEntry& net, wire::Address address,
+                     const MemberEntry& member) {
+  net.addresses.add(address, id, member.view);
+  if (member.view.authorized) ++net.authorized;
+  if (member.view.authorized && member.view.active_bridge) net.bridges.insert(address);
+  if (member.view.candidate) net.candidates.insert({member.last_request, address});
+}
+
+void Registry::unindex(wire::NetworkId id, NetworkEntry& net, wire::Address address,
+                       const MemberEntry& member) {
+  net.addresses.remove(address, id, member.view);
+  if (member.view.authorized) --net.authorized;
+  net.bridges.erase(address);
+  net.candidates.erase({member.last_request, address});
+}
+
+}  // namespace orrery::control

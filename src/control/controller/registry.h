@@ -1,0 +1,123 @@
+// The controller's records: networks and members as JSON objects with the reference's fields, what
+// is derived from them, and what is only in memory.
+//
+// Every change of a record becomes a StoreWrite that the driver commits before anything that
+// follows from it leaves the process. A candidate, a member made by the request of a node that
+// nobody has authorised, is kept in memory only until it is authorised or looked at; there are at
+// most kMaxCandidates of them per network, and the one that asked longest ago makes room, on disk
+// too. A candidate is told by its record: unauthorised, with an identity, at its first revision.
+// Source: docs/protocol/11-controller.md sections 4, 6.2; security 2.27 as summarised in
+// docs/architecture.md.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/time.h"
+#include "control/controller/network_view.h"
+#include "wire/identity.h"
+#include "wire/mac.h"
+
+namespace orrery::control {
+
+/// One record to keep, or to remove when `json` is empty. member 0: the network's own record.
+struct StoreWrite {
+  wire::NetworkId network;
+  wire::Address member;
+  std::string json;
+};
+
+struct MemberEntry {
+  nlohmann::json record;  // changed through Registry::put_member only
+  MemberView view;
+  bool stored = false;  // on disk, or about to be
+
+  // In memory only; mono, 0: not in this run.
+  Millis last_request = 0;
+  Millis last_config = 0;   // a configuration was sent
+  wire::Identity identity;  // of the last authorised request; none: not pushed to
+  ByteVector metadata;      // of the same
+
+  [[nodiscard]] bool online(Millis now, Millis within) const {
+    return last_request != 0 && now - last_request <= within;
+  }
+};
+
+/// What a network's addresses belong to. Assignments count whether their member is authorised or
+/// not.
+class AddressBook {
+ public:
+  void add(wire::Address member, wire::NetworkId network, const MemberView& view);
+  void remove(wire::Address member, wire::NetworkId network, const MemberView& view);
+
+  [[nodiscard]] bool taken(const wire::Endpoint& ip) const { return owners_.contains(ip); }
+
+  /// Members that the IP (port 0) is assigned to.
+  [[nodiscard]] std::vector<wire::Address> owners(const wire::Endpoint& ip) const;
+  /// Members with an assigned or link-local IPv6 address that ends in these 24 bits.
+  [[nodiscard]] std::vector<wire::Address> owners_of_suffix(std::uint32_t low24) const;
+
+ private:
+  std::set<std::pair<wire::Endpoint, wire::Address>> pairs_;
+  std::map<wire::Endpoint, std::size_t> owners_;  // IP -> number of pairs
+  std::set<std::pair<std::uint32_t, wire::Address>> link_local_;
+  std::set<std::pair<std::uint32_t, std::pair<wire::Address, wire::Endpoint>>> suffixes_;
+};
+
+struct NetworkEntry {
+  nlohmann::json record;  // changed through Registry::put_network only
+  NetworkView view;
+  std::map<wire::Address, MemberEntry> members;
+  AddressBook addresses;
+  std::set<wire::Address> bridges;  // active bridges that are authorised
+  std::size_t authorized = 0;
+  std::set<std::pair<Millis, wire::Address>> candidates;  // by last request
+};
+
+class Registry {
+ public:
+  static constexpr std::size_t kMaxCandidates = 1024;  // per network: about 1 MB
+
+  /// A record from the store, at start, in any order. False for what is no JSON object.
+  bool load(const StoreWrite& record);
+
+  /// Null when there is no such network. Valid until the network is removed.
+  [[nodiscard]] NetworkEntry* find(wire::NetworkId id);
+  [[nodiscard]] const NetworkEntry* find(wire::NetworkId id) const;
+  [[nodiscard]] MemberEntry* find(wire::NetworkId id, wire::Address address);
+
+  [[nodiscard]] const std::map<wire::NetworkId, NetworkEntry>& networks() const {
+    return networks_;
+  }
+
+  /// Stores the record if it differs in anything but the revision, which then grows. True if it
+  /// did.
+  bool put_network(wire::NetworkId id, nlohmann::json record);
+  /// The same for a member, which is made if there is none. `keep`: on disk, too, even if nothing
+  /// changed. REQUIRES: the network exists.
+  bool put_member(wire::NetworkId id, wire::Address address, nlohmann::json record, bool keep);
+  /// The member asked; candidates beyond the limit are forgotten in this order, this one last.
+  void touch(wire::NetworkId id, wire::Address address, Millis mono);
+  /// Somebody looked: the member outlives a restart from now on.
+  void keep(wire::NetworkId id, wire::Address address);
+  void remove_network(wire::NetworkId id);
+  void remove_member(wire::NetworkId id, wire::Address address);
+
+  [[nodiscard]] std::vector<StoreWrite> take_writes() { return std::exchange(writes_, {}); }
+
+  void put_back(std::vector<StoreWrite> writes);
+
+ private:
+  static void index(wire::NetworkId id, NetworkEntry& net, wire::Address address,
+                    const MemberEntry& member);
+  static void unindex(wire::NetworkId id, NetworkEntry& net, wire::Address address,
+                      const MemberEntry& member);
+
+  std::map<wire::NetworkId, NetworkEntry> networks_;
+  std::vector<StoreWrite> writes_;
+};
+
+}  // namespace orrery::control
