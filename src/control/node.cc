@@ -91,6 +91,12 @@ void Node::on_datagram(Now now, const fib::PathKey& via, Bytes datagram, Effects
   state_->datagram(now, via, datagram, out);
 }
 
+void Node::on_packet(Now now, const fib::PathKey& via, Bytes packet, Effects& out) {
+  state_->start(now, out);
+  ByteVector copy(packet.begin(), packet.end());
+  state_->packet(now, via, copy, packet.size(), false, out);
+}
+
 void Node::on_authenticated(Now now, const fib::PathKey& via, Bytes packet, std::size_t wire_size,
                             Effects& out) {
   state_->start(now, out);

@@ -113,6 +113,8 @@ class Node final : public Transport {
   // -------------------------------------------------------------------------------------------
   /// Any UDP datagram: the whole protocol, from fragments to frames.
   void on_datagram(Now now, const fib::PathKey& via, Bytes datagram, Effects& out);
+  /// A whole packet as received, reassembled by a worker that does not know its sender.
+  void on_packet(Now now, const fib::PathKey& via, Bytes packet, Effects& out);
   /// A packet that a worker authenticated, decrypted and inflated but does not carry further.
   /// `packet` is header and plaintext; `wire_size` what came in.
   void on_authenticated(Now now, const fib::PathKey& via, Bytes packet, std::size_t wire_size,

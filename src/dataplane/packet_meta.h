@@ -14,7 +14,11 @@ enum class Message : std::uint8_t {
   kDatagram,       // raw UDP payload; remote and socket are its endpoint
   kAuthenticated,  // header and plaintext of a packet that a worker opened; wire_size is what came
                    // in
+  kReassembled,    // whole raw packet of an unknown sender, made from fragments; fragmented flag as
+                   // received
   kFrame,          // Ethernet frame of `network`
+  kReceived,  // a worker carried a frame to its end: [5] peer, [1] verb, [1] hops; network, remote,
+              // socket
 };
 
 struct alignas(kCacheLine) PacketMeta {

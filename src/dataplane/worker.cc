@@ -7,8 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "dataplane/fast_path.h"
-
 namespace orrery::dataplane {
 namespace {
 
@@ -135,6 +133,18 @@ void Worker::drop(rte_mbuf* m, Drop reason) noexcept {
   rte_pktmbuf_free(m);
 }
 
+void Worker::finish() noexcept {
+  Outcome& o = outcome_;
+  transmit(o.transmit, o.transmits);
+  deliver(o.deliver, o.delivers);
+  for (unsigned i = 0; i < o.punts; ++i) punt(o.punt[i], meta_of(o.punt[i]).message);
+  counters_.parked += o.parked;
+  counters_.merged += o.merged;
+  counters_.copies += o.copies;
+  o.transmits = o.delivers = o.punts = 0;
+  o.parked = o.merged = o.copies = 0;
+}
+
 unsigned Worker::from_ports() noexcept {
   unsigned work = 0;
   rte_mbuf* burst[kBurst];
@@ -143,7 +153,12 @@ unsigned Worker::from_ports() noexcept {
     if (n == 0) continue;
     work += n;
     counters_.datagrams_in += n;
-    for (std::uint16_t i = 0; i < n; ++i) punt(burst[i], Message::kDatagram);
+    if (fast_path_ == nullptr) {
+      for (std::uint16_t i = 0; i < n; ++i) punt(burst[i], Message::kDatagram);
+    } else {
+      fast_path_->inbound(burst, n, outcome_, counters_.drops);
+      finish();
+    }
   }
   return work;
 }
@@ -156,6 +171,11 @@ unsigned Worker::from_hosts() noexcept {
     if (n == 0) continue;
     work += n;
     counters_.frames_in += n;
+    if (fast_path_ != nullptr) {
+      fast_path_->outbound(port->network(), burst, n, outcome_, counters_.drops);
+      finish();
+      continue;
+    }
     for (std::uint16_t i = 0; i < n; ++i) {
       meta_of(burst[i]).network = port->network().value;
       punt(burst[i], Message::kFrame);

@@ -14,6 +14,7 @@
 #include "dataplane/control_link.h"
 #include "dataplane/drop.h"
 #include "dataplane/eal.h"
+#include "dataplane/fast_path.h"
 #include "dataplane/port.h"
 
 namespace orrery::dataplane {
@@ -33,8 +34,6 @@ struct WorkerCounters {
   std::uint64_t turns = 0, empty_turns = 0, sleeps = 0;
   std::uint64_t drops[static_cast<std::size_t>(Drop::kCount)] = {};
 };
-
-class FastPath;
 
 class Worker {
  public:
@@ -63,6 +62,7 @@ class Worker {
   unsigned from_control() noexcept;
   void punt(rte_mbuf* m, Message message) noexcept;
   void drop(rte_mbuf* m, Drop reason) noexcept;
+  void finish() noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
 
@@ -78,6 +78,7 @@ class Worker {
   std::atomic<const PortSet*> in_use_{nullptr};
   std::atomic<bool> stop_{false};
   std::vector<std::unique_ptr<const PortSet>> sets_;  // control's: the newest last
+  Outcome outcome_;
   WorkerCounters counters_;
 };
 

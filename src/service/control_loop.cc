@@ -31,12 +31,14 @@ Now ControlLoop::now() {
 
 ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools,
                          dataplane::ControlLink& link, dataplane::Worker& worker,
-                         tap::Netlink& netlink, control::Node& node, control::Networks& networks)
+                         dataplane::Publisher& publisher, tap::Netlink& netlink,
+                         control::Node& node, control::Networks& networks)
     : config_(config),
       home_(home),
       pools_(pools),
       link_(link),
       worker_(worker),
+      publisher_(publisher),
       netlink_(netlink),
       node_(node),
       networks_(networks),
@@ -107,6 +109,38 @@ void ControlLoop::take_commands() {
   }
 }
 
+void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
+  const dataplane::PacketMeta& meta =
+      *static_cast<const dataplane::PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(m)));
+  const Bytes bytes{rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)};
+  const fib::PathKey via{meta.socket, meta.remote};
+  switch (meta.message) {
+    case dataplane::Message::kDatagram:
+      node_.on_datagram(at, via, bytes, effects_);
+      break;
+    case dataplane::Message::kReassembled:
+      node_.on_packet(at, via, bytes, effects_);
+      break;
+    case dataplane::Message::kAuthenticated:
+      node_.on_authenticated(at, via, bytes, meta.wire_size, effects_);
+      break;
+    case dataplane::Message::kFrame:
+      node_.on_frame(at, wire::NetworkId{meta.network}, bytes, effects_);
+      break;
+    case dataplane::Message::kReceived: {
+      Reader r(bytes);
+      fib::Received received;
+      received.peer = wire::Address{r.u40()};
+      received.via = via;
+      received.verb = r.u8();
+      received.hops = r.u8();
+      received.network = wire::NetworkId{meta.network};
+      node_.on_event(at, received, effects_);
+      break;
+    }
+  }
+}
+
 bool ControlLoop::take_punts() {
   rte_mbuf* burst[kPuntBurst];
   for (unsigned turn = 0; turn < kPuntBurstsPerTurn; ++turn) {
@@ -114,21 +148,7 @@ bool ControlLoop::take_punts() {
     if (n == 0) return false;
     const Now at = now();
     for (unsigned i = 0; i < n; ++i) {
-      const dataplane::PacketMeta& meta = dataplane::meta_of(burst[i]);
-      const Bytes bytes{rte_pktmbuf_mtod(burst[i], const std::uint8_t*),
-                        rte_pktmbuf_data_len(burst[i])};
-      const fib::PathKey via{meta.socket, meta.remote};
-      switch (meta.message) {
-        case dataplane::Message::kDatagram:
-          node_.on_datagram(at, via, bytes, effects_);
-          break;
-        case dataplane::Message::kAuthenticated:
-          node_.on_authenticated(at, via, bytes, meta.wire_size, effects_);
-          break;
-        case dataplane::Message::kFrame:
-          node_.on_frame(at, wire::NetworkId{meta.network}, bytes, effects_);
-          break;
-      }
+      take_punt(at, burst[i]);
     }
     rte_pktmbuf_free_bulk(burst, n);
     carry_out();
@@ -214,6 +234,7 @@ void ControlLoop::carry_out() {
       // Written ahead: no id beyond the old mark may leave before the new one is on disk.
       if (const auto saved = home_.save(s); !saved) spdlog::error("{}", saved.error().text);
     }
+    for (const fib::Update& u : out.updates) publisher_.apply(u);
     for (const control::ValidateIdentity& v : out.validations) validator_->submit(v.identity);
     bool ports_changed = false;
     for (const control::ConfigurePort& p : out.ports) {
@@ -300,6 +321,7 @@ void ControlLoop::refresh_host(Now at) {
     }
   }
   worker_.reap();
+  publisher_.reclaim();
 }
 
 void ControlLoop::start_networks() {

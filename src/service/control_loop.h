@@ -16,6 +16,7 @@
 
 #include "control/network.h"
 #include "control/node.h"
+#include "dataplane/publisher.h"
 #include "dataplane/worker.h"
 #include "service/background.h"
 #include "service/host_interfaces.h"
@@ -30,8 +31,9 @@ class ControlLoop {
   using CommitRecords = std::function<void()>;
 
   ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools,
-              dataplane::ControlLink& link, dataplane::Worker& worker, tap::Netlink& netlink,
-              control::Node& node, control::Networks& networks);
+              dataplane::ControlLink& link, dataplane::Worker& worker,
+              dataplane::Publisher& publisher, tap::Netlink& netlink, control::Node& node,
+              control::Networks& networks);
   ~ControlLoop();
 
   void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
@@ -62,6 +64,7 @@ class ControlLoop {
   void start_networks();
   void take_commands();
   bool take_punts();
+  void take_punt(Now at, const rte_mbuf* m);
   void carry_out();
   void send(const control::Datagram& datagram);
   void send_from(fib::LocalSocket socket, const control::Datagram& datagram);
@@ -74,6 +77,7 @@ class ControlLoop {
   dataplane::Pools pools_;
   dataplane::ControlLink& link_;
   dataplane::Worker& worker_;
+  dataplane::Publisher& publisher_;
   tap::Netlink& netlink_;
   control::Node& node_;
   control::Networks& networks_;

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "control/controller/controller.h"
+#include "control/nonces.h"
 #include "service/control_loop.h"
 #include "service/controller_store.h"
 #include "service/local_api.h"
@@ -250,7 +251,17 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
 
   dataplane::ControlLink link;
   if (auto r = link.open(0); !r) return fail(r.error());
-  dataplane::Worker worker(pools, link, nullptr, config.idle_poll);
+  dataplane::FastPathOptions fast;
+  fast.self = options->identity.address();
+  fast.permutation = control::permutation_key(options->identity);
+  fast.nonce_floor = options->nonce_floor;
+  randombytes_buf(&fast.reassembly_key, sizeof fast.reassembly_key);
+  randombytes_buf(&dataplane::table_hash_key(), sizeof(SipKey));
+  dataplane::Tables tables;
+  if (auto r = tables.open(); !r) return fail(r.error());
+  dataplane::Publisher publisher(tables);
+  dataplane::FastPath fast_path(tables, pools, fast);
+  dataplane::Worker worker(pools, link, &fast_path, config.idle_poll);
 
   control::Node node(std::move(*options));
   std::unique_ptr<ControllerStore> store;
@@ -268,7 +279,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   control::Networks networks(node, controller.get());
   node.attach(&networks, controller.get());
 
-  ControlLoop loop(config, home, pools, link, worker, *netlink, node, networks);
+  ControlLoop loop(config, home, pools, link, worker, publisher, *netlink, node, networks);
   if (controller) {
     loop.set_commit([&] {
       const auto writes = controller->take_writes();

@@ -1,0 +1,124 @@
+// A keyed table of immutable records: one writer, any number of readers without locks.
+//
+// Keys go through rte_hash with lock-free readers and SipHash under a key of this process. Records
+// are published by pointer; a replaced or removed record is freed after every worker has been
+// quiescent once.
+//   Invariant 1: a record never changes after publication.
+//   Invariant 2: a pointer is retired only after the key no longer leads to it.
+#pragma once
+
+#include <rte_hash.h>
+#include <rte_rcu_qsbr.h>
+
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/siphash.h"
+
+namespace orrery::dataplane {
+
+/// Key of every table's hash; set once, before the first table is made.
+SipKey& table_hash_key();
+std::uint32_t table_hash(const void* key, std::uint32_t length, std::uint32_t);
+
+/// `Key`: a plain struct without padding.
+template <typename Key, typename Record>
+class RcuTable {
+ public:
+  RcuTable() = default;
+  RcuTable(const RcuTable&) = delete;
+  RcuTable& operator=(const RcuTable&) = delete;
+
+  ~RcuTable() {
+    if (hash_ == nullptr) return;
+    const void* key = nullptr;
+    void* data = nullptr;
+    std::uint32_t next = 0;
+    while (rte_hash_iterate(hash_, &key, &data, &next) >= 0)
+      delete static_cast<const Record*>(data);
+    rte_hash_free(hash_);
+  }
+
+  Result<void> open(const std::string& name, std::uint32_t entries, rte_rcu_qsbr* rcu) {
+    rcu_ = rcu;
+    rte_hash_parameters parameters{};
+    parameters.name = name.c_str();
+    parameters.entries = entries;
+    parameters.key_len = sizeof(Key);
+    parameters.hash_func = table_hash;
+    parameters.socket_id = SOCKET_ID_ANY;
+    parameters.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF;
+    hash_ = rte_hash_create(&parameters);
+    if (hash_ == nullptr) return failure(Errc::kFull, "no memory for table " + name);
+    rte_hash_rcu_config config{};
+    config.v = rcu;
+    config.mode = RTE_HASH_QSBR_MODE_DQ;
+    if (rte_hash_rcu_qsbr_add(hash_, &config) != 0)
+      return failure(Errc::kFull, "no RCU queue for table " + name);
+    return {};
+  }
+
+  // --- readers
+  /// Valid until the reader's next quiescent state.
+  [[nodiscard]] const Record* find(const Key& key) const {
+    void* data = nullptr;
+    return rte_hash_lookup_data(hash_, &key, &data) < 0 ? nullptr
+                                                        : static_cast<const Record*>(data);
+  }
+
+  // --- the writer
+  /// False when the table is full: the record is dropped and readers punt.
+  bool put(const Key& key, std::unique_ptr<const Record> record) {
+    const Record* before = find(key);
+    if (rte_hash_add_key_data(hash_, &key, const_cast<Record*>(record.get())) != 0) return false;
+    (void)record.release();
+    if (before != nullptr) retire(before);  // Invariant 2
+    return true;
+  }
+
+  void remove(const Key& key) {
+    const Record* before = find(key);
+    if (before == nullptr) return;
+    rte_hash_del_key(hash_, &key);
+    retire(before);  // Invariant 2
+  }
+
+  /// Frees what no reader can hold any more.
+  void reclaim() {
+    while (!retired_.empty() && rte_rcu_qsbr_check(rcu_, retired_.front().token, false) == 1)
+      retired_.pop_front();
+  }
+
+  /// Calls `each(key)` for every key; the writer's side.
+  template <typename Each>
+  void for_each_key(Each each) const {
+    const void* key = nullptr;
+    void* data = nullptr;
+    std::uint32_t next = 0;
+    while (rte_hash_iterate(hash_, &key, &data, &next) >= 0) {
+      Key k;
+      std::memcpy(&k, key, sizeof k);
+      each(k);
+    }
+  }
+
+ private:
+  struct Retired {
+    std::uint64_t token;
+    std::unique_ptr<const Record> record;
+  };
+
+  void retire(const Record* record) {
+    retired_.push_back({rte_rcu_qsbr_start(rcu_), std::unique_ptr<const Record>(record)});
+    reclaim();
+  }
+
+  rte_hash* hash_ = nullptr;
+  rte_rcu_qsbr* rcu_ = nullptr;
+  std::deque<Retired> retired_;
+};
+
+}  // namespace orrery::dataplane
