@@ -225,40 +225,23 @@ Handled Networks::State::on_multicast_frame(Now now, const Incoming& in, Effects
   if (net == nullptr || !net->config) return Handled::kIgnored;
   if (packet->com) accept_inline(now, *net, in, *packet->com, out);
   if (!gate(now, *net, in, out)) return Handled::kNotYet;
-  if (net->record.multicast_limit == 0) return Handled::kDoneTrusted;
-  const wire::Mac sender = wire::mac_of(in.source, net->id);
-  const wire::Mac source = packet->source ? packet->source : sender;
-  constexpr std::size_t kLargest = 10'000;  // bytes of payload
-  if (!packet->payload.empty() && packet->payload.size() <= kLargest) {
-    const auto& bridges = net->record.active_bridges;
-    const bool foreign = source != sender;
-    if (!packet->group.mac.is_multicast() || source.is_multicast() || source == net->mac ||
-        (foreign && !std::binary_search(bridges.begin(), bridges.end(), in.source))) {
-      return Handled::kDoneTrusted;
-    }
-    if (packet->replicate) {
-      const bool replicator = std::any_of(
-          net->config->specialists.begin(), net->config->specialists.end(), [&](const auto& s) {
-            return s.address() == self() && s.has(wire::Specialist::kReplicator);
-          });
-      if (replicator) {
-        MulticastJob job{packet->group, source, packet->ethertype,
-                         ByteVector(packet->payload.begin(), packet->payload.end()), 0};
-        replicate(now, *net, std::move(job), in.source, out);
-      }
-    }
-    // A replicator passes on frames of members: their own MACs are no stations behind it.
-    if (foreign && source.first_octet() != wire::mac_first_octet(net->id)) {
-      learn(now, *net, source, in.source, out);
-    }
-    const fib::RuleFrame frame{.source = in.source,
-                               .destination = self(),
-                               .mac_source = source,
-                               .mac_destination = packet->group.mac,
-                               .ethertype = packet->ethertype,
-                               .payload = packet->payload};
-    if (filter_in(now, *net, in, frame, out).filter != fib::Filter::kDrop) {
-      deliver(*net, frame, out);
+  const wire::Mac source = packet->source ? packet->source : wire::mac_of(in.source, net->id);
+  const fib::InboundFrame frame{fib::Carrier::kMulticastFrame,
+                                {packet->group.mac, source, packet->ethertype, packet->payload}};
+  const fib::Refusal refusal = accept(now, *net, in, frame, out).refusal;
+  // Rules are for what we deliver; a frame of wrong length is no frame, but it may still ask.
+  if (refusal != fib::Refusal::kNone && refusal != fib::Refusal::kRules &&
+      refusal != fib::Refusal::kLength) {
+    return Handled::kDoneTrusted;
+  }
+  if (packet->replicate && refusal != fib::Refusal::kLength) {
+    const auto& specialists = net->config->specialists;
+    if (std::any_of(specialists.begin(), specialists.end(), [&](const wire::Specialist& s) {
+          return s.address() == self() && s.has(wire::Specialist::kReplicator);
+        })) {
+      MulticastJob job{packet->group, source, packet->ethertype,
+                       ByteVector(packet->payload.begin(), packet->payload.end()), 0};
+      replicate(now, *net, std::move(job), in.source, out);
     }
   }
   if (packet->gather_limit != 0 && transport.path_confirmed(in)) {
@@ -278,18 +261,9 @@ Handled Networks::State::on_multicast_frame(Now now, const Incoming& in, Effects
 
 bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob& job,
                                         wire::Address to, bool ask_replication, Effects& out) {
-  const fib::RuleFrame frame{.source = self(),
-                             .destination = to,
-                             .mac_source = job.source ? job.source : net.mac,
-                             .mac_destination = job.group.mac,
-                             .ethertype = job.ethertype,
-                             .payload = job.payload};
-  const auto known = net.members.find(to);
-  const fib::Member* record =
-      known != net.members.end() && known->second.published ? &*known->second.published : nullptr;
-  const auto verdict = fib::filter_out(net.record, record, frame, true,
-                                       static_cast<std::uint32_t>(transport.random_u64()));
-  if (verdict.filter == fib::Filter::kDrop) return false;
+  const fib::EthernetFrame frame{job.group.mac, job.source ? job.source : net.mac, job.ethertype,
+                                 job.payload};
+  if (!filter_out(now, net, frame, to, false, out)) return false;
   push_credentials(now, net, to, false, out);
   wire::MulticastFrame packet;
   packet.network = net.id;

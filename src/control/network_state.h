@@ -18,7 +18,7 @@
 #include "control/network.h"
 #include "control/port_plan.h"
 #include "control/token_bucket.h"
-#include "fib/rules.h"
+#include "fib/forward.h"
 #include "wire/verbs/multicast.h"
 
 namespace orrery::control {
@@ -35,7 +35,6 @@ inline constexpr std::size_t kMaxMembers = 65'536;  // records of one network
 inline constexpr std::size_t kMaxQueuedMulticasts = 1'024;
 inline constexpr std::size_t kQueuedPerGroup = 32;
 inline constexpr std::size_t kMaxPeers = 65'536;
-inline constexpr std::size_t kFanOut = 32;  // bridges that get a frame for an unknown station
 
 /// What the records of one member need beside its credentials.
 struct MemberEntry {
@@ -147,13 +146,20 @@ struct Networks::State {
   Handled on_ext_frame(Now now, const Incoming& in, Effects& out);
   void on_host_frame(Now now, Joined& net, Bytes ethernet, Effects& out);
   void send_ext_frame(Now now, const Joined& net, wire::Address to, std::uint8_t flags,
-                      const fib::RuleFrame& frame, Bytes payload, Effects& out);
+                      const fib::EthernetFrame& frame, Bytes payload, Effects& out);
   /// Sends the copies and redirections a filter asked for.
   void emit(Now now, const Joined& net, const fib::FilterVerdict& verdict,
-            const fib::RuleFrame& frame, Effects& out);
-  [[nodiscard]] fib::FilterVerdict filter_in(Now now, Joined& net, const Incoming& in,
-                                             const fib::RuleFrame& frame, Effects& out);
-  void deliver(const Joined& net, const fib::RuleFrame& frame, Effects& out);
+            const fib::EthernetFrame& frame, Effects& out);
+  /// What the frame path knows of a member; null when nothing.
+  [[nodiscard]] const fib::Member* record_of(const Joined& net, wire::Address address) const;
+  /// True if the rules let the frame go there (zero: not decided yet). Redirections are sent in
+  /// every pass, copies only if asked for.
+  [[nodiscard]] bool filter_out(Now now, const Joined& net, const fib::EthernetFrame& frame,
+                                wire::Address to, bool copies, Effects& out);
+  /// Judges a frame that passed the gate and does what follows: copies, learning, delivery.
+  fib::InboundDecision accept(Now now, Joined& net, const Incoming& in,
+                              const fib::InboundFrame& frame, Effects& out);
+  void deliver(const Joined& net, const fib::EthernetFrame& frame, Effects& out);
   void learn(Now now, Joined& net, wire::Mac mac, wire::Address behind, Effects& out);
 
   // --- network_multicast.cc
