@@ -1,0 +1,219 @@
+// What follows from a change: pushes, revocations, who may gather, who owns an address.
+// docs/protocol/11-controller.md section 5; docs/protocol/10-multicast-arp-ndp.md section 11.
+#include <gtest/gtest.h>
+
+#include "lab.h"
+
+namespace orrery::test {
+namespace {
+
+using nlohmann::json;
+using wire::Verb;
+
+/// A public network with three members that have asked.
+struct Changes : testing::Test {
+  Changes() {
+    lab.set_network(id, {{"private", false},
+                         {"v4AssignMode", "zt"},
+                         {"routes", {{{"target", "10.147.17.0/24"}}}},
+                         {"ipAssignmentPools",
+                          {{{"ipRangeStart", "10.147.17.1"}, {"ipRangeEnd", "10.147.17.254"}}}}});
+    for (const auto& m : members) EXPECT_TRUE(lab.request(id, m).config);
+    lab.advance(2'000);
+    lab.transport.sent.clear();
+  }
+
+  std::vector<wire::Revocation> revocations_to(wire::Address to) {
+    std::vector<wire::Revocation> found;
+    for (const auto& sent : lab.transport.of(Verb::kNetworkCredentials, to)) {
+      EXPECT_TRUE(wire::for_each_credential(sent.payload, [&](const auto& credential) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(credential)>, wire::Revocation>) {
+          found.push_back(credential);
+        } else {
+          ADD_FAILURE() << "only revocations are sent";
+        }
+      }));
+    }
+    return found;
+  }
+
+  ControllerLab lab;
+  wire::NetworkId id = lab.network(1);
+  std::vector<wire::Identity> members{made_up_identity(0x1100000001),
+                                      made_up_identity(0x1100000002),
+                                      made_up_identity(0x1100000003)};
+};
+
+TEST_F(Changes, NetworkChangeIsPushedToAllOnline) {
+  lab.advance(50'000);
+  lab.request(id, members[0]);
+  lab.request(id, members[1]);
+  lab.advance(80'000);  // the third asked 132 s ago
+  lab.transport.sent.clear();
+  lab.set_network(id, {{"name", "changed"}});
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto answer = lab.collect(0, members[i].address, 0);
+    EXPECT_EQ(answer.packets, i < 2 ? 1u : 0u);
+    if (answer.config) {
+      EXPECT_EQ(answer.config->name, "changed");
+    }
+  }
+  lab.transport.sent.clear();
+  lab.advance(1'000);
+  lab.set_network(id, {{"name", "changed"}});
+  EXPECT_TRUE(lab.transport.sent.empty()) << "nothing changed";
+}
+
+TEST_F(Changes, MemberChangeIsPushedToThatMember) {
+  lab.set_member(id, members[1].address, {{"tags", {{3, 4}}}});
+  EXPECT_EQ(lab.transport.sent.size(), 1u);
+  const auto answer = lab.collect(0, members[1].address, 0);
+  ASSERT_TRUE(answer.config);
+  ASSERT_EQ(answer.config->tags.size(), 1u);
+  EXPECT_EQ(answer.config->tags[0].value, 4u);
+}
+
+TEST_F(Changes, BridgesAreToldToAll) {
+  lab.set_member(id, members[1].address, {{"activeBridge", true}});
+  for (const auto& m : members) {
+    const auto answer = lab.collect(0, m.address, 0);
+    ASSERT_TRUE(answer.config);
+    ASSERT_EQ(answer.config->specialists.size(), 1u);
+    EXPECT_EQ(answer.config->specialists[0].address(), members[1].address);
+    EXPECT_TRUE(answer.config->specialists[0].has(wire::Specialist::kActiveBridge));
+  }
+  // A bridge that is not authorised is not named.
+  lab.transport.sent.clear();
+  lab.advance(1'000);
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  const auto answer = lab.collect(0, members[0].address, 0);
+  ASSERT_TRUE(answer.config);
+  EXPECT_TRUE(answer.config->specialists.empty());
+  EXPECT_FALSE(lab.collect(0, members[1].address, 0).config);
+}
+
+TEST_F(Changes, ManyPushesAreSpread) {
+  const std::size_t many = 3 * control::Controller::kPushesPerTurn;
+  for (std::size_t i = 0; i < many; ++i) lab.request(id, made_up_identity(0x4400000000 + i));
+  lab.transport.sent.clear();
+  lab.advance(1'000);
+  lab.set_network(id, {{"name", "changed"}});
+  EXPECT_EQ(lab.transport.sent.size(), control::Controller::kPushesPerTurn);
+  std::set<wire::Address> reached;
+  for (int turn = 0; turn < 4; ++turn) {
+    const Millis due = lab.controller.next_deadline();
+    ASSERT_GE(due, lab.now.mono);
+    if (due > lab.now.mono + 1'000) break;
+    lab.advance(due - lab.now.mono);
+    lab.controller.tick(lab.now, lab.out);
+  }
+  for (const auto& sent : lab.transport.sent) reached.insert(sent.to);
+  EXPECT_EQ(reached.size(), many + members.size());
+  EXPECT_EQ(lab.transport.sent.size(), reached.size()) << "each once";
+  EXPECT_EQ(lab.controller.next_deadline(), std::numeric_limits<Millis>::max());
+}
+
+TEST_F(Changes, DeauthorisationIsRevokedEverywhere) {
+  const auto before = lab.request(id, members[0]);
+  lab.transport.sent.clear();
+  lab.set_member(id, members[0].address, {{"authorized", false}});
+  for (const auto& m : members) {
+    const auto revoked = revocations_to(m.address);
+    ASSERT_EQ(revoked.size(), 1u);
+    EXPECT_EQ(fib::check(revoked[0], lab.lookup()), fib::CredentialCheck::kValid);
+    EXPECT_EQ(revoked[0].target, members[0].address);
+    EXPECT_EQ(revoked[0].network, id);
+    EXPECT_EQ(revoked[0].type, 1);
+    EXPECT_EQ(revoked[0].flags, wire::Revocation::kFastPropagation);
+    EXPECT_GE(revoked[0].threshold, before.config->com->timestamp()) << "same millisecond";
+  }
+  const Millis threshold = revocations_to(members[0].address)[0].threshold;
+  EXPECT_FALSE(lab.controller.recently_configured(lab.now, id, members[0].address));
+
+  // Authorised again within the same millisecond: the new certificate is later than the revocation.
+  lab.set_member(id, members[0].address, {{"authorized", true}});
+  lab.now.mono += 2'000;
+  const auto again = lab.request(id, members[0]);
+  ASSERT_TRUE(again.config);
+  EXPECT_GT(again.config->com->timestamp(), threshold);
+}
+
+TEST_F(Changes, StampsNeverGoBack) {
+  const auto first = lab.request(id, members[0]);
+  lab.now.mono += 2'000;
+  lab.now.wall -= 3'600'000;
+  const auto second = lab.request(id, members[0]);
+  ASSERT_TRUE(second.config);
+  EXPECT_GE(second.config->timestamp, first.config->timestamp);
+}
+
+TEST_F(Changes, DeletionRevokes) {
+  const auto path = ControllerLab::member_path(id, members[2].address);
+  lab.call("DELETE", path, nullptr);
+  EXPECT_EQ(revocations_to(members[0].address).size(), 1u);
+  EXPECT_EQ(revocations_to(members[2].address).size(), 1u) << "the target is told, too";
+  EXPECT_FALSE(lab.disk.contains({id, members[2].address}));
+  lab.call("GET", path, nullptr, 404);
+
+  lab.transport.sent.clear();
+  lab.call("DELETE", "/controller/network/" + wire::to_string(id), nullptr);
+  EXPECT_EQ(revocations_to(members[0].address).size(), 2u);
+  EXPECT_TRUE(lab.disk.empty());
+  EXPECT_EQ(lab.request(id, members[0]).error, wire::ErrorCode::kObjectNotFound);
+}
+
+TEST_F(Changes, ALargeNetworkGoesInFullPackets) {
+  for (std::uint64_t i = 0; i < 400; ++i) lab.request(id, made_up_identity(0x4400000000 + i));
+  lab.transport.sent.clear();
+  lab.call("DELETE", "/controller/network/" + wire::to_string(id), nullptr);
+  EXPECT_EQ(revocations_to(members[0].address).size(), control::Controller::kMostRevocations);
+  for (const auto& sent : lab.transport.of(Verb::kNetworkCredentials)) {
+    EXPECT_LE(sent.payload.size(), wire::kMaxPacket - wire::kHeaderSize);
+  }
+}
+
+TEST_F(Changes, GatherRightLastsThreeMinutes) {
+  EXPECT_TRUE(lab.controller.recently_configured(lab.now, id, members[0].address));
+  EXPECT_FALSE(lab.controller.recently_configured(lab.now, lab.network(2), members[0].address));
+  EXPECT_FALSE(lab.controller.recently_configured(lab.now, id, wire::Address{0x5500000000}));
+  lab.advance(178'000);
+  EXPECT_TRUE(lab.controller.recently_configured(lab.now, id, members[0].address));
+  lab.advance(1);
+  EXPECT_FALSE(lab.controller.recently_configured(lab.now, id, members[0].address));
+}
+
+TEST_F(Changes, OwnersOfAddresses) {
+  const auto owner = members[0].address;
+  const auto ip4 = *wire::parse_endpoint("10.147.17.77");
+  const auto ip6 = *wire::parse_endpoint("fd00:9::12:3456");
+  lab.set_member(id, owner,
+                 {{"ipAssignments", {"10.147.17.77", "fd00:9::12:3456", "192.168.1.1"}}});
+  EXPECT_EQ(lab.controller.owners_of(id, wire::resolution_group(ip4)), std::vector{owner});
+  EXPECT_EQ(lab.controller.owners_of(id, wire::resolution_group(ip6)), std::vector{owner});
+  EXPECT_TRUE(
+      lab.controller.owners_of(id, wire::resolution_group(*wire::parse_endpoint("10.147.17.78")))
+          .empty());
+  EXPECT_TRUE(
+      lab.controller.owners_of(id, wire::resolution_group(*wire::parse_endpoint("192.168.1.1")))
+          .empty())
+      << "outside of all routes: the member was never given it";
+  EXPECT_TRUE(lab.controller.owners_of(id, {wire::kBroadcastMac, 0}).empty());
+  EXPECT_TRUE(lab.controller.owners_of(lab.network(2), wire::resolution_group(ip4)).empty());
+
+  // A link-local address ends like the member's MAC.
+  const std::uint64_t mac = wire::mac_of(members[1].address, id).value;
+  const wire::MulticastGroup link_local{wire::Mac{0x3333ff000000 | (mac & 0xffffff)}, 0};
+  EXPECT_EQ(lab.controller.owners_of(id, link_local), std::vector{members[1].address});
+
+  // Two owners by hand, then one of them goes.
+  lab.set_member(id, members[1].address, {{"ipAssignments", {"10.147.17.77"}}});
+  EXPECT_EQ(lab.controller.owners_of(id, wire::resolution_group(ip4)).size(), 2u);
+  lab.set_member(id, owner, {{"authorized", false}});
+  EXPECT_EQ(lab.controller.owners_of(id, wire::resolution_group(ip4)),
+            std::vector{members[1].address});
+  lab.call("DELETE", ControllerLab::member_path(id, members[1].address), nullptr);
+  EXPECT_TRUE(lab.controller.owners_of(id, wire::resolution_group(ip4)).empty());
+}
+
+}  // namespace
+}  // namespace orrery::test
