@@ -42,35 +42,58 @@ bool has_ports(std::uint8_t protocol) {
   return protocol == 6 || protocol == 17 || protocol == 132 || protocol == 136;
 }
 
-/// One rule list over one frame.
-class Evaluation {
+/// What one frame is, found once for all lists that judge it.
+class FrameFacts {
  public:
-  Evaluation(const RuleContext& context, const RuleFrame& frame)
+  FrameFacts(const RuleContext& context, const RuleFrame& frame)
       : c_(context), f_(frame), p_(frame.payload) {
-    ipv4_ = f_.ethertype == kEtherIpv4 && p_.size() >= 20;
-    ipv6_ = f_.ethertype == kEtherIpv6 && p_.size() >= 40;
-    if (ipv6_) upper_ = walk_ipv6(p_);
+    ipv4 = f_.ethertype == kEtherIpv4 && p_.size() >= 20;
+    ipv6 = f_.ethertype == kEtherIpv6 && p_.size() >= 40;
+    if (ipv6) upper = walk_ipv6(p_);
   }
 
-  ListVerdict run(std::span<const Rule> rules);
+  /// Computed when first asked for: the authentication bits cost look-ups. Source: section 5.
+  [[nodiscard]] std::uint64_t characteristics() {
+    if (!characteristics_) characteristics_ = find_characteristics();
+    return *characteristics_;
+  }
+
+  bool ipv4 = false;
+  bool ipv6 = false;
+  std::optional<UpperLayer> upper;
 
  private:
-  [[nodiscard]] Match match(const Rule& rule);
-  [[nodiscard]] Match ip_in(const Rule& rule, bool v6, std::size_t offset) const;
-  [[nodiscard]] Match icmp(const Rule& rule) const;
-  [[nodiscard]] Match ports(const Rule& rule, std::size_t offset) const;
-  [[nodiscard]] Match integer_range(const Rule& rule) const;
-  [[nodiscard]] Match tags(const Rule& rule);
-  [[nodiscard]] Match tag_of(const Rule& rule, bool sender);
-  [[nodiscard]] std::uint64_t characteristics() const;
+  [[nodiscard]] std::uint64_t find_characteristics() const;
   [[nodiscard]] bool ip_authenticated() const;
 
   const RuleContext& c_;
   const RuleFrame& f_;
   Bytes p_;
-  bool ipv4_ = false;
-  bool ipv6_ = false;
-  std::optional<UpperLayer> upper_;
+  std::optional<std::uint64_t> characteristics_;
+};
+
+/// One rule list over one frame.
+class Evaluation {
+ public:
+  Evaluation(const RuleContext& context, const RuleFrame& frame, FrameFacts& facts)
+      : c_(context), f_(frame), facts_(facts), p_(frame.payload) {}
+
+  ListVerdict run(std::span<const Rule> rules);
+
+ private:
+  [[nodiscard]] Match match(const Rule& rule);
+  [[nodiscard]] Match ipv4_in(const Rule& rule, std::size_t offset) const;
+  [[nodiscard]] Match ipv6_in(const Rule& rule, std::size_t offset) const;
+  [[nodiscard]] Match icmp(const Rule& rule) const;
+  [[nodiscard]] Match ports(const Rule& rule, std::size_t offset) const;
+  [[nodiscard]] Match integer_range(const Rule& rule) const;
+  [[nodiscard]] Match tags(const Rule& rule);
+  [[nodiscard]] Match tag_of(const Rule& rule, bool sender);
+
+  const RuleContext& c_;
+  const RuleFrame& f_;
+  FrameFacts& facts_;
+  Bytes p_;
   bool super_accept_ = false;
   bool skip_drop_ = false;
 };
@@ -170,22 +193,22 @@ Match Evaluation::match(const Rule& rule) {
     case RuleType::kMatchMacDest:
       return plain(wire::Mac::load(d) == f_.mac_destination);
     case RuleType::kMatchIpv4Source:
-      return ip_in(rule, false, 12);
+      return ipv4_in(rule, 12);
     case RuleType::kMatchIpv4Dest:
-      return ip_in(rule, false, 16);
+      return ipv4_in(rule, 16);
     case RuleType::kMatchIpv6Source:
-      return ip_in(rule, true, 8);
+      return ipv6_in(rule, 8);
     case RuleType::kMatchIpv6Dest:
-      return ip_in(rule, true, 24);
+      return ipv6_in(rule, 24);
     case RuleType::kMatchIpTos: {
-      if (!ipv4_ && !ipv6_) return Match::kDefiniteNo;
+      if (!facts_.ipv4 && !facts_.ipv6) return Match::kDefiniteNo;
       const auto tos = static_cast<std::uint8_t>(
-          (ipv4_ ? p_[1] : static_cast<std::uint8_t>((p_[0] << 4) | (p_[1] >> 4))) & d[0]);
+          (facts_.ipv4 ? p_[1] : static_cast<std::uint8_t>((p_[0] << 4) | (p_[1] >> 4))) & d[0]);
       return plain(tos >= d[1] && tos <= d[2]);
     }
     case RuleType::kMatchIpProtocol:
-      if (ipv4_) return plain(p_[9] == d[0]);
-      if (upper_) return plain(upper_->protocol == d[0]);
+      if (facts_.ipv4) return plain(p_[9] == d[0]);
+      if (facts_.upper) return plain(facts_.upper->protocol == d[0]);
       return Match::kDefiniteNo;
     case RuleType::kMatchEthertype:
       return plain(load_be16(d) == f_.ethertype);
@@ -196,7 +219,7 @@ Match Evaluation::match(const Rule& rule) {
     case RuleType::kMatchIpDestPortRange:
       return ports(rule, 2);
     case RuleType::kMatchCharacteristics:
-      return plain((characteristics() & load_be64(d)) != 0);
+      return plain((facts_.characteristics() & load_be64(d)) != 0);
     case RuleType::kMatchFrameSizeRange:
       return plain(p_.size() >= load_be16(d) && p_.size() <= load_be16(d + 2));
     case RuleType::kMatchRandom:
@@ -218,26 +241,37 @@ Match Evaluation::match(const Rule& rule) {
   }
 }
 
-Match Evaluation::ip_in(const Rule& rule, bool v6, std::size_t offset) const {
-  if (v6 ? !ipv6_ : !ipv4_) return Match::kDefiniteNo;
-  const std::size_t size = v6 ? 16 : 4;
-  const std::size_t bits = std::min<std::size_t>(rule.data[size], size * 8);
-  for (std::size_t i = 0; i < size; ++i) {
-    const std::size_t used = bits > i * 8 ? std::min<std::size_t>(8, bits - i * 8) : 0;
-    const auto mask = static_cast<std::uint8_t>(0xff00u >> used);
-    // IPv4 masks both sides; an IPv6 rule with host bits set never matches.
-    const auto wanted = v6 ? rule.data[i] : static_cast<std::uint8_t>(rule.data[i] & mask);
-    if (static_cast<std::uint8_t>(p_[offset + i] & mask) != wanted) return Match::kNo;
-  }
-  return Match::kYes;
+/// Mask of the first `bits` of a word; `bits` may exceed the word.
+template <typename Word>
+constexpr Word prefix_mask(unsigned bits) {
+  constexpr unsigned kWidth = sizeof(Word) * 8;
+  return bits == 0 ? Word{0} : static_cast<Word>(~Word{0} << (kWidth - std::min(bits, kWidth)));
+}
+
+Match Evaluation::ipv4_in(const Rule& rule, std::size_t offset) const {
+  if (!facts_.ipv4) return Match::kDefiniteNo;
+  const auto mask = prefix_mask<std::uint32_t>(rule.data[4]);
+  const std::uint32_t ip = load_be32(p_.data() + offset);
+  return plain(((ip ^ load_be32(rule.data.data())) & mask) == 0);
+}
+
+Match Evaluation::ipv6_in(const Rule& rule, std::size_t offset) const {
+  if (!facts_.ipv6) return Match::kDefiniteNo;
+  const unsigned bits = rule.data[16];
+  const auto high = prefix_mask<std::uint64_t>(bits);
+  const auto low = prefix_mask<std::uint64_t>(bits > 64 ? bits - 64 : 0);
+  const std::uint8_t* ip = p_.data() + offset;
+  // The rule's address is not masked: with host bits set it never matches.
+  return plain((load_be64(ip) & high) == load_be64(rule.data.data()) &&
+               (load_be64(ip + 8) & low) == load_be64(rule.data.data() + 8));
 }
 
 Match Evaluation::icmp(const Rule& rule) const {
   std::size_t position = 0;
-  if (ipv4_ && p_[9] == 1) {
+  if (facts_.ipv4 && p_[9] == 1) {
     position = 4u * (p_[0] & 15u);
-  } else if (upper_ && upper_->protocol == 58) {
-    position = upper_->position;
+  } else if (facts_.upper && facts_.upper->protocol == 58) {
+    position = facts_.upper->position;
   } else {
     return Match::kDefiniteNo;
   }
@@ -249,15 +283,16 @@ Match Evaluation::icmp(const Rule& rule) const {
 Match Evaluation::ports(const Rule& rule, std::size_t offset) const {
   const std::uint16_t first = load_be16(rule.data.data());
   const std::uint16_t last = load_be16(rule.data.data() + 2);
-  if (ipv4_) {
+  if (facts_.ipv4) {
     const std::size_t header = 4u * (p_[0] & 15u);
     if (!has_ports(p_[9]) || p_.size() <= header + 4) return Match::kNo;
     const std::uint16_t port = load_be16(p_.data() + header + offset);
     return plain(port >= first && port <= last);
   }
-  if (!upper_) return Match::kDefiniteNo;
-  if (!has_ports(upper_->protocol) || p_.size() <= upper_->position + 4) return Match::kNo;
-  const std::uint16_t port = load_be16(p_.data() + upper_->position + offset);
+  if (!facts_.upper) return Match::kDefiniteNo;
+  if (!has_ports(facts_.upper->protocol) || p_.size() <= facts_.upper->position + 4)
+    return Match::kNo;
+  const std::uint16_t port = load_be16(p_.data() + facts_.upper->position + offset);
   return plain(port != 0 && port >= first && port <= last);
 }
 
@@ -331,11 +366,11 @@ bool owns_ip(const Ownership& ownership, const wire::Endpoint& ip) {
                      [&](const auto& o) { return o.same_ip(ip); });
 }
 
-bool Evaluation::ip_authenticated() const {
+bool FrameFacts::ip_authenticated() const {
   wire::Endpoint ip;
-  if (ipv4_) {
+  if (ipv4) {
     ip = wire::Endpoint::v4(load_be32(p_.data() + 12), 0);
-  } else if (ipv6_) {
+  } else if (ipv6) {
     ip = wire::Endpoint::v6(p_.subspan(8, 16), 0);
     if (p_[6] == 58 && p_.size() >= 64) {
       if (p_[40] == 135) return true;  // a solicitation is always authenticated
@@ -365,7 +400,7 @@ bool Evaluation::ip_authenticated() const {
   return false;
 }
 
-std::uint64_t Evaluation::characteristics() const {
+std::uint64_t FrameFacts::find_characteristics() const {
   std::uint64_t bits = 0;
   if (c_.inbound) bits |= std::uint64_t{1} << 63;
   if (f_.mac_destination.is_multicast()) bits |= std::uint64_t{1} << 62;
@@ -378,10 +413,10 @@ std::uint64_t Evaluation::characteristics() const {
     bits |= std::uint64_t{1} << 59;
   }
   std::size_t tcp = 0;
-  if (ipv4_ && p_[9] == 6) {
+  if (ipv4 && p_[9] == 6) {
     tcp = 4u * (p_[0] & 15u);
-  } else if (upper_ && upper_->protocol == 6 && p_.size() > upper_->position + 14) {
-    tcp = upper_->position;
+  } else if (upper && upper->protocol == 6 && p_.size() > upper->position + 14) {
+    tcp = upper->position;
   } else {
     return bits;
   }
@@ -413,11 +448,12 @@ FilterVerdict filter(const RuleContext& context, const RuleFrame& frame,
                      std::span<const CapabilityRules> capabilities, bool copies) {
   FilterVerdict verdict;
   const EmissionFlags& flags = context.inbound ? kInFlags : kOutFlags;
-  const ListVerdict base = evaluate(context, frame, context.network->rules);
+  FrameFacts facts(context, frame);
+  const ListVerdict base = Evaluation(context, frame, facts).run(context.network->rules);
   ListVerdict deciding = base;
   if (base.result == ListResult::kNoMatch) {
     for (const CapabilityRules& capability : capabilities) {
-      const ListVerdict list = evaluate(context, frame, *capability.rules);
+      const ListVerdict list = Evaluation(context, frame, facts).run(*capability.rules);
       // A DROP only ends that capability.
       if (list.result == ListResult::kNoMatch || list.result == ListResult::kDrop) continue;
       deciding = list;
@@ -442,7 +478,8 @@ FilterVerdict filter(const RuleContext& context, const RuleFrame& frame,
 
 ListVerdict evaluate(const RuleContext& context, const RuleFrame& frame,
                      std::span<const wire::Rule> rules) {
-  return Evaluation(context, frame).run(rules);
+  FrameFacts facts(context, frame);
+  return Evaluation(context, frame, facts).run(rules);
 }
 
 FilterVerdict filter_out(const Network& network, const Member* remote, const RuleFrame& frame,
