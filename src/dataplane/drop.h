@@ -17,6 +17,7 @@
   X(kFragment, "fragment", "fragment counts out of range or packet too large")       \
   X(kFragmentDuplicate, "fragment_duplicate", "fragment received before")            \
   X(kFragmentTimeout, "fragment_timeout", "packet whose other fragments never came") \
+  X(kLocal, "local", "stays on the LAN that it came from")                           \
   X(kReplay, "replay", "packet received before")                                     \
   X(kMalformed, "malformed", "payload does not parse")                               \
   X(kCipher, "cipher", "cipher not acceptable for this verb")                        \

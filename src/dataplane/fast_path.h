@@ -55,6 +55,9 @@ class FastPath {
   void quiescent() noexcept;
   void offline() noexcept;
 
+  /// Monotonic ms of this turn.
+  [[nodiscard]] Millis now() const noexcept { return now_ms_; }
+
   /// Datagrams from a port; takes all of them. `drops` counts by reason.
   void inbound(rte_mbuf** burst, unsigned n, Outcome& out, std::uint64_t* drops) noexcept;
   /// Frames from the host's side of `network`; takes all of them.

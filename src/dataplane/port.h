@@ -51,6 +51,9 @@ class FramePort {
   virtual void send(rte_mbuf** in, std::uint16_t n) noexcept = 0;
   [[nodiscard]] virtual std::vector<int> wait_fds() const = 0;
   [[nodiscard]] virtual const PortCounters& counters() const noexcept = 0;
+
+  /// A LAN port: stations with MACs of their own are behind it.
+  [[nodiscard]] virtual bool is_lan() const noexcept { return false; }
 };
 
 }  // namespace orrery::dataplane

@@ -21,7 +21,8 @@ Worker::Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool 
       link_(link),
       fast_path_(fast_path),
       idle_poll_(idle_poll),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      lan_(table_hash_key()) {
   if (epoll_ < 0) {
     std::fputs("worker: no epoll descriptor\n", stderr);
     std::abort();
@@ -163,21 +164,86 @@ unsigned Worker::from_ports() noexcept {
   return work;
 }
 
+bool Worker::is_switch(std::uint64_t network) const noexcept {
+  // One TAP alone needs no table; a LAN port does, since it hears what its stations say to each
+  // other.
+  unsigned ports = 0;
+  bool lan = false;
+  for (const auto& port : set_->frame_ports) {
+    if (port->network().value != network) continue;
+    ++ports;
+    lan |= port->is_lan();
+  }
+  return lan || ports > 1;
+}
+
+void Worker::send_copy(int port, const rte_mbuf* frame) noexcept {
+  rte_mbuf* copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
+  if (copy == nullptr) {
+    ++counters_.drops[static_cast<std::size_t>(Drop::kNoMbuf)];
+    return;
+  }
+  meta_of(copy) = *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(frame)));
+  ++counters_.copies;
+  ++counters_.delivered;
+  set_->frame_ports[static_cast<std::size_t>(port)]->send(&copy, 1);
+}
+
+unsigned Worker::switch_locally(int port, rte_mbuf** frames, unsigned n) noexcept {
+  const std::uint64_t network = set_->frame_ports[static_cast<std::size_t>(port)]->network().value;
+  const Millis now = fast_path_ != nullptr ? fast_path_->now() : 1;
+  unsigned kept = 0;
+  for (unsigned i = 0; i < n; ++i) {
+    rte_mbuf* m = frames[i];
+    if (rte_pktmbuf_data_len(m) < 14) {
+      drop(m, Drop::kShort);
+      continue;
+    }
+    const auto* d = rte_pktmbuf_mtod(m, const std::uint8_t*);
+    const wire::Mac destination = wire::Mac::load(d);
+    const wire::Mac source = wire::Mac::load(d + 6);
+    if (source && !source.is_multicast()) lan_.learn(network, source, port, now);
+    const int at =
+        destination.is_multicast() ? LanTable::kUnknown : lan_.find(network, destination, now);
+    if (at == port) {
+      drop(m, Drop::kLocal);
+      continue;
+    }
+    if (at != LanTable::kUnknown) {
+      ++counters_.delivered;
+      set_->frame_ports[static_cast<std::size_t>(at)]->send(&m, 1);
+      continue;
+    }
+    if (destination.is_multicast()) {
+      for (std::size_t other = 0; other < set_->frame_ports.size(); ++other) {
+        if (static_cast<int>(other) != port &&
+            set_->frame_ports[other]->network().value == network) {
+          send_copy(static_cast<int>(other), m);
+        }
+      }
+    }
+    frames[kept++] = m;
+  }
+  return kept;
+}
+
 unsigned Worker::from_hosts() noexcept {
   unsigned work = 0;
   rte_mbuf* burst[kBurst];
-  for (const auto& port : set_->frame_ports) {
-    const std::uint16_t n = port->receive(burst, kBurst);
+  for (std::size_t index = 0; index < set_->frame_ports.size(); ++index) {
+    FramePort& port = *set_->frame_ports[index];
+    unsigned n = port.receive(burst, kBurst);
     if (n == 0) continue;
     work += n;
     counters_.frames_in += n;
+    if (is_switch(port.network().value)) n = switch_locally(static_cast<int>(index), burst, n);
     if (fast_path_ != nullptr) {
-      fast_path_->outbound(port->network(), burst, n, outcome_, counters_.drops);
+      fast_path_->outbound(port.network(), burst, n, outcome_, counters_.drops);
       finish();
       continue;
     }
-    for (std::uint16_t i = 0; i < n; ++i) {
-      meta_of(burst[i]).network = port->network().value;
+    for (unsigned i = 0; i < n; ++i) {
+      meta_of(burst[i]).network = port.network().value;
       punt(burst[i], Message::kFrame);
     }
   }
@@ -219,6 +285,25 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
   unsigned begin = 0;
   while (begin < n) {
     const std::uint64_t network = meta_of(frames[begin]).network;
+    if (is_switch(network)) {
+      // Where the station was seen, else every local port of the network.
+      rte_mbuf* m = frames[begin++];
+      const wire::Mac destination = wire::Mac::load(rte_pktmbuf_mtod(m, const std::uint8_t*));
+      const Millis now = fast_path_ != nullptr ? fast_path_->now() : 1;
+      const int at =
+          destination.is_multicast() ? LanTable::kUnknown : lan_.find(network, destination, now);
+      bool first = true;
+      int last = at;
+      for (std::size_t i = 0; at == LanTable::kUnknown && i < set_->frame_ports.size(); ++i) {
+        if (set_->frame_ports[i]->network().value != network) continue;
+        if (!first) send_copy(last, m);
+        last = static_cast<int>(i);
+        first = false;
+      }
+      ++counters_.delivered;
+      set_->frame_ports[static_cast<std::size_t>(last)]->send(&m, 1);
+      continue;
+    }
     unsigned end = begin + 1;
     while (end < n && meta_of(frames[end]).network == network) ++end;
     FramePort* target = nullptr;

@@ -15,6 +15,7 @@
 #include "dataplane/drop.h"
 #include "dataplane/eal.h"
 #include "dataplane/fast_path.h"
+#include "dataplane/lan_table.h"
 #include "dataplane/port.h"
 
 namespace orrery::dataplane {
@@ -23,7 +24,7 @@ namespace orrery::dataplane {
 /// while one is in use.
 struct PortSet {
   std::vector<std::shared_ptr<Port>> ports;
-  std::vector<std::shared_ptr<FramePort>> frame_ports;
+  std::vector<std::shared_ptr<FramePort>> frame_ports;  // a network with several is a small switch
 };
 
 /// One writer, the worker. The ledger: what came in equals what went out, was handed over or
@@ -63,6 +64,9 @@ class Worker {
   void punt(rte_mbuf* m, Message message) noexcept;
   void drop(rte_mbuf* m, Drop reason) noexcept;
   void finish() noexcept;
+  [[nodiscard]] bool is_switch(std::uint64_t network) const noexcept;
+  unsigned switch_locally(int port, rte_mbuf** frames, unsigned n) noexcept;
+  void send_copy(int port, const rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
 
@@ -78,6 +82,7 @@ class Worker {
   std::atomic<const PortSet*> in_use_{nullptr};
   std::atomic<bool> stop_{false};
   std::vector<std::unique_ptr<const PortSet>> sets_;  // control's: the newest last
+  LanTable lan_;
   Outcome outcome_;
   WorkerCounters counters_;
 };

@@ -223,9 +223,14 @@ void ControlLoop::carry_out() {
   // Inputs below (a port that cannot be made) may add effects; they are carried out in the next
   // round.
   while (!effects_.empty()) {
-    if (commit_) commit_();
     control::Effects out;
     std::swap(out, effects_);
+    if (commit_ && !commit_()) {
+      // What nobody has kept must not be seen: members ask again.
+      out.datagrams.clear();
+      out.updates.clear();
+      out.frames.clear();
+    }
     for (const control::SaveState& s : out.saves) {
       if (s.kind != control::StateKind::kNonce) {
         saver_->submit(s);
@@ -281,6 +286,7 @@ void ControlLoop::hand_over_ports() {
   sockets_changed_ = false;
   set->ports.push_back(sockets_port_);
   set->frame_ports = hosts_.ports();
+  set->frame_ports.insert(set->frame_ports.end(), lan_ports_.begin(), lan_ports_.end());
   worker_.hand_over(std::move(set));
 }
 
@@ -297,6 +303,7 @@ nlohmann::json ControlLoop::ports() const {
   };
   if (sockets_port_) add("sockets", sockets_port_->counters());
   for (const auto& port : hosts_.ports()) add(hosts_.device_of(port->network()), port->counters());
+  for (const auto& port : lan_ports_) add(port->name(), port->counters());
   return all;
 }
 

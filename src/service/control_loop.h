@@ -16,6 +16,7 @@
 
 #include "control/network.h"
 #include "control/node.h"
+#include "dataplane/lan_port.h"
 #include "dataplane/publisher.h"
 #include "dataplane/worker.h"
 #include "service/background.h"
@@ -28,7 +29,8 @@ class ControlLoop {
  public:
   /// Commits what the controller wants kept; called before effects are carried out. Null: no
   /// controller.
-  using CommitRecords = std::function<void()>;
+  /// False: it could not; what follows from the same input is then dropped.
+  using CommitRecords = std::function<bool()>;
 
   ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools,
               dataplane::ControlLink& link, dataplane::Worker& worker,
@@ -37,6 +39,11 @@ class ControlLoop {
   ~ControlLoop();
 
   void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
+
+  /// LAN ports of the configuration; before run().
+  void set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports) {
+    lan_ports_ = std::move(ports);
+  }
 
   /// Joins the networks of the home directory and of the configuration, then runs until stop().
   void run();
@@ -84,6 +91,7 @@ class ControlLoop {
   HostInterfaces hosts_;
   Underlay underlay_;
   std::shared_ptr<dataplane::Port> sockets_port_;
+  std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports_;
   CommitRecords commit_;
   control::Effects effects_;
   std::unique_ptr<Saver> saver_;

@@ -29,11 +29,13 @@ using nlohmann::json;
 class Target final : public ApiTarget {
  public:
   Target(const Config& config, control::Node& node, control::Networks& networks,
-         control::Controller* controller, ControlLoop& loop, dataplane::Worker& worker)
+         control::Controller* controller, ControlLoop::CommitRecords commit, ControlLoop& loop,
+         dataplane::Worker& worker)
       : config_(config),
         node_(node),
         networks_(networks),
         controller_(controller),
+        commit_(std::move(commit)),
         loop_(loop),
         worker_(worker) {}
 
@@ -169,6 +171,12 @@ class Target final : public ApiTarget {
     if (controller_ == nullptr) return {404, "", "application/json"};
     const auto answer =
         controller_->handle(now_, request.method, request.path, request.body, *effects_);
+    if (!commit_()) {
+      effects_->clear();
+      return {
+          500,
+          R"({"error":500,"description":"the record could not be stored; nothing was changed on disk"})"};
+    }
     return {answer.status, answer.body, "application/json"};
   }
 
@@ -177,6 +185,7 @@ class Target final : public ApiTarget {
   control::Node& node_;
   control::Networks& networks_;
   control::Controller* controller_;
+  ControlLoop::CommitRecords commit_;
   ControlLoop& loop_;
   dataplane::Worker& worker_;
   Now now_;
@@ -279,16 +288,39 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   control::Networks networks(node, controller.get());
   node.attach(&networks, controller.get());
 
+  const ControlLoop::CommitRecords commit = [&] {
+    auto writes = controller->take_writes();
+    if (writes.empty()) return true;
+    const auto saved = store->commit(writes);
+    if (saved) return true;
+    spdlog::error("controller store: {}", saved.error().text);
+    controller->put_back(std::move(writes));
+    return false;
+  };
   ControlLoop loop(config, home, pools, link, worker, publisher, *netlink, node, networks);
   if (controller) {
-    loop.set_commit([&] {
-      const auto writes = controller->take_writes();
-      if (writes.empty()) return;
-      if (const auto saved = store->commit(writes); !saved)
-        spdlog::error("controller store: {}", saved.error().text);
-    });
+    loop.set_commit(commit);
+    controller->set_local_delivery(
+        [&](Now now, wire::NetworkId id, wire::Verb verb, Bytes payload, control::Effects& out) {
+          if (verb == wire::Verb::kNetworkConfig) {
+            networks.on_local_config(now, id, payload, out);
+            return;
+          }
+          control::Incoming in;
+          in.source = node.self().address();
+          in.verb = verb;
+          in.payload = payload;
+          networks.on_packet(now, in, nullptr, out);
+        });
   }
-  Target target(config, node, networks, controller.get(), loop, worker);
+  std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports;
+  for (const BridgeConfig& bridge : config.bridges) {
+    auto port = dataplane::LanPort::open(bridge.device, bridge.network, bridge.vlan, pools);
+    if (!port) return fail(port.error());
+    lan_ports.push_back(std::move(*port));
+  }
+  loop.set_lan_ports(std::move(lan_ports));
+  Target target(config, node, networks, controller.get(), commit, loop, worker);
   LocalApi api(*token, [&](const std::function<void(ApiTarget&)>& run) {
     return loop.invoke([&](Now now, control::Effects& effects) {
       target.begin(now, effects);
@@ -369,6 +401,9 @@ int run_daemon(const Config& config, const char* program) {
   eal.arguments = config.eal_arguments;
   eal.lcores = config.lcores;
   eal.shared_config = config.pdump;
+  for (const BridgeConfig& bridge : config.bridges) {
+    if (bridge.device.find(':') != std::string::npos) eal.pci_devices.push_back(bridge.device);
+  }
   auto pools = dataplane::start_eal(eal);
   if (!pools) return fail(pools.error());
   const int code = serve(config, *home, *pools);
