@@ -392,10 +392,11 @@ bool FrameFacts::ip_authenticated() const {
   for (const wire::Endpoint& mine : c_.network->static_ips) {
     const bool is_plane = mine.same_ip(plane);
     if (!is_plane && !mine.same_ip(rfc)) continue;
-    const wire::Endpoint theirs =
-        is_plane ? wire::sixplane_address(f_.source, c_.network->id).with_port(80)
-                 : wire::rfc4193_address(f_.source, c_.network->id).with_port(128);
-    if (wire::contains(theirs, ip)) return true;
+    // A member owns a /80 of 6PLANE, and one address of the other form.
+    const wire::Endpoint theirs = is_plane ? wire::sixplane_address(f_.source, c_.network->id)
+                                           : wire::rfc4193_address(f_.source, c_.network->id);
+    const std::ptrdiff_t owned = is_plane ? 10 : 16;  // bytes
+    if (std::equal(ip.ip.begin(), ip.ip.begin() + owned, theirs.ip.begin())) return true;
   }
   return false;
 }

@@ -125,14 +125,14 @@ TEST(RuleVectors, Evaluate) {
 
     const ListVerdict base = evaluate({&network, remote, inbound, 0}, frame, network.rules);
     const json& expected = c["base"];
-    EXPECT_EQ(name_of(base.result), expected["result"]) << name;
+    EXPECT_EQ(name_of(base.result), expected["result"].get<std::string>()) << name;
     EXPECT_EQ(base.bucket, expected.value("qos_bucket", 0)) << name;
     if (expected.contains("dest")) {
-      EXPECT_EQ(wire::to_string(base.redirect_to), expected["dest"]) << name;
+      EXPECT_EQ(wire::to_string(base.redirect_to), expected["dest"].get<std::string>()) << name;
     }
     EXPECT_EQ(static_cast<bool>(base.copy_to), expected.contains("copy_to")) << name;
     if (expected.contains("copy_to")) {
-      EXPECT_EQ(wire::to_string(base.copy_to), expected["copy_to"]) << name;
+      EXPECT_EQ(wire::to_string(base.copy_to), expected["copy_to"].get<std::string>()) << name;
       EXPECT_EQ(base.copy_length, expected["copy_length"].get<std::uint32_t>()) << name;
       EXPECT_EQ(base.copy_watch, expected["copy_watch"].get<bool>()) << name;
     }
@@ -143,13 +143,13 @@ TEST(RuleVectors, Evaluate) {
     const char* filter = verdict.filter == Filter::kDrop     ? "drop"
                          : verdict.filter == Filter::kAccept ? "accept"
                                                              : "super_accept";
-    EXPECT_EQ(filter, c["verdict"]) << name;
+    EXPECT_EQ(filter, c["verdict"].get<std::string>()) << name;
     if (c.contains("qos_bucket") && verdict.filter != Filter::kDrop) {
       EXPECT_EQ(verdict.bucket, c["qos_bucket"].get<int>()) << name;
     }
     ASSERT_EQ(verdict.emissions, c["sent"].size()) << name;
     for (std::size_t i = 0; i < verdict.emissions; ++i) {
-      EXPECT_EQ(wire::to_string(verdict.emit[i].to), c["sent"][i]["to"]) << name;
+      EXPECT_EQ(wire::to_string(verdict.emit[i].to), c["sent"][i]["to"].get<std::string>()) << name;
       EXPECT_EQ(verdict.emit[i].flags, c["sent"][i]["flags"].get<int>()) << name;
       EXPECT_EQ(verdict.emit[i].length, c["sent"][i]["frame_length"].get<std::uint32_t>()) << name;
     }
