@@ -67,6 +67,13 @@ IpScope scope_v6(Bytes ip) {
   return IpScope::kGlobal;
 }
 
+bool has_host_bits(const Endpoint& network) {
+  const std::size_t whole = network.port / 8;
+  const std::size_t rest = network.port % 8;
+  if (rest != 0 && (network.ip[whole] & (0xff >> rest)) != 0) return true;
+  return !all_zero(network.ip_bytes().subspan(whole + (rest != 0 ? 1 : 0)));
+}
+
 }  // namespace
 
 Endpoint Endpoint::v4(std::uint32_t number, std::uint16_t p) {
@@ -101,6 +108,7 @@ bool contains(const Endpoint& network, const Endpoint& ip) {
   if (network.family == 0 || network.family != ip.family) return false;
   const std::size_t bits = network.port;
   if (bits > network.ip_size() * 8) return false;
+  if (network.family == 6 && has_host_bits(network)) return false;
   const std::size_t whole = bits / 8;
   if (std::memcmp(network.ip.data(), ip.ip.data(), whole) != 0) return false;
   const std::size_t rest = bits % 8;
@@ -125,6 +133,8 @@ std::string to_string(const Endpoint& endpoint) {
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  if (text.empty()) return Endpoint{};
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
   const std::size_t slash = text.find('/');
   const std::string ip(text.substr(0, slash));
   Endpoint e;

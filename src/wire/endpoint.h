@@ -49,14 +49,16 @@ enum class IpScope : std::uint8_t {
 };
 
 [[nodiscard]] IpScope scope_of(const Endpoint& endpoint);
-/// Whether `network` (its port is the prefix length) contains the IP of `ip`.
+/// Whether `network` (its port is the prefix length) contains the IP of `ip`. An IPv6
+/// network with bits set beyond its prefix contains nothing (inetaddress.json `contains`).
 [[nodiscard]] bool contains(const Endpoint& network, const Endpoint& ip);
 
 /// "10.0.0.1/9993", "2001:db8::1/9993"; empty text for nil.
 [[nodiscard]] std::string to_string(const Endpoint& endpoint);
 /// The IP alone.
 [[nodiscard]] std::string ip_to_string(const Endpoint& endpoint);
-/// "IP" or "IP/number"; see tests/vectors/inetaddress.json `text` for what is accepted.
+/// "IP" or "IP/number", empty text for nil; see tests/vectors/inetaddress.json `text` for what is
+/// accepted.
 [[nodiscard]] std::optional<Endpoint> parse_endpoint(std::string_view text);
 
 /// Wire form. Types 1 to 3 are skipped and yield nil; an unknown type fails the reader.

@@ -1,10 +1,11 @@
 // Fragments back into packets. Copies pieces into buffers of its own; no mbuf, no clock.
 //
-// Pieces are kept by (source, packet id), so that nobody can spoil another's packet by guessing its id. Everything is
-// bounded: packets in flight, bytes, and packets per source; when full, the oldest packet of the source that holds most
-// makes room. Duplicates are ignored, a changed total or an index outside of it is refused. Incomplete packets expire.
-// Weak spot: a sender whose source changes in the middle of a packet loses that packet.
-// Source: docs/protocol/02-packet.md section 10; tests/vectors/fragments.json.
+// Pieces are kept by (source, packet id), so that nobody can spoil another's packet by guessing its
+// id. Everything is bounded: packets in flight, bytes, and packets per source; when full, the
+// oldest packet of the source that holds most makes room. Duplicates are ignored, a changed total
+// or an index outside of it is refused. Incomplete packets expire. Weak spot: a sender whose source
+// changes in the middle of a packet loses that packet. Source: docs/protocol/02-packet.md section
+// 10; tests/vectors/fragments.json.
 #pragma once
 
 #include <memory>
@@ -16,10 +17,10 @@
 namespace orrery::wire {
 
 struct ReassemblerLimits {
-  std::size_t packets = 4096;            // in flight
-  std::size_t bytes = 32u << 20;         // of pieces held
+  std::size_t packets = 4096;     // in flight
+  std::size_t bytes = 32u << 20;  // of pieces held
   std::size_t packets_per_source = 256;
-  Millis timeout = 2000;                 // mono ms after the first piece
+  Millis timeout = 2000;  // mono ms after the first piece
 };
 
 enum class Reassembly : std::uint8_t {
@@ -36,7 +37,8 @@ class Reassembler {
   Reassembler(Reassembler&&) noexcept;
   Reassembler& operator=(Reassembler&&) noexcept;
 
-  /// A head with the fragmented flag. `source`: any number that names the sender's endpoint, e.g. its keyed hash.
+  /// A head with the fragmented flag. `source`: any number that names the sender's endpoint, e.g.
+  /// its keyed hash.
   Reassembly add_head(Millis now, std::uint64_t source, Bytes datagram);
   /// A fragment (16-byte header and data).
   Reassembly add_fragment(Millis now, std::uint64_t source, Bytes datagram);

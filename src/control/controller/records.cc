@@ -39,7 +39,7 @@ json cleaned(const json& list, Clean clean) {
 json clean_route(const json& entry) {
   if (!entry.is_object() || !field(entry, "target").is_string()) return nullptr;
   const auto target = wire::parse_endpoint(field(entry, "target").get_ref<const std::string&>());
-  if (!target || target->port > target->ip_size() * 8) return nullptr;
+  if (!target || !*target || target->port > target->ip_size() * 8) return nullptr;
   json route = {{"target", wire::to_string(*target)}, {"via", nullptr}};
   if (const json& text = field(entry, "via"); text.is_string()) {
     const auto via = wire::parse_endpoint(text.get_ref<const std::string&>());
@@ -52,7 +52,7 @@ json clean_pool(const json& entry) {
   if (!entry.is_object()) return nullptr;
   const auto first = wire::parse_endpoint(lenient_text(field(entry, "ipRangeStart"), ""));
   const auto last = wire::parse_endpoint(lenient_text(field(entry, "ipRangeEnd"), ""));
-  if (!first || !last || first->family != last->family) return nullptr;
+  if (!first || !last || !*first || first->family != last->family) return nullptr;
   return {{"ipRangeStart", wire::ip_to_string(*first)}, {"ipRangeEnd", wire::ip_to_string(*last)}};
 }
 
@@ -232,7 +232,7 @@ void apply_member_body(json& record, const json& body, Millis wall) {
   if (field(body, "ipAssignments").is_array()) {
     record["ipAssignments"] = cleaned(body["ipAssignments"], [](const json& entry) -> json {
       const auto ip = wire::parse_endpoint(entry.get<std::string>());  // throws for what is no text
-      return ip ? json(wire::ip_to_string(*ip)) : json();
+      return ip && *ip ? json(wire::ip_to_string(*ip)) : json();
     });
   }
   if (field(body, "tags").is_array()) {
