@@ -27,9 +27,11 @@ const json& array_field(const json& record, const char* key) {
   return value.is_array() ? value : kNone;
 }
 
+/// An IP, with its number if there is one; nothing for what is no text or names none.
 std::optional<wire::Endpoint> endpoint_of(const json& value) {
-  return value.is_string() ? wire::parse_endpoint(value.get_ref<const std::string&>())
-                           : std::nullopt;
+  if (!value.is_string()) return std::nullopt;
+  const auto endpoint = wire::parse_endpoint(value.get_ref<const std::string&>());
+  return endpoint && *endpoint ? endpoint : std::nullopt;
 }
 
 wire::Address trace_target_of(const json& record) {

@@ -139,6 +139,21 @@ TEST(Api, OldFormNeedsOurAddress) {
   EXPECT_TRUE(made["id"].get<std::string>().starts_with(wire::to_string(lab.self())));
 }
 
+TEST(Api, EmptyAddressesAreNone) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  const json network =
+      lab.set_network(id, {{"routes", {{{"target", ""}}, {{"target", "10.0.0.0/8"}, {"via", ""}}}},
+                           {"ipAssignmentPools", {{{"ipRangeStart", ""}, {"ipRangeEnd", ""}}}},
+                           {"dns", {{"domain", "x"}, {"servers", {""}}}}});
+  EXPECT_EQ(network["routes"], json::array({{{"target", "10.0.0.0/8"}, {"via", nullptr}}}));
+  EXPECT_EQ(network["ipAssignmentPools"], json::array());
+  EXPECT_EQ(
+      lab.set_member(id, wire::Address{0x1122334455}, {{"ipAssignments", {""}}})["ipAssignments"],
+      json::array());
+  EXPECT_TRUE(lab.controller.registry().find(id)->view.dns_servers.empty());
+}
+
 TEST(Api, UpperCaseIsTheSameRecord) {
   ControllerLab lab;
   lab.set_network(wire::NetworkId{0xabcdef0123456789}, {{"name", "x"}});
