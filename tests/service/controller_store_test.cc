@@ -122,7 +122,7 @@ TEST(ControllerStore, ASecondOneFindsItLocked) {
 
 TEST(ControllerStore, AcknowledgedWritesOutliveKill) {
   const Directory dir;
-  std::mt19937 random(testing::UnitTest::GetInstance()->random_seed() + 1);
+  std::mt19937 random(static_cast<std::uint32_t>(testing::UnitTest::GetInstance()->random_seed()));
   std::uint64_t acknowledged = 0;
   for (int round = 0; round < 50; ++round) {
     int ends[2];

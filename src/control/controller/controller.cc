@@ -36,8 +36,10 @@ std::optional<std::string> accepted_token(const NetworkView& view, Bytes metadat
   return valid ? std::optional(presented) : std::nullopt;
 }
 
-bool same_identity(const std::string& pinned, const wire::Identity& identity) {
-  const auto parsed = wire::parse_identity(pinned);
+/// Whether `identity` is the one that the member's record names, or the record names none yet.
+bool may_be(const MemberView& member, const wire::Identity& identity) {
+  if (member.identity.empty()) return true;
+  const auto parsed = wire::parse_identity(member.identity);
   return parsed && parsed->identity == identity;
 }
 
@@ -53,7 +55,7 @@ void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
   const wire::Identity identity = *known;
   const wire::NetworkId id = request->network;
   const MemberEntry* member = registry_.find(id, in.source);
-  if (member != nullptr && same_identity(member->view.identity, identity)) {
+  if (member != nullptr && may_be(member->view, identity)) {
     if (member->online(now.mono, kRequestInterval)) return;
   } else if (!admit_stranger(now, {id, in.source})) {
     return;
@@ -112,11 +114,11 @@ Controller::Decision Controller::decide(Now now, wire::NetworkId id, const wire:
   json record = member == nullptr ? json::object() : member->record;
   const bool first_contact = member == nullptr;
   const bool stored = member != nullptr && member->stored;
-  if (member == nullptr || member->view.identity.empty()) {
-    record["identity"] = wire::to_string(identity);
-  } else if (!same_identity(member->view.identity, identity)) {
+  if (member != nullptr && !may_be(member->view, identity)) {
     return {wire::ErrorCode::kNetworkAccessDenied, {}};
   }
+  if (first_contact || member->view.identity.empty())
+    record["identity"] = wire::to_string(identity);
   fill_member(record, id, identity.address, now.wall);
   admit(record, net->view, metadata, now.wall);
 

@@ -76,24 +76,29 @@ std::vector<wire::Address> AddressBook::owners_of_suffix(std::uint32_t low24) co
   return {found.begin(), found.end()};
 }
 
-bool Registry::load(const StoreWrite& record) try {
+bool Registry::load(const StoreWrite& record) {
   json value = json::parse(record.json, nullptr, false);
   if (!value.is_object() || !record.network) return false;
-  NetworkEntry& net = networks_[record.network];
-  if (!record.member) {
-    net.view = view_network(value);
-    net.record = std::move(value);
+  try {
+    if (!record.member) {
+      NetworkView view = view_network(value);
+      NetworkEntry& net = networks_[record.network];
+      net.view = std::move(view);
+      net.record = std::move(value);
+      return true;
+    }
+    MemberView view = view_member(value);
+    NetworkEntry& net = networks_[record.network];
+    MemberEntry& member = net.members[record.member];
+    if (member.record.is_object()) unindex(record.network, net, record.member, member);
+    member.view = std::move(view);
+    member.record = std::move(value);
+    member.stored = true;
+    index(record.network, net, record.member, member);
     return true;
+  } catch (const json::exception&) {
+    return false;  // a field of a type that no version writes
   }
-  MemberEntry& member = net.members[record.member];
-  if (member.record.is_object()) unindex(record.network, net, record.member, member);
-  member.view = view_member(value);
-  member.record = std::move(value);
-  member.stored = true;
-  index(record.network, net, record.member, member);
-  return true;
-} catch (const json::exception&) {
-  return false;  // a field of a type that no version writes
 }
 
 NetworkEntry* Registry::find(wire::NetworkId id) {

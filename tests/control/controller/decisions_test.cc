@@ -192,6 +192,28 @@ TEST(Decisions, RecordsOutliveARestart) {
   EXPECT_FALSE(again.controller.load({id, wire::Address{1}, "[]"}));
 }
 
+TEST(Decisions, TenThousandAskAtOnce) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  lab.set_network(id, {{"v4AssignMode", "zt"},
+                       {"routes", {{{"target", "10.0.0.0/16"}}}},
+                       {"ipAssignmentPools",
+                        {{{"ipRangeStart", "10.0.0.1"}, {"ipRangeEnd", "10.0.255.254"}}}}});
+  const std::size_t many = 10'000;
+  std::set<wire::Endpoint> given;
+  for (std::size_t i = 0; i < many; ++i) {
+    lab.set_member(id, wire::Address{0x2200000000 + i * 7}, {{"authorized", true}});
+  }
+  for (std::size_t i = 0; i < many; ++i) {
+    const auto answer = lab.request(id, made_up_identity(0x2200000000 + i * 7));
+    ASSERT_TRUE(answer.config);
+    ASSERT_EQ(answer.config->static_ips.size(), 1u);
+    EXPECT_TRUE(given.insert(answer.config->static_ips[0]).second);
+    lab.transport.sent.clear();
+  }
+  EXPECT_EQ(lab.disk.size(), many + 1);
+}
+
 TEST(Decisions, FailedCommitIsQueuedAgain) {
   ControllerLab lab;
   (void)lab.controller.handle(

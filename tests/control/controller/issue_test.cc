@@ -85,22 +85,29 @@ TEST(Issue, PoolCorners) {
     return ip ? wire::ip_to_string(*ip) : std::string();
   };
   const json routes = {{{"target", "10.0.0.0/16"}}};
-  EXPECT_EQ(first_of(routes, {pool("10.0.0.7", "10.0.0.7")}, 99), "10.0.0.7") << "a pool of one";
-  EXPECT_EQ(first_of(routes, {pool("10.0.0.255", "10.0.0.255")}, 99), "") << "ends in 255";
-  EXPECT_EQ(first_of(routes, {pool("10.0.1.0", "10.0.1.9")}, 0), "10.0.1.0") << "may end in 0";
-  EXPECT_EQ(first_of(routes, {pool("10.0.0.9", "10.0.0.7")}, 0), "") << "backwards";
-  EXPECT_EQ(first_of(routes, {pool("0.0.0.0", "10.0.0.7")}, 0), "") << "starts at zero";
-  EXPECT_EQ(first_of(routes, {pool("10.1.0.1", "10.1.0.9")}, 0), "") << "outside the routes";
-  EXPECT_EQ(first_of({{{"target", "10.0.0.1/16"}}}, {pool("10.0.0.1", "10.0.0.9")}, 0), "")
+  EXPECT_EQ(first_of(routes, json::array({pool("10.0.0.7", "10.0.0.7")}), 99), "10.0.0.7")
+      << "a pool of one";
+  EXPECT_EQ(first_of(routes, json::array({pool("10.0.0.255", "10.0.0.255")}), 99), "")
+      << "ends in 255";
+  EXPECT_EQ(first_of(routes, json::array({pool("10.0.1.0", "10.0.1.9")}), 0), "10.0.1.0")
+      << "may end in 0";
+  EXPECT_EQ(first_of(routes, json::array({pool("10.0.0.9", "10.0.0.7")}), 0), "") << "backwards";
+  EXPECT_EQ(first_of(routes, json::array({pool("0.0.0.0", "10.0.0.7")}), 0), "")
+      << "starts at zero";
+  EXPECT_EQ(first_of(routes, json::array({pool("10.1.0.1", "10.1.0.9")}), 0), "")
+      << "outside the routes";
+  EXPECT_EQ(first_of({{{"target", "10.0.0.1/16"}}}, json::array({pool("10.0.0.1", "10.0.0.9")}), 0),
+            "")
       << "host bits in the route";
   EXPECT_EQ(first_of({{{"target", "10.0.0.0/16"}, {"via", "10.9.9.9"}}},
-                     {pool("10.0.0.1", "10.0.0.9")}, 0),
+                     json::array({pool("10.0.0.1", "10.0.0.9")}), 0),
             "10.0.0.1")
       << "the IPv4 search takes routes with a gateway";
-  EXPECT_EQ(first_of(routes, {pool("10.1.0.1", "10.1.0.9"), pool("10.0.0.1", "10.0.0.9")}, 0),
+  EXPECT_EQ(first_of(routes,
+                     json::array({pool("10.1.0.1", "10.1.0.9"), pool("10.0.0.1", "10.0.0.9")}), 0),
             "10.0.0.1")
       << "the next pool";
-  EXPECT_EQ(first_of(routes, {pool("0.0.0.1", "255.255.255.255")}, 0xffffffff), "")
+  EXPECT_EQ(first_of(routes, json::array({pool("0.0.0.1", "255.255.255.255")}), 0xffffffff), "")
       << "a thousand tries do not reach the route";
 }
 
