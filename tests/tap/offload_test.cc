@@ -1,0 +1,284 @@
+// offload: split and merge of TCP superframes, each reason not to merge, checksums against a plain
+// reference.
+#include "tap/offload.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <random>
+
+namespace orrery::tap {
+namespace {
+
+constexpr std::uint8_t kAck = 0x10, kPsh = 0x08, kSyn = 0x02;
+
+/// RFC 1071 word by word.
+std::uint16_t reference_checksum(Bytes bytes, std::uint32_t sum) {
+  for (std::size_t i = 0; i < bytes.size(); i += 2) {
+    sum += static_cast<std::uint32_t>(bytes[i]) << 8;
+    if (i + 1 < bytes.size()) sum += bytes[i + 1];
+  }
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum);
+}
+
+struct Segment {
+  bool v6 = false;
+  std::uint32_t sequence = 1000;
+  std::uint32_t acknowledgement = 77;
+  std::uint16_t window = 500;
+  std::uint8_t flags = kAck;
+  std::uint8_t ttl = 64;
+  std::uint8_t tos = 0;
+  std::uint16_t source_port = 40000;
+  std::uint16_t fragment = 0x4000;  // IPv4 flags and offset: DF
+  std::uint16_t id = 1;
+  ByteVector options = {1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2};  // NOP NOP timestamp
+  ByteVector payload;
+};
+
+void finish_checksums(ByteVector& f, bool v6) {
+  const std::size_t tcp = v6 ? 54 : 34;
+  if (!v6) {
+    store_be16(f.data() + 24, 0);
+    store_be16(f.data() + 24, reference_checksum(Bytes(f).subspan(14, 20), 0));
+  }
+  std::uint32_t sum = 6 + static_cast<std::uint32_t>(f.size() - tcp);
+  const Bytes addresses = v6 ? Bytes(f).subspan(22, 32) : Bytes(f).subspan(26, 8);
+  for (std::size_t i = 0; i < addresses.size(); i += 2) sum += load_be16(addresses.data() + i);
+  store_be16(f.data() + tcp + 16, 0);
+  store_be16(f.data() + tcp + 16, reference_checksum(Bytes(f).subspan(tcp), sum));
+}
+
+ByteVector frame_of(const Segment& s) {
+  const std::size_t ip = s.v6 ? 40 : 20;
+  const std::size_t tcp_header = 20 + s.options.size();
+  ByteVector f(14 + ip + tcp_header + s.payload.size());
+  for (std::size_t i = 0; i < 12; ++i) f[i] = static_cast<std::uint8_t>(2 + i);
+  store_be16(f.data() + 12, s.v6 ? 0x86dd : 0x0800);
+  std::uint8_t* p = f.data() + 14;
+  if (s.v6) {
+    p[0] = 0x60;
+    store_be16(p + 4, static_cast<std::uint16_t>(tcp_header + s.payload.size()));
+    p[6] = 6;
+    p[7] = s.ttl;
+    p[8] = 0xfd;
+    p[24] = 0xfd;
+    p[39] = 1;
+  } else {
+    p[0] = 0x45;
+    p[1] = s.tos;
+    store_be16(p + 2, static_cast<std::uint16_t>(ip + tcp_header + s.payload.size()));
+    store_be16(p + 4, s.id);
+    store_be16(p + 6, s.fragment);
+    p[8] = s.ttl;
+    p[9] = 6;
+    store_be32(p + 12, 0x0a000001);
+    store_be32(p + 16, 0x0a000002);
+  }
+  std::uint8_t* t = p + ip;
+  store_be16(t, s.source_port);
+  store_be16(t + 2, 5201);
+  store_be32(t + 4, s.sequence);
+  store_be32(t + 8, s.acknowledgement);
+  t[12] = static_cast<std::uint8_t>(tcp_header / 4 << 4);
+  t[13] = s.flags;
+  store_be16(t + 14, s.window);
+  std::copy(s.options.begin(), s.options.end(), t + 20);
+  std::copy(s.payload.begin(), s.payload.end(), t + tcp_header);
+  finish_checksums(f, s.v6);
+  return f;
+}
+
+ByteVector pattern(std::size_t n, std::uint8_t seed = 0) {
+  ByteVector bytes(n);
+  for (std::size_t i = 0; i < n; ++i) bytes[i] = static_cast<std::uint8_t>(i * 7 + seed);
+  return bytes;
+}
+
+std::vector<ByteVector> split(const VirtioHeader& header, ByteVector frame) {
+  Splitter splitter;
+  std::vector<ByteVector> frames;
+  if (!splitter.begin(header, frame)) return frames;
+  while (!splitter.done()) {
+    ByteVector out(splitter.next_size());
+    splitter.next(out);
+    frames.push_back(std::move(out));
+  }
+  return frames;
+}
+
+VirtioHeader gso(bool v6, std::uint16_t size) {
+  VirtioHeader h;
+  h.flags = VirtioHeader::kNeedsChecksum;
+  h.gso_type = v6 ? VirtioHeader::kGsoTcp6 : VirtioHeader::kGsoTcp4;
+  h.gso_size = size;
+  h.csum_start = v6 ? 54 : 34;
+  h.csum_offset = 16;
+  return h;
+}
+
+class BothFamilies : public testing::TestWithParam<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(Offload, BothFamilies, testing::Bool());
+
+TEST(Checksum, EqualsTheReferenceAtEveryLength) {
+  const ByteVector bytes = pattern(200, 13);
+  for (std::size_t n = 0; n <= bytes.size(); ++n) {
+    const Bytes part = Bytes(bytes).first(n);
+    EXPECT_EQ(static_cast<std::uint16_t>(~checksum_fold(checksum_add(part, 0x1234))),
+              reference_checksum(part, 0x1234))
+        << n;
+  }
+}
+
+TEST_P(BothFamilies, SplitMakesTheFramesThatTheHostWouldHaveSent) {
+  Segment whole;
+  whole.v6 = GetParam();
+  whole.payload = pattern(5000);
+  whole.flags = kAck | kPsh;
+  const auto frames = split(gso(GetParam(), 1400), frame_of(whole));
+  ASSERT_EQ(frames.size(), 4u);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    Segment part = whole;
+    const std::size_t begin = i * 1400;
+    const std::size_t size = std::min<std::size_t>(1400, whole.payload.size() - begin);
+    part.sequence = whole.sequence + static_cast<std::uint32_t>(begin);
+    part.id = static_cast<std::uint16_t>(whole.id + i);
+    part.flags = i + 1 == frames.size() ? kAck | kPsh : kAck;
+    part.payload.assign(whole.payload.begin() + static_cast<long>(begin),
+                        whole.payload.begin() + static_cast<long>(begin + size));
+    EXPECT_EQ(to_hex(frames[i]), to_hex(frame_of(part))) << i;
+  }
+}
+
+TEST_P(BothFamilies, MergeUndoesSplit) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 50; ++round) {
+    Segment whole;
+    whole.v6 = GetParam();
+    whole.payload = pattern(1 + random() % 60000, static_cast<std::uint8_t>(round));
+    whole.sequence = static_cast<std::uint32_t>(random());
+    const auto segment = static_cast<std::uint16_t>(200 + random() % 2600);
+    const ByteVector frame = frame_of(whole);
+    Merger merger;
+    for (const ByteVector& part : split(gso(GetParam(), segment), frame))
+      ASSERT_TRUE(merger.add(part));
+    const VirtioHeader header = merger.finish();
+    const auto again = split(header, ByteVector(merger.frame().begin(), merger.frame().end()));
+    EXPECT_EQ(again, split(gso(GetParam(), segment), frame));
+  }
+}
+
+TEST(Split, RefusesHeadersThatDoNotFit) {
+  Segment s;
+  s.payload = pattern(3000);
+  const ByteVector frame = frame_of(s);
+  EXPECT_TRUE(split(gso(true, 1000), frame).empty()) << "IPv6 claimed";
+  EXPECT_TRUE(split(gso(false, 0), frame).empty()) << "segment size 0";
+  VirtioHeader odd = gso(false, 1000);
+  odd.gso_type = 3;
+  EXPECT_TRUE(split(odd, frame).empty()) << "unknown type";
+  VirtioHeader outside;
+  outside.flags = VirtioHeader::kNeedsChecksum;
+  outside.csum_start = 4000;
+  EXPECT_TRUE(split(outside, frame).empty()) << "checksum outside of the frame";
+  EXPECT_TRUE(split({}, {}).empty()) << "empty";
+  EXPECT_TRUE(split(gso(false, 1000), ByteVector(20, 0)).empty()) << "cut short";
+}
+
+TEST(Split, CompletesAPartialChecksum) {
+  Segment s;
+  s.payload = pattern(333);
+  const ByteVector complete = frame_of(s);
+  ByteVector partial = complete;
+  std::uint32_t sum = 6 + static_cast<std::uint32_t>(partial.size() - 34);
+  for (std::size_t i = 26; i < 34; i += 2) sum += load_be16(partial.data() + i);
+  store_be16(partial.data() + 50, checksum_fold(sum));
+  VirtioHeader h;
+  h.flags = VirtioHeader::kNeedsChecksum;
+  h.csum_start = 34;
+  h.csum_offset = 16;
+  const auto frames = split(h, partial);
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(to_hex(frames[0]), to_hex(complete));
+}
+
+TEST(Merge, EachReasonNotTo) {
+  struct Row {
+    const char* why;
+    std::function<void(Segment&)> first;
+    std::function<void(Segment&)> second;
+  };
+
+  const auto nothing = [](Segment&) {};
+  const Row rows[] = {
+      {"another flow", nothing, [](Segment& s) { s.source_port = 1; }},
+      {"sequence gap", nothing, [](Segment& s) { s.sequence += 1; }},
+      {"another acknowledgement", nothing, [](Segment& s) { s.acknowledgement += 1; }},
+      {"another window", nothing, [](Segment& s) { s.window += 1; }},
+      {"a flag beside ACK and PSH", nothing, [](Segment& s) { s.flags |= kSyn; }},
+      {"a flag in the first frame", [](Segment& s) { s.flags |= kSyn; }, nothing},
+      {"PSH in the first frame", [](Segment& s) { s.flags |= kPsh; }, nothing},
+      {"no ACK", nothing, [](Segment& s) { s.flags = 0; }},
+      {"another TTL", nothing, [](Segment& s) { s.ttl = 63; }},
+      {"another TOS", nothing, [](Segment& s) { s.tos = 4; }},
+      {"another DF", nothing, [](Segment& s) { s.fragment = 0; }},
+      {"an IP fragment", nothing, [](Segment& s) { s.fragment = 0x2000; }},
+      {"other TCP options", nothing, [](Segment& s) { s.options[7] = 9; }},
+      {"more TCP options", nothing, [](Segment& s) { s.options.resize(16); }},
+      {"larger than the first", nothing, [](Segment& s) { s.payload.resize(1201); }},
+      {"no payload", nothing, [](Segment& s) { s.payload.clear(); }},
+  };
+  for (const Row& row : rows) {
+    Segment a;
+    a.payload = pattern(1200);
+    Segment b = a;
+    b.sequence += 1200;
+    row.first(a);
+    row.second(b);
+    Merger merger;
+    ASSERT_TRUE(merger.add(frame_of(a))) << row.why;
+    EXPECT_FALSE(merger.add(frame_of(b))) << row.why;
+  }
+  Segment a;
+  a.payload = pattern(1200);
+  Segment b = a;
+  b.sequence += 1200;
+  ByteVector broken = frame_of(b);
+  broken.back() ^= 1;
+  Merger wrong;
+  ASSERT_TRUE(wrong.add(frame_of(a)));
+  EXPECT_FALSE(wrong.add(broken)) << "wrong checksum";
+  Merger shorter;
+  ASSERT_TRUE(shorter.add(frame_of(a)));
+  Segment end = b;
+  end.payload.resize(100);
+  ASSERT_TRUE(shorter.add(frame_of(end)));
+  Segment after = b;
+  after.sequence = end.sequence + 100;
+  EXPECT_FALSE(shorter.add(frame_of(after))) << "after a shorter one";
+}
+
+TEST(Merge, StopsBefore64KilobytesAndKeepsOtherFramesWhole) {
+  Merger merger;
+  Segment s;
+  s.payload = pattern(1448);
+  std::size_t taken = 0;
+  while (merger.add(frame_of(s))) {
+    s.sequence += 1448;
+    ++taken;
+    ASSERT_LT(taken, 100u);
+  }
+  EXPECT_LE(merger.frame().size(), Merger::kMax);
+  EXPECT_GT(merger.frame().size() + 1448, Merger::kMax);
+  merger.clear();
+  const ByteVector arp(60, 0xab);
+  ASSERT_TRUE(merger.add(arp));
+  EXPECT_EQ(merger.finish().gso_type, VirtioHeader::kGsoNone);
+  EXPECT_EQ(to_hex(merger.frame()), to_hex(arp));
+}
+
+}  // namespace
+}  // namespace orrery::tap
