@@ -76,8 +76,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     wire::Reassembly expected = wire::Reassembly::kRefused;
     ByteVector whole;
     const bool judged = is_head ? datagram.size() <= wire::kMaxPacket
-                                : length > 0 && total >= 2 && total <= wire::kMaxFragments &&
-                                      number >= 1 && number < total;
+                                : length > 0 && length <= wire::kMaxPacket && total >= 2 &&
+                                      total <= wire::kMaxFragments && number >= 1 && number < total;
     if (judged) {
       const Bytes piece = Bytes(datagram).subspan(is_head ? 0 : wire::kFragmentHeaderSize);
       expected = models[{source, id}].add(number, is_head ? std::uint8_t{0} : total, piece, whole);
