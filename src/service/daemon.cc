@@ -392,6 +392,14 @@ int run_daemon(const Config& config, const char* program) {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before EAL starts threads: they inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
+  if (!config.ports.empty()) {
+    spdlog::critical(
+        "[[underlay.port]] ({}): the underlay on a DPDK port is not in this version; remove the "
+        "table, the "
+        "kernel's sockets carry the underlay",
+        config.ports.front().device);
+    return 2;
+  }
   auto home = Home::open(config.home);
   if (!home) return fail(home.error());
   if (auto r = home->lock(); !r) return fail(r.error());

@@ -1,0 +1,109 @@
+// config: what is read, and the one clear line for each kind of mistake.
+#include "service/config.h"
+
+#include <gtest/gtest.h>
+
+namespace orrery::service {
+namespace {
+
+TEST(Toml, ReadsEveryTable) {
+  Config c;
+  const auto r = apply_toml(R"(
+[node]
+port = 1234
+networks = ["8056c2e21c000001"]
+log_level = "debug"
+[workers]
+lcores = "2-5"
+idle = "poll"
+[underlay]
+sockets = false
+bind = ["192.0.2.1", "2001:db8::1"]
+[[underlay.port]]
+device = "net_af_xdp0,iface=wan0"
+mirror = "orr-wan0"
+addresses = ["198.51.100.2/24"]
+gateway = "198.51.100.1"
+[[bridge]]
+device = "0000:03:00.1"
+network = "8056c2e21c000002"
+vlan = 100
+[[bridge]]
+device = "net_memif0"
+network = "8056c2e21c000003"
+tap = true
+[controller]
+enabled = true
+store = "sqlite:there.sqlite"
+)",
+                            "orrery.toml", c);
+  ASSERT_TRUE(r) << r.error().text;
+  EXPECT_EQ(c.port, 1234);
+  EXPECT_EQ(c.networks.size(), 1u);
+  EXPECT_EQ(c.lcores, "2-5");
+  EXPECT_TRUE(c.idle_poll);
+  EXPECT_FALSE(c.sockets);
+  EXPECT_EQ(c.bind.size(), 2u);
+  ASSERT_EQ(c.ports.size(), 1u);
+  EXPECT_EQ(c.ports[0].mirror, "orr-wan0");
+  EXPECT_EQ(wire::to_string(c.ports[0].addresses.at(0)), "198.51.100.2/24");
+  ASSERT_EQ(c.bridges.size(), 2u);
+  EXPECT_EQ(c.bridges[0].vlan, 100);
+  EXPECT_TRUE(c.bridges[1].tap);
+  EXPECT_TRUE(c.controller);
+  EXPECT_EQ(c.store, "sqlite:there.sqlite");
+}
+
+TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
+  struct Row {
+    const char* text;
+    const char* expected;
+  };
+
+  const Row rows[] = {
+      {"[node]\nprot = 1\n",
+       "f.toml:2: unknown key \"node.prot\"; the nearest known key is \"port\""},
+      {"[nod]\n", "f.toml:1: unknown key \"nod\"; the nearest known key is \"node\""},
+      {"[node]\nport = \"x\"\n", "f.toml:2: key \"node.port\": expected a number from 1 to 65535"},
+      {"[node]\nport = 70000\n", "expected a number from 1 to 65535"},
+      {"[workers]\nidle = \"never\"\n",
+       "key \"workers.idle\": expected one of \"adaptive\" \"poll\""},
+      {"[underlay]\nsockets = 1\n", "key \"underlay.sockets\": expected true or false"},
+      {"[[bridge]]\ndevice = \"x\"\n", "[[bridge]] needs the keys \"device\" and \"network\""},
+      {"[[bridge]]\ndevice = \"x\"\nnetwork = \"123\"\n",
+       "expected a network id of 16 hexadecimal digits"},
+      {"bridge = 3\n", "expected an array of tables"},
+      {"[[underlay.port]]\ndevice = \"x\"\n", "needs the keys \"device\" and \"mirror\""},
+      {"[controller]\nstore = \"mysql:x\"\n", "key \"controller.store\""},
+      {"[node\n", "f.toml:1:"},
+      {"node = 1\n", "key \"node\": expected a table"},
+  };
+  for (const Row& row : rows) {
+    Config c;
+    const auto r = apply_toml(row.text, "f.toml", c);
+    ASSERT_FALSE(r) << row.text;
+    EXPECT_NE(r.error().text.find(row.expected), std::string::npos)
+        << row.text << " gave: " << r.error().text;
+    EXPECT_EQ(r.error().text.find('\n'), std::string::npos) << "one line";
+  }
+}
+
+TEST(LocalConf, KnownKeysAreReadUnknownOnesWarned) {
+  Config c;
+  const auto r = apply_local_conf(R"({"settings":{"primaryPort":2000,"portMappingEnabled":true},
+    "physical":{"10.0.0.0/8":{"blacklist":true},"192.0.2.0/24":{"trustedPathId":5,"mtu":1500}},
+    "virtual":{"1122334455":{"try":["192.0.2.7/9993"]}},"odd":1})",
+                                  "local.conf", c);
+  ASSERT_TRUE(r) << r.error().text;
+  EXPECT_EQ(c.port, 2000);
+  ASSERT_EQ(c.physical.size(), 2u);
+  EXPECT_TRUE(c.physical[0].blacklist);
+  EXPECT_EQ(c.physical[1].trusted_path_id, 5u);
+  ASSERT_EQ(c.hints.size(), 1u);
+  EXPECT_EQ(c.warnings.size(), 3u) << "an unknown setting, an unknown section, an unencrypted path";
+  for (const char* text : {"", "[]", "{", "null"})
+    EXPECT_FALSE(apply_local_conf(text, "local.conf", c)) << text;
+}
+
+}  // namespace
+}  // namespace orrery::service
