@@ -1,5 +1,6 @@
 // Choosing addresses for a member from a network's pools, in the reference's order so that a
-// network moved here keeps giving what it would have given. Source: docs/protocol/11-controller.md
+// network moved here keeps giving what it would have given.
+// Source: docs/protocol/11-controller.md
 // section 3.3.
 #pragma once
 

@@ -4,9 +4,8 @@
 //
 // Duty of the driver, in this order after every input (packet, tick, HTTP call, local request):
 //   1. take_writes() and commit them durably;
-//   2. if that failed: drop what the input left in Effects and answer an HTTP call with 500 (memory
-//   is then ahead of the
-//      disk; put_back() queues the writes again for the next commit);
+//   2. if that failed: put_back() the writes, drop the datagrams of this input, answer an HTTP call
+//      with 500 (memory is then ahead of the disk until a later commit succeeds);
 //   3. only then carry out the effects and answer the HTTP call.
 // So no address, authorisation or revocation that anybody has seen can be lost. A call may leave
 // writes and no effects.
@@ -15,7 +14,8 @@
 // online members hears of a change after n / kPushesPerTurn turns; duplicates of an address are
 // excluded within this process only (several controllers of one identity need a store with that
 // constraint). Stamps of certificates never go back while the process lives, even if the wall clock
-// does. Source: docs/protocol/11-controller.md; docs/protocol/07-network-config.md sections 5, 8.
+// does.
+// Source: docs/protocol/11-controller.md; docs/protocol/07-network-config.md sections 5, 8.
 #pragma once
 
 #include <deque>
@@ -31,16 +31,19 @@ namespace orrery::control {
 
 class Controller final : public ControllerRole {
  public:
-  static constexpr Millis kRequestInterval =
-      1'000;  // a member's requests closer than this are not answered
-  static constexpr Millis kOnline = 120'000;               // after a request, a member is pushed to
-  static constexpr Millis kMulticastAuthorized = 180'000;  // after a configuration
-  static constexpr std::size_t kPushesPerTurn = 64;        // about 10 ms of signatures
-  static constexpr Millis kPushInterval = 20;              // between turns: half of a core at most
-  static constexpr std::size_t kRevocationsPerPacket =
-      60;  // of 152 bytes; a receiver takes one packet a second
-  static constexpr std::size_t kMostRevocations =
-      240;  // when a network goes; the rest find out by asking
+  /// A member's requests closer than this are not answered.
+  static constexpr Millis kRequestInterval = 1'000;
+  /// A member is pushed to for so long after its request.
+  static constexpr Millis kOnline = 120'000;
+  /// A member may gather for so long after a configuration.
+  static constexpr Millis kMulticastAuthorized = 180'000;
+  /// About 10 ms of signatures, and what lies between two turns: half of a core at most.
+  static constexpr std::size_t kPushesPerTurn = 64;
+  static constexpr Millis kPushInterval = 20;
+  /// 60 of 152 bytes fill a packet; a receiver takes one packet a second, so that only the first
+  /// counts at once. When a network goes, members beyond these find out by asking.
+  static constexpr std::size_t kRevocationsPerPacket = 60;
+  static constexpr std::size_t kMostRevocations = 240;
 
   /// `transport` must outlive this.
   explicit Controller(Transport& transport);

@@ -1,5 +1,6 @@
 // What a member is given: what its record is completed with, the signed configuration, and
-// revocations. Source: docs/protocol/11-controller.md section 3; docs/protocol/08-credentials.md.
+// revocations.
+// Source: docs/protocol/11-controller.md section 3; docs/protocol/08-credentials.md.
 #pragma once
 
 #include <functional>

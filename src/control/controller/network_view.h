@@ -1,6 +1,7 @@
 // Networks and members as typed values: what deciding and issuing need of the JSON records, read
 // once per change of a record and not once per request. Values that do not fit count as their
-// defaults. Source: docs/protocol/11-controller.md sections 3, 4.
+// defaults.
+// Source: docs/protocol/11-controller.md sections 3, 4.
 #pragma once
 
 #include <map>

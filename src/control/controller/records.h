@@ -1,8 +1,8 @@
 // The fields of network and member records: defaults, and what the body of an API call may set.
 //
 // All of these work on a copy that the caller stores whole or not at all. A value of a type that
-// the reference cannot take either throws nlohmann::json::type_error. Source:
-// docs/protocol/11-controller.md sections 4, 7.1, 7.2; tests/vectors/controller_api.json.
+// the reference cannot take either throws nlohmann::json::type_error.
+// Source: docs/protocol/11-controller.md sections 4, 7.1, 7.2; tests/vectors/controller_api.json.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -189,7 +189,10 @@ void Registry::remove_member(wire::NetworkId id, wire::Address address) {
 void Registry::put_back(std::vector<StoreWrite> writes) {
   writes.insert(writes.end(), std::make_move_iterator(writes_.begin()),
                 std::make_move_iterator(writes_.end()));
-  writes_ = std::move(writes);
+  std::map<std::pair<wire::NetworkId, wire::Address>, std::size_t> last;
+  for (std::size_t i = 0; i < writes.size(); ++i) last[{writes[i].network, writes[i].member}] = i;
+  writes_.clear();
+  for (const auto& [key, i] : last) writes_.push_back(std::move(writes[i]));
 }
 
 void Registry::index(wire::NetworkId id, NetworkEntry& net, wire::Address address,

@@ -13,7 +13,7 @@
 #include <map>
 #include <set>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -108,6 +108,8 @@ class Registry {
 
   [[nodiscard]] std::vector<StoreWrite> take_writes() { return std::exchange(writes_, {}); }
 
+  /// Before what has been queued since; of several writes of one record the last one is kept, so
+  /// that a full disk does not fill the memory, too.
   void put_back(std::vector<StoreWrite> writes);
 
  private:

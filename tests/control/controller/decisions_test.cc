@@ -216,17 +216,22 @@ TEST(Decisions, TenThousandAskAtOnce) {
 
 TEST(Decisions, FailedCommitIsQueuedAgain) {
   ControllerLab lab;
-  (void)lab.controller.handle(
-      lab.now, "POST", "/controller/network/" + wire::to_string(lab.network(1)), "{}", lab.out);
+  const auto post = [&](std::uint32_t number, const std::string& body) {
+    const std::string path = "/controller/network/" + wire::to_string(lab.network(number));
+    return lab.controller.handle(lab.now, "POST", path, body, lab.out).status;
+  };
+  EXPECT_EQ(post(1, "{}"), 200);
   auto writes = lab.controller.take_writes();
   ASSERT_EQ(writes.size(), 1u);
-  (void)lab.controller.handle(
-      lab.now, "POST", "/controller/network/" + wire::to_string(lab.network(2)), "{}", lab.out);
+  EXPECT_EQ(post(2, "{}"), 200);
+  EXPECT_EQ(post(1, R"({"name":"later"})"), 200);
   lab.controller.put_back(std::move(writes));
   const auto all = lab.controller.take_writes();
   ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(all[0].network, lab.network(1));
+  EXPECT_EQ(json::parse(all[0].json)["name"], "later") << "the last one counts";
   EXPECT_EQ(all[1].network, lab.network(2));
+  EXPECT_TRUE(lab.controller.take_writes().empty());
 }
 
 TEST(Decisions, OwnNodeAsksLocally) {
