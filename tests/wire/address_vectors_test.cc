@@ -35,21 +35,21 @@ TEST(AddressVectors, Members) {
     const Address address = address_of_text(c["address"]);
     const NetworkId network = network_of_text(c["network"]);
     const std::string name = c.dump();
-    EXPECT_EQ(to_string(address), c["address"]) << name;
-    EXPECT_EQ(to_string(network), c["network"]) << name;
-    EXPECT_EQ(to_string(mac_of(address, network)), c["mac"]) << name;
+    EXPECT_EQ(to_string(address), c["address"].get<std::string>()) << name;
+    EXPECT_EQ(to_string(network), c["network"].get<std::string>()) << name;
+    EXPECT_EQ(to_string(mac_of(address, network)), c["mac"].get<std::string>()) << name;
     EXPECT_EQ(address_of(mac_of(address, network), network), address) << name;
     EXPECT_EQ(mac_first_octet(network), c["mac_first_octet"].get<int>()) << name;
-    EXPECT_EQ(to_string(network.controller()), c["controller"]) << name;
+    EXPECT_EQ(to_string(network.controller()), c["controller"].get<std::string>()) << name;
     const Endpoint sixplane = sixplane_address(address, network);
-    EXPECT_EQ(to_string(sixplane), c["ip6_6plane"]) << name;
-    EXPECT_EQ(to_hex(sixplane.ip_bytes()), c["ip6_6plane_bytes"]) << name;
+    EXPECT_EQ(to_string(sixplane), c["ip6_6plane"].get<std::string>()) << name;
+    EXPECT_EQ(to_hex(sixplane.ip_bytes()), c["ip6_6plane_bytes"].get<std::string>()) << name;
     const Endpoint rfc4193 = rfc4193_address(address, network);
-    EXPECT_EQ(to_string(rfc4193), c["ip6_rfc4193"]) << name;
-    EXPECT_EQ(to_hex(rfc4193.ip_bytes()), c["ip6_rfc4193_bytes"]) << name;
+    EXPECT_EQ(to_string(rfc4193), c["ip6_rfc4193"].get<std::string>()) << name;
+    EXPECT_EQ(to_hex(rfc4193.ip_bytes()), c["ip6_rfc4193_bytes"].get<std::string>()) << name;
     // The link-local address is the kernel's work (EUI-64 of the MAC); here it only has to be text.
     const Endpoint link_local = endpoint_of_text(c["ip6_link_local"]);
-    EXPECT_EQ(to_hex(link_local.ip_bytes()), c["ip6_link_local_bytes"]) << name;
+    EXPECT_EQ(to_hex(link_local.ip_bytes()), c["ip6_link_local_bytes"].get<std::string>()) << name;
     EXPECT_EQ(scope_of(link_local), IpScope::kLinkLocal) << name;
   }
 }
@@ -59,8 +59,8 @@ TEST(AddressVectors, MacToAddress) {
     const Mac mac = mac_of_text(c["mac"]);
     const NetworkId network = network_of_text(c["network"]);
     const std::string name = c.dump();
-    EXPECT_EQ(to_string(mac), c["mac"]) << name;
-    EXPECT_EQ(to_string(address_of(mac, network)), c["address"]) << name;
+    EXPECT_EQ(to_string(mac), c["mac"].get<std::string>()) << name;
+    EXPECT_EQ(to_string(address_of(mac, network)), c["address"].get<std::string>()) << name;
     EXPECT_EQ(mac.first_octet() == mac_first_octet(network), c["first_octet_fits"].get<bool>())
         << name;
     EXPECT_EQ(mac.is_multicast(), c["multicast"].get<bool>()) << name;
@@ -72,10 +72,10 @@ TEST(AddressVectors, MacToAddress) {
 TEST(AddressVectors, ResolutionGroups) {
   for (const json& c : test::cases("addresses.json", "resolution_groups")) {
     const MulticastGroup group = resolution_group(endpoint_of_text(c["ip"]));
-    EXPECT_EQ(to_string(group.mac), c["group_mac"]) << c.dump();
+    EXPECT_EQ(to_string(group.mac), c["group_mac"].get<std::string>()) << c.dump();
     std::array<std::uint8_t, 4> adi;
     store_be32(adi.data(), group.adi);
-    EXPECT_EQ(to_hex(adi), c["adi"]) << c.dump();
+    EXPECT_EQ(to_hex(adi), c["adi"].get<std::string>()) << c.dump();
   }
 }
 
@@ -107,12 +107,12 @@ TEST(EndpointVectors, Text) {
     if (!parsed) continue;
     EXPECT_EQ(parsed->family, c["family"].get<int>()) << text;
     EXPECT_EQ(parsed->port, c["port"].get<int>()) << text;
-    EXPECT_EQ(to_string(*parsed), c["rendered"]) << text;
-    EXPECT_EQ(ip_to_string(*parsed), c["rendered_ip"]) << text;
+    EXPECT_EQ(to_string(*parsed), c["rendered"].get<std::string>()) << text;
+    EXPECT_EQ(ip_to_string(*parsed), c["rendered_ip"].get<std::string>()) << text;
     std::array<std::uint8_t, 19> room;
     Writer w(room);
     write_endpoint(w, *parsed);
-    EXPECT_EQ(to_hex(w.written()), c["bytes"]) << text;
+    EXPECT_EQ(to_hex(w.written()), c["bytes"].get<std::string>()) << text;
   }
 }
 
@@ -127,7 +127,7 @@ TEST(EndpointVectors, Binary) {
     if (!r.ok()) continue;
     EXPECT_EQ(r.position(), c["consumed"].get<std::size_t>()) << name;
     EXPECT_EQ(endpoint.family, c["family"].get<int>()) << name;
-    EXPECT_EQ(to_string(endpoint), c["text"]) << name;
+    EXPECT_EQ(to_string(endpoint), c["text"].get<std::string>()) << name;
   }
 }
 

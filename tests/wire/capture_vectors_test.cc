@@ -55,7 +55,7 @@ class Nodes {
     for (const auto& [name, node] : nodes.items()) {
       const auto parsed = parse_identity(node["secret"].get<std::string>());
       if (!parsed || !parsed->has_private) throw std::runtime_error("node without a secret");
-      EXPECT_EQ(to_string(parsed->identity.address), node["address"]) << name;
+      EXPECT_EQ(to_string(parsed->identity.address), node["address"].get<std::string>()) << name;
       nodes_.emplace(parsed->identity.address, *parsed);
     }
   }
@@ -396,7 +396,7 @@ TEST(CaptureVectors, FieldsOfEveryPacket) {
   for (const json& c : test::cases("capture_decoded.json", "packets")) {
     const ByteVector payload = hex_bytes(c["payload"]);
     const auto verb = c["verb"].get<std::uint8_t>();
-    EXPECT_EQ(verb_name(verb), c["verb_name"]);
+    EXPECT_EQ(verb_name(verb), c["verb_name"].get<std::string>());
     const json& fields = c["fields"];
     const ByteVector tail =
         fields.contains("decrypted_tail") ? hex_bytes(fields["decrypted_tail"]) : ByteVector{};
@@ -414,10 +414,10 @@ class Replay {
     const json& c = packets_[next_++];
     const PacketHeader h = decode_packet_header(bytes).value();
     const std::string name = "frame " + std::to_string(frame);
-    EXPECT_EQ(c["frames"].back(), frame);
-    EXPECT_EQ(hex64(h.id), c["packet_id"]) << name;
-    EXPECT_EQ(to_string(h.source), c["source"]) << name;
-    EXPECT_EQ(to_string(h.destination), c["dest"]) << name;
+    EXPECT_EQ(c["frames"].back().get<std::size_t>(), frame);
+    EXPECT_EQ(hex64(h.id), c["packet_id"].get<std::string>()) << name;
+    EXPECT_EQ(to_string(h.source), c["source"].get<std::string>()) << name;
+    EXPECT_EQ(to_string(h.destination), c["dest"].get<std::string>()) << name;
     EXPECT_EQ(h.hops(), c["hops"].get<int>()) << name;
     EXPECT_EQ(h.cipher(), c["cipher"].get<int>()) << name;
     EXPECT_EQ(h.flags & (kFlagEncrypted | kFlagFragmented), c["flags"].get<int>()) << name;
@@ -437,11 +437,13 @@ class Replay {
       room.resize(inflate(payload, room));
       payload = room;
     }
-    EXPECT_EQ(to_hex(payload), c["payload"]) << name;
+    EXPECT_EQ(to_hex(payload), c["payload"].get<std::string>()) << name;
     if (static_cast<Verb>(verb) == Verb::kHello) {
       const std::size_t tail = kHeaderSize + decode_hello(payload).value().masked_at;
       crypto::mask_hello_tail(bytes, tail, keys.secret());
-      EXPECT_EQ(to_hex(Bytes(bytes).subspan(tail)), c["fields"]["decrypted_tail"]) << name;
+      EXPECT_EQ(to_hex(Bytes(bytes).subspan(tail)),
+                c["fields"]["decrypted_tail"].get<std::string>())
+          << name;
     }
   }
 
@@ -467,8 +469,8 @@ TEST(CaptureVectors, EveryDatagramOnTheSwitch) {
     ASSERT_LE(number, frames.size());
     const auto seen = udp_of_frame(frames[number - 1]);
     ASSERT_TRUE(seen) << name;
-    EXPECT_EQ(to_string(seen->from), d["from"]) << name;
-    EXPECT_EQ(to_string(seen->to), d["to"]) << name;
+    EXPECT_EQ(to_string(seen->from), d["from"].get<std::string>()) << name;
+    EXPECT_EQ(to_string(seen->to), d["to"].get<std::string>()) << name;
     EXPECT_EQ(seen->payload.size(), d["length"].get<std::size_t>()) << name;
     const DatagramKind kind = kind_of(seen->payload);
     const auto expected = d["kind"].get<std::string>();
@@ -476,8 +478,8 @@ TEST(CaptureVectors, EveryDatagramOnTheSwitch) {
     if (expected == "fragment") {
       ASSERT_EQ(kind, DatagramKind::kFragment) << name;
       const FragmentHeader h = decode_fragment_header(seen->payload).value();
-      EXPECT_EQ(hex64(h.id), d["packet_id"]) << name;
-      EXPECT_EQ(to_string(h.destination), d["dest"]) << name;
+      EXPECT_EQ(hex64(h.id), d["packet_id"].get<std::string>()) << name;
+      EXPECT_EQ(to_string(h.destination), d["dest"].get<std::string>()) << name;
       EXPECT_EQ(h.number, d["number"].get<int>()) << name;
       EXPECT_EQ(h.total, d["total"].get<int>()) << name;
       EXPECT_EQ(h.hops, d["hops"].get<int>()) << name;
@@ -487,7 +489,7 @@ TEST(CaptureVectors, EveryDatagramOnTheSwitch) {
     } else if (expected == "packet" || expected == "head") {
       ASSERT_EQ(kind, DatagramKind::kPacket) << name;
       const PacketHeader h = decode_packet_header(seen->payload).value();
-      EXPECT_EQ(hex64(h.id), d["packet_id"]) << name;
+      EXPECT_EQ(hex64(h.id), d["packet_id"].get<std::string>()) << name;
       ASSERT_EQ(h.fragmented(), expected == "head") << name;
       if (!h.fragmented()) {
         replay.packet(number, {seen->payload.begin(), seen->payload.end()});
@@ -525,7 +527,8 @@ TEST(CaptureVectors, SceneOfTheCapture) {
     const Address address =
         parse_address(scene["nodes"][name]["address"].get<std::string>()).value();
     bool derived = false;
-    for (const json& ip : ips) derived |= ip == to_string(rfc4193_address(address, network));
+    for (const json& ip : ips)
+      derived |= ip.get<std::string>() == to_string(rfc4193_address(address, network));
     EXPECT_TRUE(derived) << name;
   }
 }

@@ -44,8 +44,8 @@ TEST(WorldVectors, Worlds) {
     ASSERT_TRUE(world) << name;
     EXPECT_EQ(r.remaining(), 0u) << name;
     expect_fields(*world, c, name);
-    EXPECT_EQ(to_hex(encode_world(*world)), c["bytes"]) << name;
-    EXPECT_EQ(to_hex(world_signed_bytes(*world)), c["signed_bytes"]) << name;
+    EXPECT_EQ(to_hex(encode_world(*world)), c["bytes"].get<std::string>()) << name;
+    EXPECT_EQ(to_hex(world_signed_bytes(*world)), c["signed_bytes"].get<std::string>()) << name;
     for (std::size_t n = 0; n < bytes.size(); ++n) {
       const ByteVector cut(bytes.begin(), bytes.begin() + static_cast<long>(n));
       Reader of_cut(cut);

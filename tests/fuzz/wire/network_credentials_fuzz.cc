@@ -41,8 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > 2 * wire::kMaxPacket) return 0;
   Collected seen;
   (void)wire::for_each_credential(Bytes(data, size), seen);
-  // A credential may be written longer than it was read (an unsigned one, extra room): be generous.
-  ByteVector room(64 * wire::kMaxPacket);
+  // A credential may be written longer than it was read (an unsigned one, extra room).
+  ByteVector room(8 * size + wire::kMaxPacket);
   Writer w(room);
   for (const auto& com : seen.coms) wire::write_com(w, com);
   w.u8(0);
