@@ -64,9 +64,7 @@ struct Source {
 // 4. bytes is the sum over all packets and never exceeds limits.bytes.
 struct Reassembler::State {
   State(const ReassemblerLimits& l, SipKey sip)
-      : limits(l),
-        index(16, KeyHash{sip}),
-        sources(16, SourceHash{sip}) {
+      : limits(l), index(16, KeyHash{sip}), sources(16, SourceHash{sip}) {
     limits.packets = std::max<std::size_t>(limits.packets, 1);
     limits.packets_per_source = std::max<std::size_t>(limits.packets_per_source, 1);
     levels.resize(limits.packets_per_source + 1);

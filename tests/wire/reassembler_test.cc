@@ -107,6 +107,19 @@ TEST(Reassembler, StrangersBetweenHeadAndTail) {
   EXPECT_GT(r.evicted(), 0u);
 }
 
+TEST(Reassembler, ForgedSourcesBetweenHeadAndTail) {
+  Reassembler r({}, {1, 2});
+  std::uint64_t forged = 1'000'000;
+  for (std::uint64_t id = 1; id <= 20; ++id) {
+    const Cut cut(id, 2000);
+    EXPECT_EQ(add(r, 1, kHome, cut.datagrams[0]), Reassembly::kParked);
+    // every one from a source of its own: 3000 is 30 ms at 100,000 a second
+    for (int k = 0; k < 3000; ++k) (void)r.add_fragment(1, ++forged, fragment(id, 2, 1, 1400));
+    EXPECT_EQ(add(r, 1, kHome, cut.datagrams[1]), Reassembly::kComplete) << id;
+  }
+  EXPECT_EQ(r.in_flight(), ReassemblerLimits{}.packets - 1);
+}
+
 TEST(Reassembler, SameIdFromTwoSources) {
   const Cut mine(5, 2000);
   ASSERT_EQ(mine.datagrams.size(), 2u);
