@@ -26,15 +26,15 @@ Tables::~Tables() {
   rte_free(rcu);
 }
 
-Result<void> Tables::open() {
+Result<void> Tables::open(const std::string& prefix) {
   const std::size_t size = rte_rcu_qsbr_get_memsize(kMaxWorkers);
   rcu = static_cast<rte_rcu_qsbr*>(rte_zmalloc("orrery_rcu", size, RTE_CACHE_LINE_SIZE));
   if (rcu == nullptr || rte_rcu_qsbr_init(rcu, kMaxWorkers) != 0)
     return failure(Errc::kFull, "no memory for RCU");
-  if (auto r = peers.open("orrery_peers", 65536, rcu); !r) return r;
-  if (auto r = networks.open("orrery_networks", 4096, rcu); !r) return r;
-  if (auto r = members.open("orrery_members", 131072, rcu); !r) return r;
-  return bridge_routes.open("orrery_bridge", 131072, rcu);
+  if (auto r = peers.open(prefix + "_peers", 65536, rcu); !r) return r;
+  if (auto r = networks.open(prefix + "_networks", 4096, rcu); !r) return r;
+  if (auto r = members.open(prefix + "_members", 131072, rcu); !r) return r;
+  return bridge_routes.open(prefix + "_bridge", 131072, rcu);
 }
 
 void Publisher::reclaim() {

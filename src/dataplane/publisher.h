@@ -51,7 +51,8 @@ struct Tables {
   Tables(const Tables&) = delete;
   Tables& operator=(const Tables&) = delete;
   ~Tables();
-  Result<void> open();
+  /// `prefix`: of the tables' names, unique in the process.
+  Result<void> open(const std::string& prefix = "orrery");
 
   rte_rcu_qsbr* rcu = nullptr;
   RcuTable<PeerKey, PeerRecord> peers;

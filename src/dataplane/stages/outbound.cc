@@ -138,7 +138,10 @@ void FastPath::outbound(wire::NetworkId id, rte_mbuf** burst, unsigned n, Outcom
     const Bytes packet{data_of(m), rte_pktmbuf_data_len(m)};
     bool whole = true;
     for (std::uint8_t number = 1; number < plan.pieces; ++number) {
-      rte_mbuf* piece = rte_pktmbuf_alloc(pools_.wire);
+      // A path of jumbo datagrams: pieces beyond a `wire` object.
+      const bool large =
+          wire::kFragmentHeaderSize + plan.data_size + RTE_PKTMBUF_HEADROOM > kWireRoom;
+      rte_mbuf* piece = rte_pktmbuf_alloc(large ? pools_.frame : pools_.wire);
       if (piece == nullptr) {
         whole = false;
         break;

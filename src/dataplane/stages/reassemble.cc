@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include <cstring>
+#include <utility>
 
 namespace orrery::dataplane {
 namespace {
@@ -45,7 +46,7 @@ Reassembly::Slot& Reassembly::slot_for(std::uint64_t hash, std::uint64_t id, Mil
       chosen = &set[i];
     }
   }
-  if (chosen->have != 0) evicted_ += release(*chosen);
+  if (chosen->have != 0) lost_ += release(*chosen);
   chosen->hash = hash;
   chosen->id = id;
   chosen->since = now;
@@ -118,13 +119,14 @@ Reassembly::Outcome Reassembly::add(rte_mbuf* piece, Millis now) noexcept {
   if (outcome.whole == nullptr) {
     outcome.drop = Drop::kFragment;
     outcome.merged = 0;
+    lost_ += release(slot) - 1;  // the last piece is the caller's to count
   }
   release(slot);
   return outcome;
 }
 
 unsigned Reassembly::expire(Millis now) noexcept {
-  unsigned count = 0;
+  unsigned count = std::exchange(lost_, 0);
   for (std::size_t i = 0; i < 64; ++i) {
     Slot& s = slots_[sweep_++ % slots_.size()];
     if (s.have != 0 && now - s.since > kTimeout) count += release(s);

@@ -39,13 +39,12 @@ class Reassembly {
 
   /// Takes the mbuf. A head carries the fragmented flag; anything marked 0xff is a fragment.
   Outcome add(rte_mbuf* piece, Millis now) noexcept;
-  /// Frees what waited too long; returns how many datagrams that were.
+  /// Frees what waited too long; returns how many datagrams went since the last call, those that
+  /// made room for others and those of packets that could not be joined included.
   unsigned expire(Millis now) noexcept;
 
   /// Datagrams parked now.
   [[nodiscard]] std::uint64_t parked() const { return parked_; }
-
-  [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
 
  private:
   struct Slot {
@@ -66,7 +65,7 @@ class Reassembly {
   std::vector<Slot> slots_;
   std::size_t sweep_ = 0;
   std::uint64_t parked_ = 0;
-  std::uint64_t evicted_ = 0;
+  unsigned lost_ = 0;  // datagrams freed but not yet reported by expire()
 };
 
 }  // namespace orrery::dataplane
