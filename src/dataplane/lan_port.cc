@@ -1,53 +1,29 @@
 #include "dataplane/lan_port.h"
 
-#include <rte_dev.h>
 #include <rte_ethdev.h>
 
 #include <cstring>
 
+#include "dataplane/ethdev.h"
+
 namespace orrery::dataplane {
 namespace {
 
-constexpr std::uint16_t kDescriptors = 512;
 constexpr std::size_t kEthernet = 14;
 constexpr std::size_t kTag = 4;
 constexpr std::uint16_t kEtherVlan = 0x8100;
-
-/// "net_af_packet0,iface=lan0" -> name and arguments.
-std::pair<std::string, std::string> split_device(const std::string& device) {
-  const std::size_t comma = device.find(',');
-  return {device.substr(0, comma), comma == std::string::npos ? "" : device.substr(comma + 1)};
-}
 
 }  // namespace
 
 Result<std::shared_ptr<LanPort>> LanPort::open(const std::string& device, wire::NetworkId network,
                                                std::uint16_t vlan, const Pools& pools) {
-  const auto [name, arguments] = split_device(device);
-  std::uint16_t port = 0;
-  if (rte_eth_dev_get_port_by_name(name.c_str(), &port) != 0) {
-    const bool pci = name.find(':') != std::string::npos;
-    const int added = rte_eal_hotplug_add(pci ? "pci" : "vdev", name.c_str(), arguments.c_str());
-    if (added != 0 || rte_eth_dev_get_port_by_name(name.c_str(), &port) != 0) {
-      return failure(Errc::kNotFound, "DPDK has no device \"" + device +
-                                          "\": " + std::strerror(added < 0 ? -added : ENODEV));
-    }
-  }
-  rte_eth_conf config{};
-  if (rte_eth_dev_configure(port, 1, 1, &config) != 0 ||
-      rte_eth_rx_queue_setup(port, 0, kDescriptors, SOCKET_ID_ANY, nullptr, pools.wire) != 0 ||
-      rte_eth_tx_queue_setup(port, 0, kDescriptors, SOCKET_ID_ANY, nullptr) != 0 ||
-      rte_eth_dev_start(port) != 0) {
-    return failure(Errc::kIo, "cannot start DPDK device \"" + device + "\"");
-  }
-  // A device that cannot be asked for it (some vdevs) sees everything anyway.
-  (void)rte_eth_promiscuous_enable(port);
-  return std::shared_ptr<LanPort>(new LanPort(device, port, network, vlan));
+  const auto queues = start_ethdev(device, pools, true);
+  if (!queues) return std::unexpected(queues.error());
+  return std::shared_ptr<LanPort>(new LanPort(device, queues->port, network, vlan));
 }
 
 LanPort::~LanPort() {
-  (void)rte_eth_dev_stop(port_);
-  (void)rte_eth_dev_close(port_);
+  stop_ethdev(port_);
 }
 
 bool LanPort::untag(rte_mbuf* m) const noexcept {

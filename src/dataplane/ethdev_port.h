@@ -1,0 +1,124 @@
+// The underlay over a DPDK device: outer Ethernet, IPv4 or IPv6 and UDP are taken off and put on
+// here.
+//
+// It claims UDP to its local sockets (whole IP packets, no extension headers, no VLAN tag) and
+// hands everything else to the kernel through a mirror: a TAP with the device's MAC and addresses,
+// so that ARP, ND, ICMP, DHCP, fragmented datagrams and the host's own traffic go on working. What
+// the kernel sends on the mirror goes out of the device.
+//
+// Control hands over an UnderlayView whole: local sockets, routes, neighbours, as the kernel knows
+// them for the mirror. A datagram whose next hop has no known MAC is dropped and its next hop put
+// on a list that control takes, resolves (the kernel's ARP or ND) and answers with a new view. Weak
+// spots: the outer UDP checksum is not verified (the packet's MAC decides); datagrams larger than
+// the device's MTU are dropped, a kernel socket on the mirror's address has to carry those; no vdev
+// has receive interrupts, so a worker with such a port polls.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "dataplane/eal.h"
+#include "dataplane/port.h"
+#include "wire/mac.h"
+
+namespace orrery::dataplane {
+
+/// What the kernel knows of the link. Immutable once handed over.
+struct UnderlayView {
+  struct Local {
+    fib::LocalSocket id = 0;
+    wire::Endpoint address;  // IP and UDP port
+  };
+
+  struct Route {
+    wire::Endpoint target;   // prefix length in the port field
+    wire::Endpoint gateway;  // nil: on the link
+  };
+
+  struct Neighbour {
+    wire::Endpoint ip;  // port 0
+    wire::Mac mac;
+  };
+
+  std::vector<Local> locals;
+  std::vector<Route> routes;          // longest prefix first
+  std::vector<Neighbour> neighbours;  // ascending by ip
+
+  /// The node on the link that carries datagrams for `remote`, port 0; nil without a route.
+  [[nodiscard]] wire::Endpoint next_hop(const wire::Endpoint& remote) const noexcept;
+  [[nodiscard]] wire::Mac mac_of(const wire::Endpoint& next_hop) const noexcept;  // 0: unknown
+};
+
+/// Puts routes and neighbours into the order that lookups need.
+void sort_view(UnderlayView& view);
+
+/// Where a UDP payload lies in an Ethernet frame.
+struct UdpDatagram {
+  wire::Endpoint source;
+  wire::Endpoint destination;
+  std::uint16_t offset = 0;  // bytes before the payload
+  std::uint16_t size = 0;    // bytes of payload
+};
+
+/// Nothing for everything that is not one whole UDP datagram right behind an IP header.
+[[nodiscard]] std::optional<UdpDatagram> read_udp(Bytes frame);
+
+class EthdevPort final : public Port {
+ public:
+  /// Attaches and starts the device. `mirror` may be null: unclaimed frames are then dropped.
+  static Result<std::shared_ptr<EthdevPort>> open(const std::string& device, const Pools& pools,
+                                                  std::shared_ptr<FramePort> mirror);
+  ~EthdevPort() override;
+
+  // --- control's side
+  [[nodiscard]] wire::Mac mac() const { return mac_; }
+
+  [[nodiscard]] const std::string& name() const { return device_; }
+
+  void hand_over(std::unique_ptr<const UnderlayView> view);
+  /// Next hops that datagrams wanted since the last call; may repeat.
+  std::vector<wire::Endpoint> take_wanted();
+
+  // --- the worker's side
+  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override;
+  void send(rte_mbuf** in, std::uint16_t n) noexcept override;
+  [[nodiscard]] bool owns(fib::LocalSocket socket) const noexcept override;
+
+  [[nodiscard]] std::vector<int> wait_fds() const override { return {}; }
+
+  [[nodiscard]] const PortCounters& counters() const noexcept override { return counters_; }
+
+ private:
+  static constexpr std::uint64_t kWanted = 64;  // next hops waiting for control; more are forgotten
+
+  EthdevPort(std::string device, std::uint16_t port, bool offload, wire::Mac mac, std::uint16_t mtu,
+             std::shared_ptr<FramePort> mirror);
+
+  [[nodiscard]] const UnderlayView& view() const noexcept;
+  void from_mirror() noexcept;
+  [[nodiscard]] bool claim(rte_mbuf* m, const UnderlayView& view) noexcept;
+  [[nodiscard]] bool put_outer(rte_mbuf* m, const UnderlayView& view) noexcept;
+  void want(const wire::Endpoint& next_hop) noexcept;
+  void transmit(rte_mbuf** in, std::uint16_t n) noexcept;
+
+  std::string device_;
+  std::uint16_t port_;
+  bool offload_;
+  wire::Mac mac_;
+  std::uint16_t mtu_;  // bytes of IP packet
+  std::shared_ptr<FramePort> mirror_;
+  std::uint16_t ip_id_ = 0;
+  PortCounters counters_;
+  std::atomic<const UnderlayView*> next_{nullptr};
+  mutable std::atomic<const UnderlayView*> in_use_{nullptr};
+  std::vector<std::unique_ptr<const UnderlayView>> views_;  // control's: the newest last
+  std::array<wire::Endpoint, kWanted> wanted_{};            // [n % kWanted]
+  std::atomic<std::uint64_t> wanted_in_{0};                 // the worker's
+  std::atomic<std::uint64_t> wanted_out_{0};                // control's
+};
+
+}  // namespace orrery::dataplane

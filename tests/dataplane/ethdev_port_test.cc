@@ -1,0 +1,337 @@
+// The underlay over a DPDK device: outer headers off and on, the mirror, next hops. The device is
+// net_ring, whose output is its input, so no NIC and no root is needed.
+#include "dataplane/ethdev_port.h"
+
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_ring.h>
+
+#include <algorithm>
+
+#include "fixture.h"
+
+namespace orrery::dataplane::test {
+namespace {
+
+const wire::Mac kHost{0x020000000001ULL}, kGatewayMac{0x020000000002ULL};
+
+wire::Endpoint at(const char* text) {
+  return *wire::parse_endpoint(text);
+}
+
+/// The kernel's side of the mirror, in memory.
+class Mirror final : public FramePort {
+ public:
+  [[nodiscard]] wire::NetworkId network() const noexcept override { return {}; }
+
+  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override {
+    std::uint16_t taken = 0;
+    for (; taken < n && !from_kernel.empty(); ++taken) {
+      out[taken] = from_kernel.front();
+      from_kernel.pop_front();
+    }
+    return taken;
+  }
+
+  void send(rte_mbuf** in, std::uint16_t n) noexcept override {
+    for (std::uint16_t i = 0; i < n; ++i) {
+      to_kernel.emplace_back(bytes_of(in[i]).begin(), bytes_of(in[i]).end());
+      rte_pktmbuf_free(in[i]);
+    }
+  }
+
+  [[nodiscard]] std::vector<int> wait_fds() const override { return {}; }
+
+  [[nodiscard]] const PortCounters& counters() const noexcept override { return counters_; }
+
+  std::deque<rte_mbuf*> from_kernel;
+  std::vector<ByteVector> to_kernel;
+
+ private:
+  PortCounters counters_;
+};
+
+/// A device whose ends are two rings: what the test writes it receives, what it sends the test
+/// reads.
+class EthdevPortTest : public Dataplane {
+ protected:
+  void SetUp() override {
+    Dataplane::SetUp();
+    static int number = 0;
+    const std::string name = "dp" + std::to_string(number++);
+    in_ = rte_ring_create((name + "i").c_str(), 256, SOCKET_ID_ANY, 0);
+    out_ = rte_ring_create((name + "o").c_str(), 256, SOCKET_ID_ANY, 0);
+    ASSERT_GE(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0), 0);
+    auto opened = EthdevPort::open("net_ring_" + name, pools(), mirror_);
+    ASSERT_TRUE(opened) << opened.error().text;
+    port_ = *opened;
+    auto view = std::make_unique<UnderlayView>();
+    view->locals = {{7, at("10.0.0.1/9993")}, {8, at("2001:db8::1/9993")}};
+    view->routes = {
+        {at("0.0.0.0/0"), at("10.0.0.254/0")}, {at("10.0.0.0/24"), {}}, {at("2001:db8::/64"), {}}};
+    view->neighbours = {
+        {at("10.0.0.254/0"), kGatewayMac}, {at("10.0.0.2/0"), kHost}, {at("2001:db8::2/0"), kHost}};
+    sort_view(*view);
+    port_->hand_over(std::move(view));
+  }
+
+  void TearDown() override {
+    port_.reset();
+    rte_ring_free(in_);
+    rte_ring_free(out_);
+    Dataplane::TearDown();
+  }
+
+  void arrive(const ByteVector& frame) {
+    ASSERT_EQ(rte_ring_enqueue(in_, mbuf_of(frame, pools().wire)), 0);
+  }
+
+  std::vector<rte_mbuf*> receive() {
+    rte_mbuf* burst[64];
+    const std::uint16_t n = port_->receive(burst, 64);
+    return {burst, burst + n};
+  }
+
+  void send(Bytes payload, fib::LocalSocket socket, const wire::Endpoint& remote,
+            std::uint8_t ttl = 0) {
+    rte_mbuf* m = mbuf_of(payload, pools().wire);
+    meta_of(m).socket = socket;
+    meta_of(m).remote = remote;
+    meta_of(m).ttl = ttl;
+    port_->send(&m, 1);
+  }
+
+  /// What left the device since the last call.
+  std::vector<ByteVector> left() {
+    std::vector<ByteVector> frames;
+    void* m = nullptr;
+    while (rte_ring_dequeue(out_, &m) == 0) {
+      const Bytes b = bytes_of(static_cast<rte_mbuf*>(m));
+      frames.emplace_back(b.begin(), b.end());
+      rte_pktmbuf_free(static_cast<rte_mbuf*>(m));
+    }
+    return frames;
+  }
+
+  std::shared_ptr<Mirror> mirror_ = std::make_shared<Mirror>();
+  std::shared_ptr<EthdevPort> port_;
+  rte_ring* in_ = nullptr;
+  rte_ring* out_ = nullptr;
+};
+
+/// The checksum of RFC 1071 over `bytes`, an independent count.
+std::uint16_t sum_of(Bytes bytes, std::uint32_t sum = 0) {
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    sum += (i & 1) != 0 ? bytes[i] : std::uint32_t{bytes[i]} << 8;
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
+TEST_F(EthdevPortTest, SendsIpv4OnTheLink) {
+  const ByteVector payload(333, 0xa5);
+  send(payload, 7, at("10.0.0.2/1234"), 3);
+  const auto frames = left();
+  ASSERT_EQ(frames.size(), 1u);
+  const Bytes f = frames[0];
+  ASSERT_EQ(f.size(), 42 + payload.size());
+  EXPECT_EQ(wire::Mac::load(f.data()), kHost);
+  EXPECT_EQ(wire::Mac::load(f.data() + 6), port_->mac());
+  EXPECT_EQ(f[14 + 8], 3) << "TTL";
+  EXPECT_EQ(sum_of(f.subspan(14, 20)), 0xffff);
+  EXPECT_EQ(sum_of(f.subspan(34), sum_of(f.subspan(26, 8), 17u + 8 + 333)), 0xffff);
+  const auto read = read_udp(f);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->source, at("10.0.0.1/9993"));
+  EXPECT_EQ(read->destination, at("10.0.0.2/1234"));
+  EXPECT_TRUE(std::ranges::equal(f.subspan(read->offset, read->size), payload));
+}
+
+TEST_F(EthdevPortTest, SendsIpv6WithItsChecksum) {
+  const ByteVector payload(77, 0x5a);
+  send(payload, 8, at("2001:db8::2/1234"));
+  const auto frames = left();
+  ASSERT_EQ(frames.size(), 1u);
+  const Bytes f = frames[0];
+  ASSERT_EQ(f.size(), 62 + payload.size());
+  EXPECT_EQ(f[14 + 7], 64) << "hop limit";
+  EXPECT_EQ(sum_of(f.subspan(54), sum_of(f.subspan(22, 32), 17u + 8 + 77)), 0xffff);
+  const auto read = read_udp(f);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->destination, at("2001:db8::2/1234"));
+}
+
+TEST_F(EthdevPortTest, UsesTheGatewayBeyondTheLink) {
+  send(ByteVector(50, 1), 7, at("192.0.2.77/9993"));
+  const auto frames = left();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(wire::Mac::load(frames[0].data()), kGatewayMac);
+}
+
+TEST_F(EthdevPortTest, AsksForUnknownNextHops) {
+  send(ByteVector(50, 1), 7, at("10.0.0.9/9993"));
+  send(ByteVector(50, 1), 7, at("10.0.0.9/9993"));
+  EXPECT_TRUE(left().empty());
+  EXPECT_EQ(port_->counters().tx_dropped, 2u);
+  const auto wanted = port_->take_wanted();
+  ASSERT_EQ(wanted.size(), 1u);
+  EXPECT_EQ(wanted[0], at("10.0.0.9/0"));
+  EXPECT_TRUE(port_->take_wanted().empty());
+}
+
+TEST_F(EthdevPortTest, DropsWhatCannotGo) {
+  send(ByteVector(50, 1), 9, at("10.0.0.2/9993"));     // no such socket
+  send(ByteVector(50, 1), 8, at("10.0.0.2/9993"));     // the other family
+  send(ByteVector(50, 1), 8, at("2001:db9::1/9993"));  // no route
+  send(ByteVector(3000, 1), 7, at("10.0.0.2/9993"));   // beyond the device's MTU
+  EXPECT_TRUE(left().empty());
+  EXPECT_EQ(port_->counters().tx_dropped, 4u);
+  EXPECT_TRUE(port_->owns(7));
+  EXPECT_FALSE(port_->owns(9));
+}
+
+TEST_F(EthdevPortTest, ClaimsItsOwnDatagramsOnly) {
+  // A frame to us, made by swapping the ends of one that we sent.
+  send(ByteVector(60, 9), 7, at("10.0.0.2/1234"));
+  ByteVector ours = left().at(0);
+  std::swap_ranges(ours.begin(), ours.begin() + 6, ours.begin() + 6);
+  std::swap_ranges(ours.begin() + 26, ours.begin() + 30, ours.begin() + 30);
+  std::swap_ranges(ours.begin() + 34, ours.begin() + 36, ours.begin() + 36);
+  const auto fix = [](ByteVector& f) {
+    store_be16(f.data() + 24, 0);
+    store_be16(f.data() + 24,
+               static_cast<std::uint16_t>(~sum_of(Bytes(f).subspan(14, (f[14] & 15u) * 4u))));
+  };
+  ByteVector padded = ours;
+  padded.resize(padded.size() + 6);
+
+  const struct {
+    const char* description;
+    ByteVector frame;
+    bool claimed;
+  } rows[] = {
+      {"ours", ours, true},
+      {"ours with padding", padded, true},
+      {"to another UDP port",
+       [&] {
+         auto f = ours;
+         f[37] ^= 1;
+         return f;
+       }(),
+       false},
+      {"to another address",
+       [&] {
+         auto f = ours;
+         f[33] ^= 1;
+         fix(f);
+         return f;
+       }(),
+       false},
+      {"to another MAC",
+       [&] {
+         auto f = ours;
+         f[5] ^= 1;
+         return f;
+       }(),
+       false},
+      {"TCP",
+       [&] {
+         auto f = ours;
+         f[23] = 6;
+         fix(f);
+         return f;
+       }(),
+       false},
+      {"first fragment",
+       [&] {
+         auto f = ours;
+         f[20] = 0x20;
+         fix(f);
+         return f;
+       }(),
+       false},
+      {"later fragment",
+       [&] {
+         auto f = ours;
+         f[21] = 3;
+         fix(f);
+         return f;
+       }(),
+       false},
+      {"bad header checksum",
+       [&] {
+         auto f = ours;
+         f[24] ^= 1;
+         return f;
+       }(),
+       false},
+      {"IP longer than the frame",
+       [&] {
+         auto f = ours;
+         f[16] = 4;
+         fix(f);
+         return f;
+       }(),
+       false},
+      {"UDP longer than IP",
+       [&] {
+         auto f = ours;
+         f[38] = 4;
+         return f;
+       }(),
+       false},
+      {"UDP shorter than its header",
+       [&] {
+         auto f = ours;
+         store_be16(f.data() + 38, 7);
+         return f;
+       }(),
+       false},
+      {"header of 16 bytes",
+       [&] {
+         auto f = ours;
+         f[14] = 0x44;
+         return f;
+       }(),
+       false},
+      {"ARP",
+       [&] {
+         auto f = ours;
+         f[13] = 6;
+         return f;
+       }(),
+       false},
+      {"runt", ByteVector(ours.begin(), ours.begin() + 20), false},
+  };
+
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.description);
+    mirror_->to_kernel.clear();
+    arrive(row.frame);
+    const auto got = receive();
+    if (!row.claimed) {
+      EXPECT_TRUE(got.empty());
+      ASSERT_EQ(mirror_->to_kernel.size(), 1u);
+      EXPECT_EQ(mirror_->to_kernel[0], row.frame) << "the kernel gets it unchanged";
+    } else {
+      EXPECT_TRUE(mirror_->to_kernel.empty());
+      ASSERT_EQ(got.size(), 1u);
+      EXPECT_TRUE(std::ranges::equal(bytes_of(got[0]), ByteVector(60, 9)));
+      EXPECT_EQ(meta_of(got[0]).remote, at("10.0.0.2/1234"));
+      EXPECT_EQ(meta_of(got[0]).socket, 7u);
+    }
+    for (rte_mbuf* m : got) rte_pktmbuf_free(m);
+  }
+}
+
+TEST_F(EthdevPortTest, CarriesTheKernelsFrames) {
+  const ByteVector frame = ethernet(kHost, port_->mac(), 0x0806, 46);
+  mirror_->from_kernel.push_back(mbuf_of(frame, pools().wire));
+  EXPECT_TRUE(receive().empty());
+  const auto frames = left();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0], frame);
+}
+
+}  // namespace
+}  // namespace orrery::dataplane::test
