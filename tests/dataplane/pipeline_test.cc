@@ -209,6 +209,9 @@ TEST_F(PipelineTest, InboundRows) {
     EXPECT_EQ(b.out.punts, row.punts);
     if (b.out.punts == 1) {
       EXPECT_EQ(meta_of(b.out.punt[0]).message, row.message);
+      // What control may answer to an unconfirmed path depends on it.
+      EXPECT_EQ(meta_of(b.out.punt[0]).wire_size,
+                row.message == Message::kAuthenticated ? 28 + 10 + 100 : 0);
     }
     if (row.drop != Drop::kNone) {
       EXPECT_EQ(b.dropped(row.drop), 1u);

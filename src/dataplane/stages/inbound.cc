@@ -90,6 +90,7 @@ void FastPath::inbound(rte_mbuf** burst, unsigned n, Outcome& out, std::uint64_t
         if (peer == nullptr) {
           punt(m, Message::kDatagram, out);
         } else {
+          meta_of(m).wire_size = static_cast<std::uint16_t>(datagram.size());
           opened[count++] = {m, peer};
         }
         continue;
