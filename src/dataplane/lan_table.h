@@ -6,6 +6,8 @@
 // security bounds of docs/architecture.md, "Strangers".
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/siphash.h"
@@ -35,6 +37,9 @@ class LanTable {
     }
     if (free_place != nullptr) *free_place = {network, mac.value, now, port};
   }
+
+  /// Forgets everything, as when the ports get other numbers.
+  void clear() noexcept { std::fill(entries_.begin(), entries_.end(), Entry{}); }
 
   [[nodiscard]] int find(std::uint64_t network, wire::Mac mac, Millis now) const noexcept {
     for (const std::size_t at : places(network, mac)) {

@@ -51,6 +51,7 @@ void Worker::adopt() noexcept {
   const PortSet* next = next_.load(std::memory_order_acquire);
   if (next == set_) return;
   set_ = next;
+  lan_.clear();  // it names frame ports by their place in the set
   ::close(epoll_);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   must_poll_ = false;

@@ -18,6 +18,14 @@ TEST(LanTable, LearnsMovesAndForgets) {
   EXPECT_EQ(table.find(7, mac, 2001 + LanTable::kAge), LanTable::kUnknown);
 }
 
+TEST(LanTable, ClearForgetsAll) {
+  LanTable table({1, 2});
+  table.learn(7, wire::Mac{0x525400aabbccULL}, 3, 1000);
+  ASSERT_EQ(table.find(7, wire::Mac{0x525400aabbccULL}, 1001), 3);
+  table.clear();
+  EXPECT_EQ(table.find(7, wire::Mac{0x525400aabbccULL}, 1001), LanTable::kUnknown);
+}
+
 TEST(LanTable, AFloodOfSourcesDoesNotPushOutTheYoung) {
   LanTable table({3, 4});
   for (std::uint64_t i = 1; i <= 100; ++i) table.learn(7, wire::Mac{0x020000000000 + i}, 1, 1000);
