@@ -1,8 +1,10 @@
-// What the joined networks and the controller need of the peer-to-peer layer. `Vl1` (control/topology.h and its
-// neighbours) implements it; tests of networks and controller implement it with a recorder.
+// What the joined networks and the controller need of the peer-to-peer layer. `Vl1`
+// (control/topology.h and its neighbours) implements it; tests of networks and controller implement
+// it with a recorder.
 //
-// send() follows docs/protocol/00-overview.md section 3.1: unknown peers are looked up by WHOIS and the packet waits up
-// to 5 s; the path is the best direct one or a relay; the packet is fragmented to the path's MTU.
+// send() follows docs/protocol/00-overview.md section 3.1: unknown peers are looked up by WHOIS and
+// the packet waits up to 5 s; the path is the best direct one or a relay; the packet is fragmented
+// to the path's MTU.
 #pragma once
 
 #include "base/time.h"
@@ -13,8 +15,9 @@
 namespace orrery::control {
 
 struct SendOptions {
-  bool compress = false;        // try LZ4
-  bool expect_reply = false;    // remember the id on the wire; an answer shows up as Answered{verb, context}
+  bool compress = false;  // try LZ4
+  bool expect_reply =
+      false;  // remember the id on the wire; an answer shows up as Answered{verb, context}
   std::uint64_t context = 0;
 };
 
@@ -25,8 +28,8 @@ class Transport {
   [[nodiscard]] virtual const crypto::SecretIdentity& self() const = 0;
 
   /// Sends or queues one packet the normal way.
-  virtual void send(Now now, wire::Address to, wire::Verb verb, Bytes payload, const SendOptions& options,
-                    Effects& out) = 0;
+  virtual void send(Now now, wire::Address to, wire::Verb verb, Bytes payload,
+                    const SendOptions& options, Effects& out) = 0;
   /// One datagram over the arrival path of `to` (OK, ERROR). Applies the amplification limit.
   virtual void reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out) = 0;
 
@@ -43,7 +46,8 @@ class Transport {
   [[nodiscard]] virtual bool self_is_root() const = 0;
   /// Heard from within 500 s over a direct path; latency in ms, or -1 if there is none.
   [[nodiscard]] virtual int direct_latency(Now now, wire::Address address) const = 0;
-  /// The sender's path has been confirmed by an answer (or the packet was relayed): large answers may go there.
+  /// The sender's path has been confirmed by an answer (or the packet was relayed): large answers
+  /// may go there.
   [[nodiscard]] virtual bool path_confirmed(const Incoming& in) const = 0;
 
   /// Fresh random bytes and numbers from the entropy that Node was given.

@@ -222,6 +222,8 @@ void ControlLoop::deliver(const control::DeliverFrame& frame) {
 void ControlLoop::carry_out() {
   // Inputs below (a port that cannot be made) may add effects; they are carried out in the next
   // round.
+  // A request may leave records to keep and nothing to send.
+  if (effects_.empty() && commit_) (void)commit_();
   while (!effects_.empty()) {
     control::Effects out;
     std::swap(out, effects_);

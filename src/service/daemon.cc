@@ -17,6 +17,7 @@
 #include "control/controller/controller.h"
 #include "control/nonces.h"
 #include "service/control_loop.h"
+#include "service/controller_import.h"
 #include "service/controller_store.h"
 #include "service/local_api.h"
 
@@ -172,7 +173,9 @@ class Target final : public ApiTarget {
     const auto answer =
         controller_->handle(now_, request.method, request.path, request.body, *effects_);
     if (!commit_()) {
-      effects_->clear();
+      effects_->datagrams.clear();
+      effects_->updates.clear();
+      effects_->frames.clear();
       return {
           500,
           R"({"error":500,"description":"the record could not be stored; nothing was changed on disk"})"};
@@ -283,6 +286,16 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     controller = std::make_unique<control::Controller>(node);
     auto records = store->load();
     if (!records) return fail(records.error());
+    if (records->empty()) {
+      // A home taken over from zerotier-one brings its controller along.
+      auto imported = import_controller_records(home.path("controller.d"));
+      if (!imported.records.empty()) {
+        spdlog::info("controller.d: {} records taken over, {} files skipped",
+                     imported.records.size(), imported.skipped.size());
+        if (auto r = store->commit(imported.records); !r) return fail(r.error());
+        *records = std::move(imported.records);
+      }
+    }
     for (const auto& record : *records) controller->load(record);
   }
   control::Networks networks(node, controller.get());

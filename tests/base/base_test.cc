@@ -38,7 +38,9 @@ TEST(Writer, WritesWhatReaderReadsAndStopsAtTheEnd) {
   writer.u40(0x0102030405);
   writer.u64(0xfedcba9876543210u);
   writer.patch_u16(1, 0x4321);
-  EXPECT_EQ(to_hex(writer.written()), "07432101020304" "05fedcba9876543210");
+  EXPECT_EQ(to_hex(writer.written()),
+            "07432101020304"
+            "05fedcba9876543210");
   writer.u64(1);
   EXPECT_FALSE(writer.ok());
   EXPECT_EQ(writer.size(), 16u);

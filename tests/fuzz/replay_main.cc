@@ -1,5 +1,5 @@
-// Runs LLVMFuzzerTestOneInput over every file of the folders given, and over the empty input and prefixes of each file,
-// so that a corpus is a regression test where no fuzzing engine is linked.
+// Runs LLVMFuzzerTestOneInput over every file of the folders given, and over the empty input and
+// prefixes of each file, so that a corpus is a regression test where no fuzzing engine is linked.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
