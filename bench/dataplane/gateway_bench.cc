@@ -54,7 +54,7 @@ struct End {
   Publisher publisher;
   std::unique_ptr<FastPath> fast;
   Outcome out;
-  std::uint64_t drops[static_cast<std::size_t>(Drop::kCount)] = {};
+  DropCounters drops;
 };
 
 void make_burst(rte_mbuf** burst, std::size_t payload) {

@@ -8,9 +8,7 @@
   X(kNone, "none", "not dropped")                                                    \
   X(kNoMbuf, "no_mbuf", "no packet buffer was free")                                 \
   X(kPuntFull, "punt_full", "the ring to control was full")                          \
-  X(kPuntRate, "punt_rate", "more for control than its rate allows")                 \
   X(kShort, "short", "shorter than any packet")                                      \
-  X(kNoNetwork, "no_network", "frame of a network that is not joined")               \
   X(kNoPort, "no_port", "no port for this datagram or frame")                        \
   X(kTooBig, "too_big", "frame larger than seven fragments carry")                   \
   X(kMac, "mac", "authentication failed")                                            \
@@ -18,9 +16,7 @@
   X(kFragmentDuplicate, "fragment_duplicate", "fragment received before")            \
   X(kFragmentTimeout, "fragment_timeout", "packet whose other fragments never came") \
   X(kLocal, "local", "stays on the LAN that it came from")                           \
-  X(kReplay, "replay", "packet received before")                                     \
   X(kMalformed, "malformed", "payload does not parse")                               \
-  X(kCipher, "cipher", "cipher not acceptable for this verb")                        \
   X(kRules, "rules", "refused by the network's rules")                               \
   X(kSourceMac, "source_mac", "source MAC not allowed for this member")              \
   X(kDestinationMac, "destination_mac", "destination MAC is not ours and we do not bridge")

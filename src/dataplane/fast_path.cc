@@ -3,48 +3,73 @@
 #include <rte_rcu_qsbr.h>
 #include <time.h>
 
+#include "dataplane/partition.h"
+#include "dataplane/stages/stages.h"
+
 namespace orrery::dataplane {
 
 FastPath::FastPath(Tables& tables, const Pools& pools, const FastPathOptions& options)
-    : tables_(tables),
-      pools_(pools),
-      options_(options),
-      nonces_(options.nonce_lane, options.nonce_floor),
-      permute_(options.permutation),
-      reassembly_(pools.frame, options.reassembly_key) {
-  rte_rcu_qsbr_thread_register(tables_.rcu, options_.worker);
+    : worker_(options.worker), context_(tables, pools, options), vector_{} {
+  rte_rcu_qsbr_thread_register(tables.rcu.get(), worker_);
   refresh_clock();
 }
 
 FastPath::~FastPath() {
-  rte_rcu_qsbr_thread_unregister(tables_.rcu, options_.worker);
+  rte_rcu_qsbr_thread_unregister(context_.tables.rcu.get(), worker_);
 }
 
 void FastPath::refresh_clock() noexcept {
   timespec t{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-  now_ms_ = static_cast<Millis>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000 + 1;
+  context_.now_ms = static_cast<Millis>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000 + 1;
   ::clock_gettime(CLOCK_REALTIME_COARSE, &t);
-  wall_ns_ =
+  context_.wall_ns =
       static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(t.tv_nsec);
 }
 
 void FastPath::online() noexcept {
-  rte_rcu_qsbr_thread_online(tables_.rcu, options_.worker);
+  rte_rcu_qsbr_thread_online(context_.tables.rcu.get(), worker_);
 }
 
 void FastPath::quiescent() noexcept {
-  rte_rcu_qsbr_quiescent(tables_.rcu, options_.worker);
+  rte_rcu_qsbr_quiescent(context_.tables.rcu.get(), worker_);
   refresh_clock();
 }
 
 void FastPath::offline() noexcept {
-  rte_rcu_qsbr_thread_offline(tables_.rcu, options_.worker);
+  rte_rcu_qsbr_thread_offline(context_.tables.rcu.get(), worker_);
 }
 
-std::uint64_t FastPath::next_id(wire::Suite suite) noexcept {
-  const std::uint64_t id = nonces_.next(wall_ns_);
-  return suite == wire::Suite::kSalsaPoly ? permute_(id) : id;
+template <std::size_t N>
+void FastPath::run(const Stage (&stages)[N]) noexcept {
+  for (const Stage stage : stages) {
+    stage(context_, vector_);
+    partition(context_, vector_);
+  }
+}
+
+void FastPath::inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
+  context_.out = &out;
+  context_.drops = &drops;
+  vector_.load(burst, n);
+  static constexpr Stage kStages[] = {classify, reassemble, dearmor, inflate, dispatch,
+                                      gate,     filter,     learn,   deliver};
+  run(kStages);
+}
+
+void FastPath::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+                        DropCounters& drops) noexcept {
+  context_.out = &out;
+  context_.drops = &drops;
+  vector_.load(burst, n);
+  const NetworkRecord* record = context_.tables.networks.find({network.value});
+  for (unsigned i = 0; i < n; ++i) {
+    vector_.network[i] = record;
+    meta_of(burst[i]).network = network.value;  // for control, should it be punted
+  }
+  static constexpr Stage kStages[] = {flow,  resolve, filter_out, credentials,
+                                      steer, encap,   armor,      fragment};
+  run(kStages);
 }
 
 }  // namespace orrery::dataplane

@@ -1,53 +1,22 @@
 // What a worker finishes by itself: frames between known members, both ways. Everything it does not
 // recognise is handed back for control, unchanged, so an empty table makes a correct (slow) worker.
 //
-//   inbound   classify, reassemble, dearmor, inflate, dispatch, gate, filter, deliver
-//   stages/inbound.cc outbound  resolve, filter_out, steer, encap, armor, fragment
-//   stages/outbound.cc
-//
-// One instance per worker. It never allocates but from mempools, never blocks, and holds table
-// references only within a call.
+// The two rows of stages/stages.h over one vector. One instance per worker. It never allocates but
+// from mempools, never blocks, and holds table references only within a call.
 #pragma once
 
-#include <memory>
-
-#include "crypto/armor.h"
-#include "crypto/id_permutation.h"
-#include "crypto/nonce.h"
-#include "dataplane/drop.h"
-#include "dataplane/eal.h"
-#include "dataplane/publisher.h"
-#include "dataplane/stages/reassemble.h"
+#include "dataplane/context.h"
 
 namespace orrery::dataplane {
 
-/// Where the lanes of a burst end. Fixed arrays; a burst of 64 frames makes at most 64 x 7
-/// datagrams.
-struct Outcome {
-  static constexpr unsigned kMost = 512;
-
-  rte_mbuf* deliver[kMost];   // Ethernet frames for a frame port; PacketMeta: network
-  rte_mbuf* transmit[kMost];  // datagrams; PacketMeta: remote, socket
-  rte_mbuf* punt[kMost];      // for control; PacketMeta: message
-  unsigned delivers = 0, transmits = 0, punts = 0;
-  unsigned parked = 0, merged = 0, copies = 0;
-};
-
-struct FastPathOptions {
-  wire::Address self;
-  SipKey permutation;       // of ids of cipher 1; the same for all lanes of this node
-  unsigned nonce_lane = 0;  // of this worker; control has its own
-  std::uint64_t nonce_floor = 0;
-  unsigned worker = 0;  // index, for RCU
-  SipKey reassembly_key;
-};
-
 class FastPath {
  public:
-  static constexpr unsigned kBurst = 64;
+  static constexpr unsigned kBurst = kVectorMax;
 
   FastPath(Tables& tables, const Pools& pools, const FastPathOptions& options);
   ~FastPath();
+  FastPath(const FastPath&) = delete;
+  FastPath& operator=(const FastPath&) = delete;
 
   /// RCU: references may be held from here on.
   void online() noexcept;
@@ -56,35 +25,28 @@ class FastPath {
   void offline() noexcept;
 
   /// Monotonic ms of this turn.
-  [[nodiscard]] Millis now() const noexcept { return now_ms_; }
+  [[nodiscard]] Millis now() const noexcept { return context_.now_ms; }
 
-  /// Datagrams from a port; takes all of them. `drops` counts by reason.
-  void inbound(rte_mbuf** burst, unsigned n, Outcome& out, std::uint64_t* drops) noexcept;
-  /// Frames from the host's side of `network`; takes all of them.
+  /// Fragments that wait for others now.
+  [[nodiscard]] std::uint64_t parked() const noexcept { return context_.reassembly.parked(); }
+
+  /// Datagrams from a port; takes all of them.
+  /// REQUIRES: n <= kBurst, and an `out` whose lists are empty.
+  void inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
+  /// Frames from the host's side of `network`; takes all of them. REQUIRES: as inbound().
   void outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
-                std::uint64_t* drops) noexcept;
+                DropCounters& drops) noexcept;
 
  private:
-  struct Opened;
+  using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
 
+  template <std::size_t N>
+  void run(const Stage (&stages)[N]) noexcept;
   void refresh_clock() noexcept;
-  void dearmor(Opened* opened, unsigned n, Outcome& out, std::uint64_t* drops) noexcept;
-  void dispatch(Opened& opened, Outcome& out, std::uint64_t* drops) noexcept;
-  rte_mbuf* inflated(rte_mbuf* m) noexcept;
-  void tell_control(const PeerRecord& peer, rte_mbuf* like, std::uint8_t verb,
-                    std::uint64_t network, std::uint8_t hops, Outcome& out) noexcept;
-  std::uint64_t next_id(wire::Suite suite) noexcept;
 
-  Tables& tables_;
-  Pools pools_;
-  FastPathOptions options_;
-  crypto::Armorer armorer_;
-  crypto::NonceLane nonces_;
-  crypto::IdPermutation permute_;
-  Reassembly reassembly_;
-  Millis now_ms_ = 0;          // monotonic, of this turn
-  std::uint64_t wall_ns_ = 0;  // of this turn
-  std::uint64_t random_ = 1;   // for MATCH_RANDOM; not secret
+  unsigned worker_;
+  WorkerContext context_;
+  PacketVector vector_;
 };
 
 }  // namespace orrery::dataplane

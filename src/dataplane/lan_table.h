@@ -38,6 +38,14 @@ class LanTable {
     if (free_place != nullptr) *free_place = {network, mac.value, now, port};
   }
 
+  /// The station is elsewhere now: it was heard from the overlay.
+  void forget(std::uint64_t network, wire::Mac mac) noexcept {
+    for (const std::size_t at : places(network, mac)) {
+      Entry& e = entries_[at];
+      if (e.network == network && e.mac == mac.value) e = {};
+    }
+  }
+
   /// Forgets everything, as when the ports get other numbers.
   void clear() noexcept { std::fill(entries_.begin(), entries_.end(), Entry{}); }
 

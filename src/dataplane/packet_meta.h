@@ -17,15 +17,16 @@ enum class Message : std::uint8_t {
   kReassembled,    // whole raw packet of an unknown sender, made from fragments; fragmented flag as
                    // received
   kFrame,          // Ethernet frame of `network`
-  kReceived,  // a worker carried a frame to its end: [5] peer, [1] verb, [1] hops; network, remote,
-              // socket
+  // Events; the payload is theirs, PacketMeta names network, remote and socket.
+  kReceived,  // a worker carried a frame to its end: [5] peer, [1] verb, [1] hops
+  kLearned,   // a station was seen behind a remote bridge: [6] MAC, [5] bridge
+  kStale,     // a frame went to a member that may lack our credentials: [5] member
 };
 
 struct alignas(kCacheLine) PacketMeta {
   wire::Endpoint remote;        // underlay: where a datagram came from or goes to
   fib::LocalSocket socket = 0;  // underlay: which local socket
   std::uint64_t network = 0;    // frames: network id
-  std::uint32_t flow = 0;       // frames: hash of the inner flow
   std::uint8_t ttl = 0;         // underlay: 0 is the system's default
   Message message = Message::kDatagram;
   std::uint16_t wire_size = 0;   // kAuthenticated: bytes as received

@@ -12,15 +12,10 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/counters.h"
 #include "dataplane/packet_meta.h"
 
 namespace orrery::dataplane {
-
-struct PortCounters {
-  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
-  std::uint64_t rx_dropped = 0;  // truncated, no mbuf, not a UDP datagram of ours
-  std::uint64_t tx_dropped = 0;  // queue or socket full, no route
-};
 
 class Port {
  public:

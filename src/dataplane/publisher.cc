@@ -1,7 +1,5 @@
 #include "dataplane/publisher.h"
 
-#include <rte_malloc.h>
-
 #include <vector>
 
 namespace orrery::dataplane {
@@ -22,19 +20,15 @@ NetworkRecord::NetworkRecord(const fib::Network& n)
                   n.rules.front().code() ==
                       static_cast<std::uint8_t>(wire::RuleType::kActionAccept)) {}
 
-Tables::~Tables() {
-  rte_free(rcu);
-}
-
 Result<void> Tables::open(const std::string& prefix) {
   const std::size_t size = rte_rcu_qsbr_get_memsize(kMaxWorkers);
-  rcu = static_cast<rte_rcu_qsbr*>(rte_zmalloc("orrery_rcu", size, RTE_CACHE_LINE_SIZE));
-  if (rcu == nullptr || rte_rcu_qsbr_init(rcu, kMaxWorkers) != 0)
+  rcu.reset(static_cast<rte_rcu_qsbr*>(rte_zmalloc("orrery_rcu", size, RTE_CACHE_LINE_SIZE)));
+  if (rcu == nullptr || rte_rcu_qsbr_init(rcu.get(), kMaxWorkers) != 0)
     return failure(Errc::kFull, "no memory for RCU");
-  if (auto r = peers.open(prefix + "_peers", 65536, rcu); !r) return r;
-  if (auto r = networks.open(prefix + "_networks", 4096, rcu); !r) return r;
-  if (auto r = members.open(prefix + "_members", 131072, rcu); !r) return r;
-  return bridge_routes.open(prefix + "_bridge", 131072, rcu);
+  if (auto r = peers.open(prefix + "_peers", 65536, rcu.get()); !r) return r;
+  if (auto r = networks.open(prefix + "_networks", 4096, rcu.get()); !r) return r;
+  if (auto r = members.open(prefix + "_members", 131072, rcu.get()); !r) return r;
+  return bridge_routes.open(prefix + "_bridge", 131072, rcu.get());
 }
 
 void Publisher::reclaim() {

@@ -1,6 +1,8 @@
 // The tables that workers read, and their only writer.
 #pragma once
 
+#include <rte_malloc.h>
+
 #include <atomic>
 
 #include "base/time.h"
@@ -47,14 +49,15 @@ struct NetworkRecord {
 struct Tables {
   static constexpr unsigned kMaxWorkers = 16;
 
-  Tables() = default;
-  Tables(const Tables&) = delete;
-  Tables& operator=(const Tables&) = delete;
-  ~Tables();
   /// `prefix`: of the tables' names, unique in the process.
   Result<void> open(const std::string& prefix = "orrery");
 
-  rte_rcu_qsbr* rcu = nullptr;
+  struct FreeRcu {
+    void operator()(rte_rcu_qsbr* r) const noexcept { rte_free(r); }
+  };
+
+  // First, thus destroyed last: the hashes' own queues of freed keys refer to it.
+  std::unique_ptr<rte_rcu_qsbr, FreeRcu> rcu;
   RcuTable<PeerKey, PeerRecord> peers;
   RcuTable<NetworkKey, NetworkRecord> networks;
   RcuTable<MemberKey, fib::Member> members;

@@ -140,11 +140,11 @@ void Worker::finish() noexcept {
   transmit(o.transmit, o.transmits);
   deliver(o.deliver, o.delivers);
   for (unsigned i = 0; i < o.punts; ++i) punt(o.punt[i], meta_of(o.punt[i]).message);
-  counters_.parked += o.parked;
   counters_.merged += o.merged;
   counters_.copies += o.copies;
+  counters_.parked.set(fast_path_->parked());
   o.transmits = o.delivers = o.punts = 0;
-  o.parked = o.merged = o.copies = 0;
+  o.merged = o.copies = 0;
 }
 
 unsigned Worker::from_ports() noexcept {
@@ -179,13 +179,13 @@ bool Worker::is_switch(std::uint64_t network) const noexcept {
 }
 
 void Worker::send_copy(int port, const rte_mbuf* frame) noexcept {
+  ++counters_.copies;  // before it exists: one that finds no buffer is a copy dropped
   rte_mbuf* copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
   if (copy == nullptr) {
     ++counters_.drops[static_cast<std::size_t>(Drop::kNoMbuf)];
     return;
   }
   meta_of(copy) = *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(frame)));
-  ++counters_.copies;
   ++counters_.delivered;
   set_->frame_ports[static_cast<std::size_t>(port)]->send(&copy, 1);
 }
@@ -215,7 +215,9 @@ unsigned Worker::switch_locally(int port, rte_mbuf** frames, unsigned n) noexcep
       set_->frame_ports[static_cast<std::size_t>(at)]->send(&m, 1);
       continue;
     }
-    if (destination.is_multicast()) {
+    // A station nobody has heard may be behind any other port, local or remote; a member's own MAC
+    // tells where it is.
+    if (destination.first_octet() != wire::mac_first_octet(wire::NetworkId{network})) {
       for (std::size_t other = 0; other < set_->frame_ports.size(); ++other) {
         if (static_cast<int>(other) != port &&
             set_->frame_ports[other]->network().value == network) {
@@ -289,7 +291,9 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
     if (is_switch(network)) {
       // Where the station was seen, else every local port of the network.
       rte_mbuf* m = frames[begin++];
-      const wire::Mac destination = wire::Mac::load(rte_pktmbuf_mtod(m, const std::uint8_t*));
+      const auto* ethernet = rte_pktmbuf_mtod(m, const std::uint8_t*);
+      const wire::Mac destination = wire::Mac::load(ethernet);
+      lan_.forget(network, wire::Mac::load(ethernet + 6));  // it has moved behind a remote bridge
       const Millis now = fast_path_ != nullptr ? fast_path_->now() : 1;
       const int at =
           destination.is_multicast() ? LanTable::kUnknown : lan_.find(network, destination, now);

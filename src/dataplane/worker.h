@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "dataplane/control_link.h"
-#include "dataplane/drop.h"
+#include "dataplane/counters.h"
 #include "dataplane/eal.h"
 #include "dataplane/fast_path.h"
 #include "dataplane/lan_table.h"
@@ -25,15 +25,6 @@ namespace orrery::dataplane {
 struct PortSet {
   std::vector<std::shared_ptr<Port>> ports;
   std::vector<std::shared_ptr<FramePort>> frame_ports;  // a network with several is a small switch
-};
-
-/// One writer, the worker. The ledger: what came in equals what went out, was handed over or
-/// dropped.
-struct WorkerCounters {
-  std::uint64_t datagrams_in = 0, frames_in = 0, injected = 0, handed_frames = 0;
-  std::uint64_t sent = 0, delivered = 0, punted = 0, parked = 0, merged = 0, copies = 0;
-  std::uint64_t turns = 0, empty_turns = 0, sleeps = 0;
-  std::uint64_t drops[static_cast<std::size_t>(Drop::kCount)] = {};
 };
 
 class Worker {

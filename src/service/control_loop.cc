@@ -138,6 +138,22 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
       node_.on_event(at, received, effects_);
       break;
     }
+    case dataplane::Message::kLearned: {
+      Reader r(bytes);
+      fib::BridgeLearned learned;
+      learned.network = wire::NetworkId{meta.network};
+      learned.mac = wire::Mac::load(r.bytes(6).data());
+      learned.behind = wire::Address{r.u40()};
+      node_.on_event(at, learned, effects_);
+      break;
+    }
+    case dataplane::Message::kStale: {
+      Reader r(bytes);
+      node_.on_event(at,
+                     fib::CredentialsStale{wire::NetworkId{meta.network}, wire::Address{r.u40()}},
+                     effects_);
+      break;
+    }
   }
 }
 
@@ -296,12 +312,12 @@ nlohmann::json ControlLoop::ports() const {
   nlohmann::json all = nlohmann::json::array();
   const auto add = [&](const std::string& name, const dataplane::PortCounters& c) {
     all.push_back({{"name", name},
-                   {"rxPackets", c.rx_packets},
-                   {"rxBytes", c.rx_bytes},
-                   {"txPackets", c.tx_packets},
-                   {"txBytes", c.tx_bytes},
-                   {"rxDropped", c.rx_dropped},
-                   {"txDropped", c.tx_dropped}});
+                   {"rxPackets", c.rx_packets.value()},
+                   {"rxBytes", c.rx_bytes.value()},
+                   {"txPackets", c.tx_packets.value()},
+                   {"txBytes", c.tx_bytes.value()},
+                   {"rxDropped", c.rx_dropped.value()},
+                   {"txDropped", c.tx_dropped.value()}});
   };
   if (sockets_port_) add("sockets", sockets_port_->counters());
   for (const auto& port : hosts_.ports()) add(hosts_.device_of(port->network()), port->counters());

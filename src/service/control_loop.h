@@ -60,6 +60,13 @@ class ControlLoop {
 
   /// Counters of every port, for the API.
   [[nodiscard]] nlohmann::json ports() const;
+
+  /// What control had for the worker and found its ring full or no packet buffer.
+  [[nodiscard]] std::uint64_t ring_drops() const { return ring_drops_; }
+
+  /// Records that found no room in the workers' tables.
+  [[nodiscard]] std::uint64_t refused_records() const { return publisher_.refused(); }
+
   [[nodiscard]] static Now now();
 
  private:

@@ -132,28 +132,23 @@ class Target final : public ApiTarget {
   json inspect(const std::string& what) override {
     const dataplane::WorkerCounters& c = worker_.counters();
     if (what == "workers") {
-      return json::array({{{"datagramsIn", c.datagrams_in},
-                           {"framesIn", c.frames_in},
-                           {"injected", c.injected},
-                           {"handedFrames", c.handed_frames},
-                           {"sent", c.sent},
-                           {"delivered", c.delivered},
-                           {"punted", c.punted},
-                           {"parked", c.parked},
-                           {"merged", c.merged},
-                           {"copies", c.copies},
-                           {"turns", c.turns},
-                           {"emptyTurns", c.empty_turns},
-                           {"sleeps", c.sleeps}}});
+      json one = json::object();
+#define ORRERY_WORKER_COUNT_JSON(field, label) one[label] = c.field.value();
+      ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_JSON)
+#undef ORRERY_WORKER_COUNT_JSON
+      return json::array({std::move(one)});
     }
     if (what == "drops") {
       json drops = json::object();
       for (std::size_t i = 1; i < static_cast<std::size_t>(dataplane::Drop::kCount); ++i) {
-        drops[dataplane::drop_label(static_cast<dataplane::Drop>(i))] = c.drops[i];
+        drops[dataplane::drop_label(static_cast<dataplane::Drop>(i))] = c.drops[i].value();
       }
       json control = json::object();
       for (const auto& [label, count] : node_.counters()) control[label] = count;
-      return {{"worker", drops}, {"control", control}};
+      return {{"worker", drops},
+              {"control", control},
+              {"rings", {{"to_worker_full", loop_.ring_drops()}}},
+              {"tables", {{"full", loop_.refused_records()}}}};
     }
     if (what == "ports") return loop_.ports();
     if (what == "paths") {

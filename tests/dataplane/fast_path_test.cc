@@ -1,187 +1,85 @@
-// The worker's fast path of two nodes back to back, without ports: frames in at one come out at the
-// other.
+// The stages of two nodes back to back, without ports: frames in at one come out at the other.
 #include "dataplane/fast_path.h"
 
 #include <gtest/gtest.h>
 
-#include "crypto/curve.h"
-#include "wire/fragment.h"
+#include "fixture.h"
 
-namespace orrery::dataplane {
+namespace orrery::dataplane::test {
 namespace {
 
-constexpr std::uint64_t kNetwork = 0x8056c2e21c000001;
-constexpr wire::Address kA{0x1122334455};
-constexpr wire::Address kB{0x2233445566};
-
-Pools& pools() {
-  static Pools kPools = [] {
-    crypto::init();
-    EalOptions options;
-    options.program = "dataplane_test";
-    options.file_prefix = "orrerytest" + std::to_string(::getpid());
-    options.memory_mib = 192;
-    options.wire_mbufs = 8191;
-    options.frame_mbufs = 1023;
-    auto started = start_eal(options);
-    if (!started) throw std::runtime_error(started.error().text);
-    table_hash_key() = {11, 12};
-    return *started;
-  }();
-  return kPools;
-}
-
-unsigned in_use() {
-  return rte_mempool_in_use_count(pools().wire) + rte_mempool_in_use_count(pools().frame);
-}
-
-/// One node's tables and fast path. RCU slots and tables are per node.
-struct End {
-  End(wire::Address self_, wire::Address other_, wire::Suite suite, unsigned lane)
-      : self(self_), other(other_), publisher(tables) {
-    const auto opened = tables.open();
-    if (!opened) throw std::runtime_error(opened.error().text);
-    FastPathOptions options;
-    options.self = self;
-    options.nonce_lane = lane;
-    path = std::make_unique<FastPath>(tables, pools(), options);
-    path->online();
-    fib::Peer peer;
-    peer.address = other;
-    for (std::size_t i = 0; i < peer.secret.size(); ++i)
-      peer.secret[i] = static_cast<std::uint8_t>(i * 5 + 1);
-    peer.suite = suite;
-    peer.path = {1, *wire::parse_endpoint("192.0.2.9/9993")};
-    peer.direct = true;
-    publisher.apply(peer);
-    network.id = wire::NetworkId{kNetwork};
-    network.self = self;
-    network.mac = wire::mac_of(self, network.id);
-    network.rules.push_back(
-        wire::Rule{static_cast<std::uint8_t>(wire::RuleType::kActionAccept), {}});
-    publisher.apply(network);
-    member.network = network.id;
-    member.address = other;
-    member.allowed = true;
-    member.credentials_pushed = true;
-    publisher.apply(member);
-  }
-
-  ~End() { path->offline(); }
-
-  rte_mbuf* frame(wire::Mac destination, wire::Mac source, std::size_t payload) const {
-    rte_mbuf* m = rte_pktmbuf_alloc(payload > 3700 ? pools().frame : pools().wire);
-    meta_of(m) = {};
-    auto* p = reinterpret_cast<std::uint8_t*>(
-        rte_pktmbuf_append(m, static_cast<std::uint16_t>(14 + payload)));
-    destination.store(p);
-    source.store(p + 6);
-    store_be16(p + 12, 0x0800);
-    for (std::size_t i = 0; i < payload; ++i)
-      p[14 + i] = static_cast<std::uint8_t>(i * 3 + payload);
-    return m;
-  }
-
-  [[nodiscard]] wire::Mac their_mac() const { return wire::mac_of(other, network.id); }
-
-  wire::Address self, other;
-  Tables tables;
-  Publisher publisher;
-  std::unique_ptr<FastPath> path;
-  fib::Network network;
-  fib::Member member;
-  Outcome out;
-  std::uint64_t drops[static_cast<std::size_t>(Drop::kCount)] = {};
-
-  [[nodiscard]] std::uint64_t dropped(Drop d) const { return drops[static_cast<std::size_t>(d)]; }
-
-  void clear() {
-    for (unsigned i = 0; i < out.delivers; ++i) rte_pktmbuf_free(out.deliver[i]);
-    for (unsigned i = 0; i < out.transmits; ++i) rte_pktmbuf_free(out.transmit[i]);
-    for (unsigned i = 0; i < out.punts; ++i) rte_pktmbuf_free(out.punt[i]);
-    out.delivers = out.transmits = out.punts = 0;
-  }
-};
-
-/// A and B share a process, so only one pair of tables (they have names) lives at a time.
-class FastPathTest : public testing::TestWithParam<wire::Suite> {
+class FastPathTest : public Dataplane, public ::testing::WithParamInterface<wire::Suite> {
  protected:
-  void SetUp() override {
-    (void)pools();
-    before_ = in_use();
-  }
+  [[nodiscard]] End make_a() const { return End("path_a", kA, kB, kEndB, GetParam()); }
 
-  void TearDown() override { EXPECT_EQ(in_use(), before_) << "packet buffers leaked"; }
-
-  unsigned before_ = 0;
+  [[nodiscard]] End make_b() const { return End("path_b", kB, kA, kEndA, GetParam()); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Suites, FastPathTest,
-                         testing::Values(wire::Suite::kSalsaPoly, wire::Suite::kAesGmacSiv));
+                         ::testing::Values(wire::Suite::kSalsaPoly, wire::Suite::kAesGmacSiv),
+                         [](const auto& i) {
+                           return i.param == wire::Suite::kSalsaPoly ? "salsa" : "aes";
+                         });
 
-/// What `from` makes of a frame to its peer, as raw datagrams.
-std::vector<ByteVector> datagrams_of(wire::Suite suite, std::size_t payload, bool bridged = false) {
-  End a(kA, kB, suite, 0);
-  if (bridged) {
-    a.network.active_bridge = true;
-    a.network.active_bridges = {kA};
-    a.publisher.apply(a.network);
-  }
-  const wire::Mac source = bridged ? wire::Mac{0x3a0000000001} : a.network.mac;
-  rte_mbuf* m = a.frame(a.their_mac(), source, payload);
-  a.path->outbound(a.network.id, &m, 1, a.out, a.drops);
+const wire::Mac kMacA = wire::mac_of(kA, kNetwork);
+const wire::Mac kMacB = wire::mac_of(kB, kNetwork);
+const wire::Mac kStation{0x3a0000000001};
+
+fib::Network bridged(const End& end, wire::Address bridge) {
+  fib::Network n = end.network();
+  n.active_bridge = bridge == end.self;
+  n.active_bridges = {bridge};
+  return n;
+}
+
+/// What A makes of a frame to B, as raw datagrams.
+std::vector<ByteVector> datagrams_of(End a, std::size_t payload, wire::Mac source = kMacA) {
+  if (source != kMacA) a.publisher.apply(bridged(a, kA));
+  rte_mbuf* m = mbuf_of(ethernet(kMacB, source, 0x0800, payload), pools().frame);
+  a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
   std::vector<ByteVector> datagrams;
   for (unsigned i = 0; i < a.out.transmits; ++i) {
-    rte_mbuf* t = a.out.transmit[i];
-    EXPECT_EQ(wire::to_string(meta_of(t).remote), "192.0.2.9/9993");
-    const auto* p = rte_pktmbuf_mtod(t, const std::uint8_t*);
-    datagrams.emplace_back(p, p + rte_pktmbuf_data_len(t));
+    EXPECT_EQ(meta_of(a.out.transmit[i]).remote, kEndB);
+    const Bytes b = bytes_of(a.out.transmit[i]);
+    datagrams.emplace_back(b.begin(), b.end());
   }
   EXPECT_EQ(a.out.punts, 0u);
-  a.clear();
+  release(a.out);
   return datagrams;
 }
 
 void feed(End& end, const ByteVector& datagram) {
-  rte_mbuf* m = rte_pktmbuf_alloc(pools().wire);
-  meta_of(m) = {};
-  meta_of(m).remote = *wire::parse_endpoint("192.0.2.1/9993");
-  meta_of(m).socket = 1;
-  std::memcpy(rte_pktmbuf_append(m, static_cast<std::uint16_t>(datagram.size())), datagram.data(),
-              datagram.size());
-  end.path->inbound(&m, 1, end.out, end.drops);
+  rte_mbuf* m = mbuf_of(datagram, pools().wire);
+  meta_of(m).remote = end.remote;
+  meta_of(m).socket = kSocket;
+  end.fast->inbound(&m, 1, end.out, end.drops);
 }
 
 TEST_P(FastPathTest, FramesComeOutAsTheyWentIn) {
   for (const std::size_t payload : {1u, 46u, 60u, 500u, 1386u, 1400u, 2800u, 3600u, 9800u}) {
-    const auto datagrams = datagrams_of(GetParam(), payload);
+    const auto datagrams = datagrams_of(make_a(), payload);
     ASSERT_FALSE(datagrams.empty()) << payload;
     if (datagrams.size() > 1) {
       for (const auto& d : datagrams)
         EXPECT_LE(datagrams[0].size() - d.size(), datagrams.size()) << "equal sizes";
       EXPECT_LE(datagrams[0].size(), wire::kDefaultUdpPayload);
     }
-    End b(kB, kA, GetParam(), 1);
+    End b = make_b();
     for (const auto& d : datagrams) feed(b, d);
     ASSERT_EQ(b.out.delivers, 1u) << payload;
-    rte_mbuf* m = b.out.deliver[0];
-    rte_mbuf* expected = b.frame(b.network.mac, b.their_mac(), payload);
-    ASSERT_EQ(rte_pktmbuf_data_len(m), rte_pktmbuf_data_len(expected));
-    EXPECT_EQ(std::memcmp(rte_pktmbuf_mtod(m, void*), rte_pktmbuf_mtod(expected, void*),
-                          rte_pktmbuf_data_len(m)),
-              0)
+    EXPECT_TRUE(
+        std::ranges::equal(bytes_of(b.out.deliver[0]), ethernet(kMacB, kMacA, 0x0800, payload)))
         << payload;
-    EXPECT_EQ(meta_of(m).network, kNetwork);
-    rte_pktmbuf_free(expected);
-    b.clear();
+    EXPECT_EQ(meta_of(b.out.deliver[0]).network, kNetwork.value);
+    release(b.out);
   }
 }
 
 TEST_P(FastPathTest, FragmentsInAnyOrderAndTwice) {
-  auto datagrams = datagrams_of(GetParam(), 5000);
+  auto datagrams = datagrams_of(make_a(), 5000);
   ASSERT_EQ(datagrams.size(), 4u);
   std::swap(datagrams[0], datagrams[3]);
-  End b(kB, kA, GetParam(), 1);
+  End b = make_b();
   for (std::size_t i = 0; i < 3; ++i) {
     feed(b, datagrams[i]);
     feed(b, datagrams[i]);
@@ -190,14 +88,14 @@ TEST_P(FastPathTest, FragmentsInAnyOrderAndTwice) {
   EXPECT_EQ(b.out.delivers, 0u);
   feed(b, datagrams[3]);
   EXPECT_EQ(b.out.delivers, 1u);
-  b.clear();
+  release(b.out);
 }
 
 TEST_P(FastPathTest, OneFlippedBitIsADropAndNothingElse) {
-  const auto datagrams = datagrams_of(GetParam(), 300);
+  const auto datagrams = datagrams_of(make_a(), 300);
   ASSERT_EQ(datagrams.size(), 1u);
   std::uint64_t wrong = 0;
-  End b(kB, kA, GetParam(), 1);
+  End b = make_b();
   for (std::size_t at : {0u, 7u, 19u, 26u, 27u, 40u, 200u}) {
     ByteVector broken = datagrams[0];
     broken[at] ^= 0x10;
@@ -209,97 +107,131 @@ TEST_P(FastPathTest, OneFlippedBitIsADropAndNothingElse) {
   hops[wire::kFlagsOffset] |= 3;
   feed(b, hops);
   EXPECT_EQ(b.out.delivers, 1u) << "hops may change";
-  b.clear();
+  release(b.out);
 }
 
 TEST_P(FastPathTest, WhatIsNotKnownIsPuntedUnchanged) {
-  const auto datagrams = datagrams_of(GetParam(), 300);
+  const auto datagrams = datagrams_of(make_a(), 300);
   {
-    End b(kB, kA, GetParam(), 1);
+    End b = make_b();
     b.publisher.apply(fib::RemovePeer{kA});
     feed(b, datagrams[0]);
     ASSERT_EQ(b.out.punts, 1u);
     EXPECT_EQ(meta_of(b.out.punt[0]).message, Message::kDatagram);
-    EXPECT_EQ(std::memcmp(rte_pktmbuf_mtod(b.out.punt[0], void*), datagrams[0].data(),
-                          datagrams[0].size()),
-              0);
-    b.clear();
+    EXPECT_TRUE(std::ranges::equal(bytes_of(b.out.punt[0]), datagrams[0]));
+    release(b.out);
   }
-  End b(kB, kA, GetParam(), 1);
-  b.member.allowed = false;
-  b.publisher.apply(b.member);
+  End b = make_b();
+  fib::Member refused = b.member();
+  refused.allowed = false;
+  b.publisher.apply(refused);
   feed(b, datagrams[0]);
   ASSERT_EQ(b.out.punts, 1u) << "the gate is control's business";
   EXPECT_EQ(meta_of(b.out.punt[0]).message, Message::kAuthenticated);
   EXPECT_EQ(rte_pktmbuf_mtod(b.out.punt[0], const std::uint8_t*)[wire::kVerbOffset], 0x06);
-  b.clear();
+  release(b.out);
   ByteVector other = datagrams[0];
   other[wire::kDestinationOffset] ^= 1;
   feed(b, other);
   EXPECT_EQ(b.out.punts, 1u) << "for somebody else: relay";
-  b.clear();
+  release(b.out);
   ByteVector hello = datagrams[0];
   hello[wire::kFlagsOffset] = 0;
   feed(b, hello);
   EXPECT_EQ(b.out.punts, 1u) << "cipher 0";
-  b.clear();
+  release(b.out);
 }
 
 TEST_P(FastPathTest, ForeignSourcesNeedABridge) {
-  const auto datagrams = datagrams_of(GetParam(), 200, true);
+  const auto datagrams = datagrams_of(make_a(), 200, kStation);
   ASSERT_EQ(datagrams.size(), 1u);
-  End b(kB, kA, GetParam(), 1);
+  End b = make_b();
   feed(b, datagrams[0]);
   EXPECT_EQ(b.dropped(Drop::kSourceMac), 1u) << "the sender is no active bridge";
-  b.network.active_bridges = {kA};
-  b.publisher.apply(b.network);
-  b.member.active_bridge = true;
-  b.publisher.apply(b.member);
-  feed(b, datagrams[0]);
-  EXPECT_EQ(b.out.punts, 1u) << "a new station is learned by control";
-  b.clear();
-  b.publisher.apply(fib::BridgeRoute{b.network.id, wire::Mac{0x3a0000000001}, kA});
+  b.publisher.apply(bridged(b, kA));
+  fib::Member bridge = b.member();
+  bridge.active_bridge = true;
+  b.publisher.apply(bridge);
   feed(b, datagrams[0]);
   EXPECT_EQ(b.out.delivers, 1u);
-  b.clear();
+  ASSERT_EQ(b.out.punts, 2u) << "heard from A; a station to learn";
+  rte_mbuf* event = b.out.punt[0];
+  EXPECT_EQ(meta_of(event).message, Message::kLearned);
+  EXPECT_EQ(meta_of(event).network, kNetwork.value);
+  EXPECT_EQ(wire::Mac::load(bytes_of(event).data()), kStation);
+  EXPECT_EQ(bytes_of(event).size(), 11u);
+  release(b.out);
+  b.publisher.apply(fib::BridgeRoute{kNetwork, kStation, kA});
+  feed(b, datagrams[0]);
+  EXPECT_EQ(b.out.delivers, 1u);
+  EXPECT_EQ(b.out.punts, 0u) << "a known station is no event";
+  release(b.out);
 }
 
 TEST_P(FastPathTest, RulesDecideBothWays) {
-  const auto datagrams = datagrams_of(GetParam(), 200);
-  End b(kB, kA, GetParam(), 1);
-  b.network.rules = {wire::Rule{static_cast<std::uint8_t>(wire::RuleType::kActionDrop), {}}};
-  b.publisher.apply(b.network);
+  const auto datagrams = datagrams_of(make_a(), 200);
+  End b = make_b();
+  fib::Network strict = b.network();
+  strict.rules = {wire::Rule{static_cast<std::uint8_t>(wire::RuleType::kActionDrop), {}}};
+  b.publisher.apply(strict);
   feed(b, datagrams[0]);
   EXPECT_EQ(b.dropped(Drop::kRules), 1u);
-  rte_mbuf* m = b.frame(b.their_mac(), b.network.mac, 100);
-  b.path->outbound(b.network.id, &m, 1, b.out, b.drops);
+  rte_mbuf* m = mbuf_of(b.frame(100), pools().frame);
+  b.fast->outbound(kNetwork, &m, 1, b.out, b.drops);
   EXPECT_EQ(b.dropped(Drop::kRules), 2u);
-  b.clear();
+  release(b.out);
 }
 
 TEST_P(FastPathTest, OutboundPuntsWhatControlMustSee) {
-  End a(kA, kB, GetParam(), 0);
-  const auto punted = [&](wire::Mac destination, wire::Mac source) {
-    rte_mbuf* m = a.frame(destination, source, 100);
-    a.path->outbound(a.network.id, &m, 1, a.out, a.drops);
+  End a = make_a();
+  const auto punted = [&](wire::Mac destination) {
+    rte_mbuf* m = mbuf_of(ethernet(destination, kMacA, 0x0800, 100), pools().frame);
+    a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
     const bool yes = a.out.punts == 1 && meta_of(a.out.punt[0]).message == Message::kFrame;
-    a.clear();
+    release(a.out);
     return yes;
   };
-  EXPECT_TRUE(punted(wire::kBroadcastMac, a.network.mac));
-  EXPECT_TRUE(punted(wire::mac_of(wire::Address{0x3344556677}, a.network.id), a.network.mac))
-      << "unknown member";
-  EXPECT_TRUE(punted(wire::Mac{0x3a0000000009}, a.network.mac)) << "unknown station";
-  EXPECT_FALSE(punted(a.their_mac(), a.network.mac));
-  a.member.credentials_pushed = false;
-  a.publisher.apply(a.member);
-  EXPECT_TRUE(punted(a.their_mac(), a.network.mac)) << "stale credentials";
+  EXPECT_TRUE(punted(wire::kBroadcastMac));
+  EXPECT_TRUE(punted(wire::mac_of(wire::Address{0x3344556677}, kNetwork))) << "unknown member";
+  EXPECT_TRUE(punted(wire::Mac{0x3a0000000009})) << "unknown station";
+  EXPECT_FALSE(punted(kMacB));
+}
+
+TEST_P(FastPathTest, EventsHaveARate) {
+  End a = make_a();
+  fib::Member stale = a.member();
+  stale.credentials_pushed = false;
+  a.publisher.apply(stale);
+  unsigned events = 0;
+  constexpr unsigned kFrames = 500;
+  for (unsigned i = 0; i < kFrames; ++i) {
+    rte_mbuf* m = mbuf_of(a.frame(100), pools().frame);
+    a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+    EXPECT_EQ(a.out.transmits, 1u) << "the frame goes on";
+    events += a.out.punts;
+    release(a.out);
+  }
+  EXPECT_GE(events, 1u);
+  EXPECT_LT(events, kFrames / 10) << "the clock of a turn stands still";
+}
+
+TEST_P(FastPathTest, FragmentsOfEveryCipherComeBackTogether) {
+  // A trusted path larger than the MTU: control judges it, whole.
+  auto datagrams = datagrams_of(make_a(), 2800);
+  ASSERT_EQ(datagrams.size(), 2u);
+  datagrams[0][wire::kFlagsOffset] =
+      static_cast<std::uint8_t>((datagrams[0][wire::kFlagsOffset] & ~0x38) | 2 << 3);
+  End b = make_b();
+  for (const auto& d : datagrams) feed(b, d);
+  ASSERT_EQ(b.out.punts, 1u);
+  EXPECT_EQ(meta_of(b.out.punt[0]).message, Message::kReassembled);
+  EXPECT_EQ(bytes_of(b.out.punt[0]).size(), wire::kHeaderSize + 10 + 2800);
+  release(b.out);
 }
 
 TEST_P(FastPathTest, RetiredRecordsAreFreedOnlyAfterAQuiescentState) {
-  End a(kA, kB, GetParam(), 0);
-  fib::Peer peer;
-  peer.address = kB;
+  End a = make_a();
+  fib::Peer peer = a.peer();
   const PeerRecord* held = a.tables.peers.find({kB.value});
   ASSERT_NE(held, nullptr);
   const auto secret = held->peer.secret;
@@ -308,10 +240,10 @@ TEST_P(FastPathTest, RetiredRecordsAreFreedOnlyAfterAQuiescentState) {
     a.publisher.apply(peer);
   }
   EXPECT_EQ(held->peer.secret, secret) << "still readable: this worker was not quiescent yet";
-  a.path->quiescent();
+  a.fast->quiescent();
   a.publisher.reclaim();
   EXPECT_EQ(a.tables.peers.find({kB.value})->peer.path.remote.port, 100);
 }
 
 }  // namespace
-}  // namespace orrery::dataplane
+}  // namespace orrery::dataplane::test

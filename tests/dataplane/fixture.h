@@ -41,7 +41,9 @@ struct End {
 
   void forget_peer() { publisher.apply(fib::RemovePeer{other}); }
 
-  std::uint64_t dropped(Drop reason) const { return drops[static_cast<std::size_t>(reason)]; }
+  std::uint64_t dropped(Drop reason) const {
+    return drops[static_cast<std::size_t>(reason)].value();
+  }
 
   /// A frame from this host to the other member.
   ByteVector frame(std::size_t payload) const;
@@ -53,7 +55,7 @@ struct End {
   Publisher publisher;
   std::unique_ptr<FastPath> fast;
   Outcome out;
-  std::uint64_t drops[static_cast<std::size_t>(Drop::kCount)] = {};
+  DropCounters drops;
 };
 
 /// What the ends of a wire do to datagrams: the sender's address instead of the receiver's.

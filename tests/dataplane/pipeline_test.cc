@@ -93,7 +93,7 @@ TEST_F(PipelineTest, OutboundRows) {
          m.credentials_pushed = false;
          e.publisher.apply(m);
        },
-       other, self, 100, 0, 1, Drop::kNone},
+       other, self, 100, 1, 1, Drop::kNone},
       {"rules refuse",
        [](End& e) {
          auto n = e.network();
@@ -133,7 +133,9 @@ TEST_F(PipelineTest, OutboundRows) {
     a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
     EXPECT_EQ(a.out.transmits, row.transmits);
     EXPECT_EQ(a.out.punts, row.punts);
-    if (a.out.punts == 1) {
+    if (a.out.punts == 1 && a.out.transmits == 1) {
+      EXPECT_EQ(meta_of(a.out.punt[0]).message, Message::kStale) << "an event beside the frame";
+    } else if (a.out.punts == 1) {
       EXPECT_EQ(meta_of(a.out.punt[0]).message, Message::kFrame);
       EXPECT_TRUE(std::ranges::equal(bytes_of(a.out.punt[0]),
                                      ethernet(row.destination, row.source, 0x0800, row.size)))
@@ -228,7 +230,7 @@ TEST_F(PipelineTest, AFloodOfHeadsLosesNoBuffers) {
   h.destination = kB;
   h.source = kA;
   h.flags = 0x58;  // fragmented, cipher 3
-  std::uint64_t in = 0, parked = 0;
+  std::uint64_t in = 0;
   for (std::uint64_t id = 1; id <= 4000; ++id) {
     h.id = id * 0x9e3779b97f4a7c15ULL;
     wire::encode_packet_header(head, h);
@@ -236,10 +238,8 @@ TEST_F(PipelineTest, AFloodOfHeadsLosesNoBuffers) {
     meta_of(m).remote = kEndA;
     b.fast->inbound(&m, 1, b.out, b.drops);
     ++in;
-    parked += b.out.parked;
-    b.out.parked = 0;
+    EXPECT_EQ(b.fast->parked() + b.dropped(Drop::kFragmentTimeout), in);
   }
-  EXPECT_EQ(parked, in);
   EXPECT_GE(b.dropped(Drop::kFragmentTimeout), in - Reassembly::kSets * Reassembly::kWays);
 }
 

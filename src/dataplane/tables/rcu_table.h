@@ -69,6 +69,18 @@ class RcuTable {
                                                         : static_cast<const Record*>(data);
   }
 
+  /// The same for up to 64 keys at once, which hides the misses of a large table behind one
+  /// another: found[i] is null where keys[i] is unknown.
+  void find_bulk(const Key* const* keys, unsigned n, const Record** found) const {
+    std::uint64_t hits = 0;
+    void* data[RTE_HASH_LOOKUP_BULK_MAX];
+    // DPDK reads the array of pointers, though its type does not say so.
+    rte_hash_lookup_bulk_data(hash_, reinterpret_cast<const void**>(const_cast<const Key**>(keys)),
+                              n, &hits, data);
+    for (unsigned i = 0; i < n; ++i)
+      found[i] = (hits >> i & 1) != 0 ? static_cast<const Record*>(data[i]) : nullptr;
+  }
+
   // --- the writer
   /// False when the table is full: the record is dropped and readers punt.
   bool put(const Key& key, std::unique_ptr<const Record> record) {

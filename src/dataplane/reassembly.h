@@ -1,10 +1,9 @@
-// Stage `reassemble`: fragments back into one mbuf per packet.
+// Fragments back into one mbuf per packet: a table of parked mbufs of fixed size, keyed by endpoint
+// and packet id under a secret. One per worker.
 //
-// Reads: the datagram's header and endpoint. Writes: a table of parked mbufs of fixed size, keyed
-// by endpoint and packet id under a secret. Exits: parked, drop (counts out of range, duplicate,
-// timeout). Cost: one copy of every fragment. Four slots share a set; when a set is full its oldest
-// packet makes room, so a flood costs others at most their set. Source: docs/protocol/02-packet.md
-// section 10.
+// Costs one copy of every fragment. Four slots share a set; when a set is full its oldest packet
+// makes room, so a flood costs others at most their set. Source: docs/protocol/02-packet.md section
+// 10.
 #pragma once
 
 #include <array>
@@ -28,7 +27,7 @@ class Reassembly {
 
   struct Outcome {
     rte_mbuf* whole = nullptr;  // the packet, when this piece completed it; single segment
-    Drop drop = Drop::kNone;    // why this piece was refused; the mbuf is freed
+    Drop drop = Drop::kNone;    // why this piece was refused; the mbuf stays the caller's
     unsigned merged = 0;        // datagrams that went into `whole` beside it
   };
 
@@ -37,7 +36,8 @@ class Reassembly {
   Reassembly(const Reassembly&) = delete;
   Reassembly& operator=(const Reassembly&) = delete;
 
-  /// Takes the mbuf. A head carries the fragmented flag; anything marked 0xff is a fragment.
+  /// Takes the mbuf unless it is refused. A head carries the fragmented flag; anything marked 0xff
+  /// is a fragment.
   Outcome add(rte_mbuf* piece, Millis now) noexcept;
   /// Frees what waited too long; returns how many datagrams went since the last call, those that
   /// made room for others and those of packets that could not be joined included.

@@ -1,0 +1,81 @@
+// What the stages of one worker share: its tables, keys, scratch and clocks, and where the lanes of
+// the running burst end.
+//
+// One per worker, used by its thread alone. Nothing in it allocates after construction, but from
+// mempools.
+#pragma once
+
+#include "crypto/armor.h"
+#include "crypto/id_permutation.h"
+#include "crypto/nonce.h"
+#include "dataplane/counters.h"
+#include "dataplane/eal.h"
+#include "dataplane/reassembly.h"
+#include "dataplane/vector.h"
+
+namespace orrery::dataplane {
+
+/// Where the lanes of a burst end. Fixed arrays: a burst of 64 frames makes at most 64 x 7
+/// datagrams, and a punt beside each frame that raises an event.
+struct Outcome {
+  static constexpr unsigned kMost = kVectorMax * wire::kMaxFragments;
+
+  rte_mbuf* deliver[kVectorMax];   // Ethernet frames; PacketMeta: network
+  rte_mbuf* transmit[kMost];       // datagrams; PacketMeta: remote, socket
+  rte_mbuf* punt[2 * kVectorMax];  // for control; PacketMeta: message
+  unsigned delivers = 0, transmits = 0, punts = 0;
+  unsigned merged = 0, copies = 0;  // counts for the ledger
+};
+
+struct FastPathOptions {
+  wire::Address self;
+  SipKey permutation;       // of ids of cipher 1; the same for all lanes of this node
+  unsigned nonce_lane = 0;  // of this worker; control has its own
+  std::uint64_t nonce_floor = 0;
+  unsigned worker = 0;  // index, for RCU
+  SipKey reassembly_key;
+};
+
+struct WorkerContext {
+  WorkerContext(Tables& t, const Pools& p, const FastPathOptions& options)
+      : tables(t),
+        pools(p),
+        self(options.self),
+        nonces(options.nonce_lane, options.nonce_floor),
+        permute(options.permutation),
+        reassembly(p.frame, options.reassembly_key) {}
+
+  /// A packet id for `suite`; never repeats under one key.
+  [[nodiscard]] std::uint64_t next_id(wire::Suite suite) noexcept {
+    const std::uint64_t id = nonces.next(wall_ns);
+    return suite == wire::Suite::kSalsaPoly ? permute(id) : id;
+  }
+
+  /// For MATCH_RANDOM of rules; not secret.
+  [[nodiscard]] std::uint32_t random() noexcept {
+    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+    return static_cast<std::uint32_t>(random_state >> 32);
+  }
+
+  void count(Drop reason, std::uint64_t n = 1) noexcept {
+    (*drops)[static_cast<std::size_t>(reason)] += n;
+  }
+
+  Tables& tables;
+  const Pools pools;
+  const wire::Address self;
+  crypto::Armorer armorer;
+  crypto::NonceLane nonces;
+  crypto::IdPermutation permute;
+  Reassembly reassembly;
+  Millis now_ms = 0;          // monotonic, of this turn
+  std::uint64_t wall_ns = 0;  // of this turn
+  std::uint64_t random_state = 1;
+  Millis events_since = 0;  // of the period that `events` counts
+  unsigned events = 0;
+  // Of the burst that is running.
+  Outcome* out = nullptr;
+  DropCounters* drops = nullptr;
+};
+
+}  // namespace orrery::dataplane

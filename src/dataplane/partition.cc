@@ -1,0 +1,36 @@
+#include "dataplane/partition.h"
+
+namespace orrery::dataplane {
+
+void partition(WorkerContext& w, PacketVector& v) noexcept {
+  Outcome& out = *w.out;
+  std::array<rte_mbuf*, kVectorMax> dropped;
+  unsigned drops = 0, kept = 0;
+  for (unsigned i = 0; i < v.n; ++i) {
+    switch (v.next[i]) {
+      case Next::kGoOn:
+        if (kept != i) v.move_lane(kept, i);
+        ++kept;
+        break;
+      case Next::kTaken:
+        break;
+      case Next::kPunt:
+        out.punt[out.punts++] = v.mbuf[i];
+        break;
+      case Next::kDeliver:
+        out.deliver[out.delivers++] = v.mbuf[i];
+        break;
+      case Next::kTransmit:
+        out.transmit[out.transmits++] = v.mbuf[i];
+        break;
+      case Next::kDrop:
+        w.count(v.drop[i]);
+        dropped[drops++] = v.mbuf[i];
+        break;
+    }
+  }
+  v.n = kept;
+  if (drops != 0) rte_pktmbuf_free_bulk(dropped.data(), drops);
+}
+
+}  // namespace orrery::dataplane

@@ -1,0 +1,14 @@
+#include "dataplane/stages/stages.h"
+
+namespace orrery::dataplane {
+
+void armor(WorkerContext& w, PacketVector& v) noexcept {
+  std::array<crypto::ArmorJob, kVectorMax> jobs;
+  for (unsigned i = 0; i < v.n; ++i) {
+    jobs[i] = {v.data(i), rte_pktmbuf_data_len(v.mbuf[i]), v.peer[i]->peer.suite, &v.peer[i]->keys,
+               0};
+  }
+  w.armorer.armor({jobs.data(), v.n});
+}
+
+}  // namespace orrery::dataplane

@@ -1,0 +1,44 @@
+#include "dataplane/stages/stages.h"
+#include "wire/verbs/frame.h"
+
+namespace orrery::dataplane {
+namespace {
+
+// The headers of the overlay take the place of the Ethernet header; those of the underlay
+// (Ethernet, IPv6, UDP) go in front of them.
+constexpr std::size_t kOuterMost = 62;
+static_assert(wire::kHeaderSize + wire::kExtFrameHead + kOuterMost <=
+                  RTE_PKTMBUF_HEADROOM + fib::EthernetFrame::kHead,
+              "headers of the overlay and of the underlay fit the headroom");
+
+constexpr std::uint16_t kMacs = 12;      // bytes
+constexpr std::uint16_t kEthertype = 2;  // bytes; stands right before the payload in both verbs
+
+}  // namespace
+
+void encap(WorkerContext& w, PacketVector& v) noexcept {
+  for (unsigned i = 0; i < v.n; ++i) {
+    const bool ext = v.verb[i] == fib::Carrier::kExtFrame;
+    const std::size_t head = ext ? wire::kExtFrameHead : wire::kFrameHead;
+    if (!ext) rte_pktmbuf_adj(v.mbuf[i], kMacs);  // FRAME implies both
+    const auto front =
+        static_cast<std::uint16_t>(wire::kHeaderSize + head - kEthertype - (ext ? kMacs : 0));
+    auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(v.mbuf[i], front));
+    if (p == nullptr) {
+      v.drop_lane(i, Drop::kTooBig);
+      continue;
+    }
+    const fib::Peer& peer = v.peer[i]->peer;
+    wire::PacketHeader header;
+    header.id = w.next_id(peer.suite);
+    header.destination = peer.address;
+    header.source = w.self;
+    header.flags = v.plan[i].pieces > 1 ? wire::kFlagFragmented : std::uint8_t{0};
+    header.verb = static_cast<std::uint8_t>(ext ? wire::Verb::kExtFrame : wire::Verb::kFrame);
+    wire::encode_packet_header({p, wire::kHeaderSize}, header);
+    store_be64(p + wire::kHeaderSize, v.network[i]->network.id.value);
+    if (ext) p[wire::kHeaderSize + 8] = 0;  // flags
+  }
+}
+
+}  // namespace orrery::dataplane

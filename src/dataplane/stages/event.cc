@@ -1,0 +1,79 @@
+#include "dataplane/stages/stages.h"
+
+namespace orrery::dataplane {
+namespace {
+
+constexpr Millis kReceivedInterval = 1'000;  // control hears of an active peer this often
+// Events of learned stations and stale credentials, together: what a bridged LAN of some thousand
+// stations needs to be learned within a second; a flood of MACs costs control no more than this.
+constexpr Millis kEventPeriod = 10;
+constexpr unsigned kEventsPerPeriod = 32;
+
+/// An event rides in an mbuf on the punt ring; `like` names the path. Null when there is none free.
+rte_mbuf* event(WorkerContext& w, Message message, const rte_mbuf* like, std::uint64_t network) {
+  if (w.out->punts >= std::size(w.out->punt) - kVectorMax) return nullptr;
+  rte_mbuf* m = rte_pktmbuf_alloc(w.pools.wire);
+  if (m == nullptr) return nullptr;
+  const PacketMeta& from = meta_of(const_cast<rte_mbuf*>(like));
+  PacketMeta& meta = meta_of(m);
+  meta = {};
+  meta.message = message;
+  meta.remote = from.remote;
+  meta.socket = from.socket;
+  meta.network = network;
+  w.out->punt[w.out->punts++] = m;
+  ++w.out->copies;
+  return m;
+}
+
+bool within_rate(WorkerContext& w) {
+  if (w.now_ms - w.events_since >= kEventPeriod) {
+    w.events_since = w.now_ms;
+    w.events = 0;
+  }
+  return w.events++ < kEventsPerPeriod;
+}
+
+}  // namespace
+
+void raise_received(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
+  const PeerRecord& peer = *v.peer[i];
+  const PacketMeta& meta = meta_of(v.mbuf[i]);
+  const std::uint8_t* d = v.data(i);
+  const std::uint8_t hops = d[wire::kFlagsOffset] & wire::kHopsMask;
+  const bool elsewhere =
+      hops == 0 && (peer.peer.path.remote != meta.remote || peer.peer.path.socket != meta.socket);
+  const Millis last = peer.last_event.load(std::memory_order_relaxed);
+  if (w.now_ms - last < (elsewhere ? kReceivedInterval / 10 : kReceivedInterval)) return;
+  rte_mbuf* m = event(w, Message::kReceived, v.mbuf[i], v.network[i]->network.id.value);
+  if (m == nullptr) return;
+  peer.last_event.store(w.now_ms, std::memory_order_relaxed);
+  // [5] peer, [1] verb, [1] hops
+  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 7));
+  std::memcpy(p, d + wire::kSourceOffset, 5);
+  p[5] = d[wire::kVerbOffset] & wire::kVerbMask;
+  p[6] = hops;
+}
+
+void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
+  if (!within_rate(w)) return;
+  rte_mbuf* m = event(w, Message::kLearned, v.mbuf[i], v.network[i]->network.id.value);
+  if (m == nullptr) return;
+  // [6] station, [5] behind whom
+  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 11));
+  v.frame[i].source.store(p);
+  std::memcpy(p + 6, v.data(i) + wire::kSourceOffset, 5);
+}
+
+void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
+  if (!within_rate(w)) return;
+  rte_mbuf* m = event(w, Message::kStale, v.mbuf[i], v.network[i]->network.id.value);
+  if (m == nullptr) return;
+  // [5] recipient
+  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 5));
+  const std::uint64_t address = v.peer[i]->peer.address.value;
+  p[0] = static_cast<std::uint8_t>(address >> 32);
+  store_be32(p + 1, static_cast<std::uint32_t>(address));
+}
+
+}  // namespace orrery::dataplane

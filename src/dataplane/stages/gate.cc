@@ -1,0 +1,24 @@
+#include "dataplane/stages/stages.h"
+
+namespace orrery::dataplane {
+
+void gate(WorkerContext& w, PacketVector& v) noexcept {
+  std::array<MemberKey, kVectorMax> keys;
+  std::array<const MemberKey*, kVectorMax> wanted;
+  for (unsigned i = 0; i < v.n; ++i) {
+    const std::uint64_t network = load_be64(v.data(i) + wire::kHeaderSize);
+    keys[i] = {network, v.peer[i]->peer.address.value};
+    wanted[i] = &keys[i];
+    // Packets of one network come in runs.
+    v.network[i] = i != 0 && keys[i - 1].network == network ? v.network[i - 1]
+                                                            : w.tables.networks.find({network});
+  }
+  if (v.n == 0) return;
+  w.tables.members.find_bulk(wanted.data(), v.n, v.member.data());
+  for (unsigned i = 0; i < v.n; ++i) {
+    if (v.network[i] == nullptr || fib::gate(v.member[i]) != fib::Gate::kPass)
+      v.punt_lane(i, Message::kAuthenticated);
+  }
+}
+
+}  // namespace orrery::dataplane

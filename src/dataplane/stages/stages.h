@@ -1,0 +1,124 @@
+// The packet's journey, one stage a file of this folder. Every stage is a function over a vector:
+// it reads tables, writes the facts of its lanes, and decides what becomes of them; partition()
+// moves them. fast_path.cc puts the stages in a row.
+//
+//   inbound    classify, reassemble, dearmor, inflate, dispatch, gate, filter, learn, deliver
+//   outbound   flow, resolve, filter_out, credentials, steer, encap, armor, fragment
+//
+// Before and behind them stand rx, underlay, outer and tx, which are a Port's (port.h), and
+// ingress, a FramePort's. What a stage cannot finish is punted: the datagram or the frame
+// unchanged, or the packet as authenticated plaintext. An empty table thus makes a correct, slow
+// worker. Source: docs/architecture.md; docs/protocol/02-packet.md;
+// docs/protocol/06-networks-and-mac.md.
+#pragma once
+
+#include "dataplane/context.h"
+
+namespace orrery::dataplane {
+
+// --- shared by stages
+
+[[nodiscard]] inline wire::Address load_address(const std::uint8_t* p) noexcept {
+  return wire::Address{(std::uint64_t{p[0]} << 32) | load_be32(p + 1)};
+}
+
+/// Whether workers open packets of this cipher. Others are control's: HELLO, trusted paths, and
+/// what it counts as refused.
+[[nodiscard]] inline bool opens(Bytes packet) noexcept {
+  const unsigned cipher = (packet[wire::kFlagsOffset] >> 3) & 7u;
+  return cipher == static_cast<unsigned>(wire::Suite::kSalsaPoly) ||
+         cipher == static_cast<unsigned>(wire::Suite::kAesGmacSiv);
+}
+
+// --- inbound
+
+/// Head, fragment, or neither; ours or not; whose key.
+/// Reads: headers, peers (one bulk lookup). Writes: piece, peer, PacketMeta::wire_size.
+/// Exits: punt kDatagram (not for us, HELLO and other ciphers, unknown sender).
+/// Cost: a cache line of each packet and one hash lookup.
+void classify(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Pieces back into whole packets.
+/// Reads: lanes marked `piece`. Writes: mbuf, peer. Exits: parked; punt kReassembled (unknown
+/// sender, ciphers that are control's); drop kFragment, kFragmentDuplicate, and kFragmentTimeout
+/// for what waited in vain. Cost: one copy of every fragment.
+void reassemble(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Verifies and decrypts in place, all suites and senders as one batch.
+/// Reads: peer. Writes: payloads. Exits: drop kMac. Cost: the armor.
+void dearmor(WorkerContext& w, PacketVector& v) noexcept;
+
+/// LZ4, where the verb says so.
+/// Writes: mbuf (a frame mbuf takes the place of the packet). Exits: drop kMalformed, kNoMbuf.
+void inflate(WorkerContext& w, PacketVector& v) noexcept;
+
+/// By verb: plain FRAME and EXT_FRAME go on.
+/// Writes: verb, frame (of FRAME without MACs: they are implied). Exits: punt kAuthenticated.
+void dispatch(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Whether the network is joined and its sender admitted.
+/// Reads: networks, members. Writes: network, member. Exits: punt kAuthenticated (control judges,
+/// and asks for credentials).
+void gate(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Rules, and which MACs this sender may use.
+/// Reads: network, member. Writes: frame. Exits: drop by the reason of the refusal; punt
+/// kAuthenticated (a rule asks for a copy or a redirect).
+/// Cost: the rules, nothing where they begin with an unconditional accept.
+void filter(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Stations behind remote bridges: a hit writes nothing, a miss or a move is an event for control.
+/// Reads: frame.source, bridge routes. Exits: none.
+void learn(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Puts the Ethernet header in front of the payload and tells control now and then that the peer
+/// was heard.
+/// Writes: mbuf, PacketMeta::network. Exits: deliver, all lanes.
+void deliver(WorkerContext& w, PacketVector& v) noexcept;
+
+// --- outbound; v.network is that of the frame port, or null
+
+/// The Ethernet header.
+/// Writes: frame. Exits: punt kFrame (network without a record; not a frame).
+void flow(WorkerContext& w, PacketVector& v) noexcept;
+
+/// MAC to member: derived from its address, or the bridge behind which the station was seen.
+/// Reads: bridge routes, members, peers. Writes: verb, member, peer. Exits: punt kFrame (multicast,
+/// our own MAC, unknown station, member or peer).
+void resolve(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Rules of the sender's side.
+/// Exits: drop kRules; punt kFrame (a rule asks for a copy or a redirect).
+void filter_out(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Whether the recipient holds our credentials of today: if not, an event; the frame goes on.
+void credentials(WorkerContext& w, PacketVector& v) noexcept;
+
+/// The path and its MTU, and how the packet will be cut.
+/// Reads: peer. Writes: PacketMeta::remote, socket; plan. Exits: punt kFrame (no path), drop
+/// kTooBig.
+void steer(WorkerContext& w, PacketVector& v) noexcept;
+
+/// ZeroTier header and verb head into the headroom.
+/// Writes: mbuf. Exits: drop kTooBig (no headroom).
+void encap(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Encrypts in place, as one batch. Behind steer, since the fragmented flag is authenticated.
+void armor(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Cuts packets to their path's MTU and sends them off.
+/// Exits: transmit, whole packets and all their pieces. Cost: a copy of what does not fit the first
+/// datagram. Exits: drop kNoMbuf (no buffer for a fragment: the rest of the packet is useless).
+void fragment(WorkerContext& w, PacketVector& v) noexcept;
+
+// --- side: what a stage tells control without giving its packet away (stages/event.cc)
+
+/// A frame of lane `i` was accepted: control does its received step. At most once a second per
+/// peer, ten times that when it came over another path than the one in use.
+void raise_received(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+/// The frame's source is a station behind its sender. Shares one rate with the next.
+void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+/// The recipient of lane `i` lacks our credentials.
+void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+
+}  // namespace orrery::dataplane

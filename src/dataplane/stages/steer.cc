@@ -1,0 +1,28 @@
+#include "dataplane/stages/stages.h"
+#include "wire/verbs/frame.h"
+
+namespace orrery::dataplane {
+
+void steer(WorkerContext&, PacketVector& v) noexcept {
+  for (unsigned i = 0; i < v.n; ++i) {
+    const fib::Peer& peer = v.peer[i]->peer;
+    if (!peer.path || peer.path.socket == 0) {
+      v.punt_lane(i, Message::kFrame);
+      continue;
+    }
+    const std::size_t head =
+        v.verb[i] == fib::Carrier::kFrame ? wire::kFrameHead : wire::kExtFrameHead;
+    v.plan[i] =
+        wire::plan_equal_fragments(wire::kHeaderSize + head + v.frame[i].payload.size(), peer.mtu);
+    if (v.plan[i].pieces > wire::kMaxFragments) {
+      v.drop_lane(i, Drop::kTooBig);
+      continue;
+    }
+    PacketMeta& meta = meta_of(v.mbuf[i]);
+    meta.remote = peer.path.remote;
+    meta.socket = peer.path.socket;
+    meta.ttl = 0;
+  }
+}
+
+}  // namespace orrery::dataplane
