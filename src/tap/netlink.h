@@ -1,13 +1,15 @@
 // Addresses, MTU, state and routes of interfaces by rtnetlink, and what the host has joined on
 // them.
 //
-// Synchronous: every change waits for the kernel's acknowledgement. Used by control's driver, never
-// by a worker.
+// Synchronous: every change waits for the kernel's acknowledgement, two seconds at most. An answer
+// is known by its request's number, a dump that the kernel calls inconsistent is asked again. Used
+// by control's driver, never by a worker.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "wire/endpoint.h"
 #include "wire/mac.h"
@@ -39,19 +41,33 @@ class Netlink {
   /// not.
   Result<void> add_address(const std::string& interface, const wire::Endpoint& address);
   Result<void> remove_address(const std::string& interface, const wire::Endpoint& address);
-  Result<void> add_route(const std::string& interface, const wire::Endpoint& target,
+  /// True when the route was added, false when this very route was there. A route of the host's own
+  /// to the same prefix with the same metric is never replaced: kExists, and the text says on which
+  /// interface it is.
+  Result<bool> add_route(const std::string& interface, const wire::Endpoint& target,
                          const wire::Endpoint& via, std::uint32_t metric);
+  /// A route that is gone is no error.
   Result<void> remove_route(const std::string& interface, const wire::Endpoint& target,
                             const wire::Endpoint& via, std::uint32_t metric);
   /// All addresses of all interfaces of this network namespace.
   Result<std::vector<InterfaceAddress>> addresses();
+  [[nodiscard]] int fd() const;
 
  private:
   Netlink() = default;
+  /// Sends a request and reads its answer to the end; messages that are neither acknowledgement nor
+  /// error go to `answers`, whole. Returns the kernel's error number (0: done), with its text in
+  /// reason_. The error is for no answer at all.
+  Result<int> exchange(nlmsghdr* request, std::vector<ByteVector>* answers);
   Result<void> talk(nlmsghdr* request, int harmless);
+  Result<bool> has_route(const std::string& interface, const wire::Endpoint& target,
+                         const wire::Endpoint& via, std::uint32_t metric);
+  /// Interface of the host's route to exactly this prefix; empty when not known.
+  std::string holder_of(const wire::Endpoint& target);
 
   mnl_socket* socket_ = nullptr;
   unsigned sequence_ = 0;
+  std::string reason_;  // of the last request that the kernel refused
 };
 
 /// Multicast MACs that the host has joined on an interface.
