@@ -259,18 +259,7 @@ void ControlLoop::carry_out() {
     }
     for (const fib::Update& u : out.updates) publisher_.apply(u);
     for (const control::ValidateIdentity& v : out.validations) validator_->submit(v.identity);
-    bool ports_changed = false;
-    for (const control::ConfigurePort& p : out.ports) {
-      const auto changed = hosts_.configure(p);
-      if (!changed)
-        spdlog::error("network {}: {}", wire::to_string(p.network), changed.error().text);
-      networks_.on_port_error(now(), p.network, changed ? 0 : EIO, effects_);
-      ports_changed |= changed && *changed;
-    }
-    if (ports_changed) {
-      hand_over_ports();
-      next_subscriptions_ = 0;
-    }
+    for (const control::ConfigurePort& p : out.ports) on_hosts_changed(now(), hosts_.configure(p));
     for (const control::Datagram& d : out.datagrams) send(d);
     for (const control::DeliverFrame& f : out.frames) deliver(f);
     for (const control::Notice& n : out.notices) {
@@ -296,6 +285,16 @@ void ControlLoop::carry_out() {
   }
   if (pushed_) link_.wake_worker();
   pushed_ = false;
+}
+
+void ControlLoop::on_hosts_changed(Now at, const HostInterfaces::Change& change) {
+  for (const HostInterfaces::Report& r : change.reports) {
+    if (!r.text.empty()) spdlog::warn("network {}: {}", wire::to_string(r.network), r.text);
+    networks_.on_port_error(at, r.network, r.interface ? 0 : EIO, effects_);
+  }
+  if (!change.ports_changed) return;
+  hand_over_ports();
+  next_subscriptions_ = 0;
 }
 
 void ControlLoop::hand_over_ports() {
@@ -339,6 +338,7 @@ void ControlLoop::refresh_host(Now at) {
       node_.on_local_endpoints(at, underlay_.endpoints(), effects_);
     }
   }
+  on_hosts_changed(at, hosts_.resync(at.mono));
   if (at.mono >= next_subscriptions_) {
     next_subscriptions_ = at.mono + kSubscriptionInterval;
     for (const control::NetworkStatus& n : networks_.list()) {

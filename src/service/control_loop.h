@@ -84,6 +84,7 @@ class ControlLoop {
   void send_from(fib::LocalSocket socket, const control::Datagram& datagram);
   void deliver(const control::DeliverFrame& frame);
   void refresh_host(Now now);
+  void on_hosts_changed(Now at, const HostInterfaces::Change& change);
   void hand_over_ports();
 
   const Config& config_;

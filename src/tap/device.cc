@@ -31,13 +31,29 @@ std::string device_name(wire::NetworkId network, unsigned collision) {
   return name;
 }
 
+std::optional<LinkState> link_state(unsigned index) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::nullopt;
+  LinkState state;
+  ifreq request{};
+  request.ifr_ifindex = static_cast<int>(index);
+  bool there = ::ioctl(fd, SIOCGIFNAME, &request) == 0;
+  state.name = request.ifr_name;
+  there = there && ::ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  state.up = (request.ifr_flags & IFF_UP) != 0;
+  there = there && ::ioctl(fd, SIOCGIFMTU, &request) == 0;
+  state.mtu = static_cast<unsigned>(request.ifr_mtu);
+  ::close(fd);
+  return there ? std::optional(state) : std::nullopt;
+}
+
 Result<Device> Device::open(const Options& options) {
   Device device;
   device.fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (device.fd_ < 0) return std::unexpected(system_error("cannot open /dev/net/tun"));
   ifreq request{};
   request.ifr_flags =
-      static_cast<short>(IFF_TAP | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0));
+      static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (options.offload ? IFF_VNET_HDR : 0));
   if (options.name.size() >= sizeof request.ifr_name) {
     return failure(Errc::kInvalid,
                    "interface name " + options.name + " is longer than 15 characters");
@@ -47,6 +63,7 @@ Result<Device> Device::open(const Options& options) {
     return std::unexpected(system_error("cannot make TAP device " + options.name));
   }
   device.name_ = request.ifr_name;
+  device.index_ = ::if_nametoindex(request.ifr_name);
   if (options.offload) {
     int size = sizeof(VirtioHeader);
     if (::ioctl(device.fd_, TUNSETVNETHDRSZ, &size) != 0) {
@@ -68,18 +85,25 @@ Result<Device> Device::open(const Options& options) {
 
 Device::Device(Device&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
+      index_(other.index_),
       header_size_(other.header_size_),
       name_(std::move(other.name_)) {}
 
 Device& Device::operator=(Device&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(index_, other.index_);
   std::swap(header_size_, other.header_size_);
   std::swap(name_, other.name_);
   return *this;
 }
 
-Device::~Device() {
+void Device::close() {
   if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+Device::~Device() {
+  close();
 }
 
 }  // namespace orrery::tap

@@ -1,6 +1,7 @@
 // A kernel TAP device: opened, named, offloads negotiated. Non-blocking; gone when the object goes.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -12,6 +13,16 @@ namespace orrery::tap {
 /// Source: docs/protocol/12-local-service.md section 2.
 [[nodiscard]] std::string device_name(wire::NetworkId network, unsigned collision = 0);
 
+/// What an interface is like at the moment.
+struct LinkState {
+  std::string name;
+  bool up = false;
+  unsigned mtu = 0;
+};
+
+/// Nothing when this namespace has no interface of that index (any more).
+[[nodiscard]] std::optional<LinkState> link_state(unsigned index);
+
 class Device {
  public:
   struct Options {
@@ -20,6 +31,7 @@ class Device {
     bool offload = true;  // vnet_hdr with TSO and checksum offloads
   };
 
+  /// The name must be free: an interface that exists is never attached to.
   static Result<Device> open(const Options& options);
   Device(Device&& other) noexcept;
   Device& operator=(Device&& other) noexcept;
@@ -31,6 +43,12 @@ class Device {
 
   [[nodiscard]] const std::string& name() const { return name_; }
 
+  /// The kernel's number for it, which no other interface gets while this one is there.
+  [[nodiscard]] unsigned index() const { return index_; }
+
+  /// Lets go of the interface before the object goes.
+  void close();
+
   /// Bytes of virtio_net_hdr in front of every frame read or written; 0 without offloads.
   [[nodiscard]] std::size_t header_size() const { return header_size_; }
 
@@ -38,6 +56,7 @@ class Device {
   Device() = default;
 
   int fd_ = -1;
+  unsigned index_ = 0;
   std::size_t header_size_ = 0;
   std::string name_;
 };

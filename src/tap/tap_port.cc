@@ -3,6 +3,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "tap/offload.h"
 
 namespace orrery::tap {
@@ -58,8 +60,14 @@ std::uint16_t TapPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
 
 std::uint16_t TapPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
   std::uint16_t count = buffers_->splitting ? cut(out, n) : std::uint16_t{0};
-  while (count < n) {
+  // At most n reads, so that a host that sends what must be dropped does not hold the worker.
+  for (std::uint16_t reads = 0; reads < n && count < n && !lost(); ++reads) {
     const ssize_t got = ::read(device_.fd(), buffers_->in.data(), buffers_->in.size());
+    if (got < 0 && errno == EBADFD) {
+      device_.close();
+      lost_.store(true, std::memory_order_relaxed);
+      break;
+    }
     if (got <= static_cast<ssize_t>(device_.header_size())) break;
     VirtioHeader header;
     std::memcpy(&header, buffers_->in.data(), std::min(sizeof header, device_.header_size()));

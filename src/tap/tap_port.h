@@ -1,7 +1,12 @@
 // The host's side of one network: a TAP device as a frame port, in superframes where the kernel
 // gives and takes them.
+//
+// One worker owns it. When the interface is deleted under it, the port notices at its next read,
+// closes the descriptor (which would be ready forever) and stays silent; whoever made it looks at
+// lost() and makes another.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "dataplane/port.h"
@@ -21,13 +26,20 @@ class TapPort final : public dataplane::FramePort {
   std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override;
   void send(rte_mbuf** in, std::uint16_t n) noexcept override;
 
-  [[nodiscard]] std::vector<int> wait_fds() const override { return {device_.fd()}; }
+  [[nodiscard]] std::vector<int> wait_fds() const override {
+    return lost() ? std::vector<int>{} : std::vector<int>{device_.fd()};
+  }
 
   [[nodiscard]] const dataplane::PortCounters& counters() const noexcept override {
     return counters_;
   }
 
   [[nodiscard]] const std::string& name() const { return device_.name(); }
+
+  [[nodiscard]] unsigned index() const { return device_.index(); }
+
+  /// From any thread: the interface is gone.
+  [[nodiscard]] bool lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
   struct Buffers;
@@ -37,6 +49,7 @@ class TapPort final : public dataplane::FramePort {
 
   wire::NetworkId network_;
   Device device_;
+  std::atomic<bool> lost_{false};
   rte_mempool* small_;
   rte_mempool* large_;
   std::unique_ptr<Buffers> buffers_;
