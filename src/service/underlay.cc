@@ -35,25 +35,26 @@ bool Underlay::usable(const tap::InterfaceAddress& a) const {
 
 Result<bool> Underlay::refresh() {
   failures_.clear();
-  std::vector<wire::Endpoint> wanted;
+  std::vector<tap::LocalAddress> wanted;
   if (config_.sockets) {
     const auto addresses = netlink_.addresses();
     if (!addresses) return std::unexpected(addresses.error());
     for (const auto& a : *addresses) {
-      if (usable(a)) wanted.push_back(a.address.with_port(config_.port));
+      if (usable(a)) wanted.push_back({0, a.address.with_port(config_.port), a.interface, a.index});
     }
   }
   const std::size_t before = sockets_.size();
   std::erase_if(sockets_, [&](const auto& s) {
-    return std::find(wanted.begin(), wanted.end(), s->local().address) == wanted.end();
+    return std::none_of(wanted.begin(), wanted.end(), [&](const auto& w) { return s->serves(w); });
   });
   bool changed = sockets_.size() != before;
-  for (const wire::Endpoint& address : wanted) {
+  for (tap::LocalAddress& address : wanted) {
     if (std::any_of(sockets_.begin(), sockets_.end(),
-                    [&](const auto& s) { return s->local().address == address; })) {
+                    [&](const auto& s) { return s->serves(address); })) {
       continue;
     }
-    auto socket = tap::UdpSocket::open({next_id_, address});
+    address.id = next_id_;
+    auto socket = tap::UdpSocket::open(address);
     if (!socket) {
       failures_.push_back(socket.error().text);
       continue;

@@ -1,7 +1,11 @@
 #include "tap/socket_port.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +27,8 @@ constexpr int kSocketBuffer = 4 << 20;  // bytes; a burst of 64 KB segments from
 constexpr unsigned kMaxSegments = 64;   // UDP_MAX_SEGMENTS of the kernel
 constexpr std::size_t kMaxSegmented =
     65000;  // bytes in one UDP_SEGMENT call, below the IP limit with headers
+
+constexpr unsigned kReadsPerSocket = 64;  // a flood of empty datagrams or errors ends a turn, too
 
 /// sockaddr of an endpoint; returns its size.
 socklen_t to_sockaddr(const wire::Endpoint& e, sockaddr_storage& storage) {
@@ -58,6 +64,20 @@ void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
 }
 
+/// Whether packets leave and enter by this interface; lo and dummy interfaces only hold addresses.
+bool carries_packets(int fd, const std::string& interface) {
+  ifreq request{};
+  if (interface.size() >= sizeof request.ifr_name) return true;
+  std::memcpy(request.ifr_name, interface.data(), interface.size());
+  if (::ioctl(fd, SIOCGIFFLAGS, &request) != 0) return true;
+  if ((request.ifr_flags & IFF_LOOPBACK) != 0) return false;
+  ethtool_drvinfo driver{};
+  driver.cmd = ETHTOOL_GDRVINFO;
+  request.ifr_data = reinterpret_cast<char*>(&driver);
+  if (::ioctl(fd, SIOCETHTOOL, &request) != 0) return true;
+  return std::strncmp(driver.driver, "dummy", sizeof driver.driver) != 0;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
@@ -73,22 +93,33 @@ Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
     if (::setsockopt(fd, SOL_SOCKET, force, &size, sizeof size) != 0)
       set_option(fd, SOL_SOCKET, plain, size);
   }
-  // Large replies leave as IP fragments: no DF.
+  // Large replies leave as IP fragments: no DF, and no EMSGSIZE whatever the path's MTU is said to
+  // be.
   if (v6) {
     set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
   } else {
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
   }
   set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
-  sockaddr_storage address;
-  const socklen_t size = to_sockaddr(local.address, address);
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) {
-    const Error error{Errc::kIo, "cannot bind UDP " + wire::to_string(local.address) + ": " +
+  const auto failed = [&](const std::string& what) {
+    const Error error{Errc::kIo, "cannot bind UDP " + wire::to_string(local.address) + what + ": " +
                                      std::strerror(errno)};
     ::close(fd);
     return std::unexpected(error);
+  };
+  bool bound_to_interface = false;
+  if (!local.interface.empty() && carries_packets(fd, local.interface)) {
+    bound_to_interface = ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, local.interface.data(),
+                                      static_cast<socklen_t>(local.interface.size())) == 0;
+    // Not permitted (before Linux 5.7 without privileges): by address alone is what is left. An
+    // interface that is gone is another matter.
+    if (!bound_to_interface && errno != EPERM && errno != ENOPROTOOPT)
+      return failed(" to " + local.interface);
   }
-  return std::shared_ptr<UdpSocket>(new UdpSocket(fd, local));
+  sockaddr_storage address;
+  const socklen_t size = to_sockaddr(local.address, address);
+  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0) return failed("");
+  return std::shared_ptr<UdpSocket>(new UdpSocket(fd, local, bound_to_interface));
 }
 
 UdpSocket::~UdpSocket() {
@@ -143,8 +174,9 @@ bool SocketPort::fill(const UdpSocket& socket) noexcept {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   const ssize_t n = ::recvmsg(socket.fd(), &message, MSG_DONTWAIT);
-  if (n <= 0)
-    return n == 0 || errno == ECONNREFUSED;  // an ICMP error of an earlier send: there may be more
+  // An error other than "nothing there" is that of an earlier send, and has been taken by this
+  // call.
+  if (n <= 0) return n == 0 || (errno != EAGAIN && errno != EBADF);
   b.begin = 0;
   b.end = static_cast<std::size_t>(n);
   b.segment = b.end;
@@ -195,7 +227,7 @@ std::uint16_t SocketPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
   for (std::size_t tried = 0; tried < sockets_.size() && count < n; ++tried) {
     const UdpSocket& socket = *sockets_[next_socket_ % sockets_.size()];
     ++next_socket_;
-    while (count < n && fill(socket)) {
+    for (unsigned reads = 0; reads < kReadsPerSocket && count < n && fill(socket); ++reads) {
       if (buffer_->begin < buffer_->end)
         count = static_cast<std::uint16_t>(count +
                                            cut(out + count, static_cast<std::uint16_t>(n - count)));
@@ -210,30 +242,31 @@ void SocketPort::send_run(const UdpSocket& socket, rte_mbuf** run, unsigned n) n
   iovec parts[kMaxSegments];
   for (unsigned i = 0; i < n; ++i)
     parts[i] = {rte_pktmbuf_mtod(run[i], void*), rte_pktmbuf_data_len(run[i])};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(std::uint16_t))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(std::uint16_t)) + CMSG_SPACE(sizeof(int))] = {};
   msghdr message{};
   message.msg_name = &to;
   message.msg_namelen = to_sockaddr(meta.remote, to);
   message.msg_iov = parts;
   message.msg_iovlen = n;
-  if (n > 1) {
+  const auto attach = [&](int level, int type, const auto& value) {
+    auto* c = reinterpret_cast<cmsghdr*>(control + message.msg_controllen);
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(CMSG_DATA(c), &value, sizeof value);
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* c = CMSG_FIRSTHDR(&message);
-    c->cmsg_level = SOL_UDP;
-    c->cmsg_type = UDP_SEGMENT;
-    c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-    const auto size = static_cast<std::uint16_t>(parts[0].iov_len);
-    std::memcpy(CMSG_DATA(c), &size, sizeof size);
+    message.msg_controllen += CMSG_SPACE(sizeof value);
+  };
+  if (n > 1) attach(SOL_UDP, UDP_SEGMENT, static_cast<std::uint16_t>(parts[0].iov_len));
+  if (meta.ttl != 0) {
+    const bool v6 = meta.remote.family == 6;
+    attach(v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_HOPLIMIT : IP_TTL, static_cast<int>(meta.ttl));
   }
-  const bool v6 = meta.remote.family == 6;
-  if (meta.ttl != 0 && !v6) set_option(socket.fd(), IPPROTO_IP, IP_TTL, meta.ttl);
   ssize_t sent = ::sendmsg(socket.fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   // An earlier ICMP error is reported by the next send, which did not happen: once more.
   if (sent < 0 && errno == ECONNREFUSED)
     sent = ::sendmsg(socket.fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   const int code = errno;
-  if (meta.ttl != 0 && !v6) set_option(socket.fd(), IPPROTO_IP, IP_TTL, -1);
   if (sent >= 0) {
     counters_.tx_packets += n;
     counters_.tx_bytes += static_cast<std::uint64_t>(sent);

@@ -5,9 +5,17 @@
 // Send: consecutive mbufs of one destination and size become one UDP_SEGMENT call. Datagrams up to
 // 10,024 bytes are received (IP fragments are the kernel's). One worker owns it; a changed set of
 // addresses is a new SocketPort.
+//
+// A socket is bound to the interface of its address, so that a route of a joined network (a default
+// route, or one that covers a peer's physical address) cannot send our own datagrams into our own
+// TAP, nor a peer bring them in by it. The price: a datagram leaves by that interface or not at
+// all, also where the host's routes or rules would have sent it out by another. Addresses on lo and
+// on dummy interfaces, which carry nothing, are bound by address alone, and so is every address
+// where binding to an interface is not permitted; those follow the host's routes.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -21,6 +29,8 @@ namespace orrery::tap {
 struct LocalAddress {
   fib::LocalSocket id = 0;
   wire::Endpoint address;
+  std::string interface;  // empty: bound by address alone
+  unsigned interface_index = 0;
   friend bool operator==(const LocalAddress&, const LocalAddress&) = default;
 };
 
@@ -36,10 +46,21 @@ class UdpSocket {
 
   [[nodiscard]] const LocalAddress& local() const { return local_; }
 
+  [[nodiscard]] bool bound_to_interface() const { return bound_to_interface_; }
+
+  /// Whether this socket still does for an address as it is now: one that moved to another
+  /// interface, or whose interface was made anew, needs another.
+  [[nodiscard]] bool serves(const LocalAddress& now) const {
+    return local_.address == now.address &&
+           (!bound_to_interface_ || local_.interface_index == now.interface_index);
+  }
+
  private:
-  UdpSocket(int fd, const LocalAddress& local) : fd_(fd), local_(local) {}
+  UdpSocket(int fd, const LocalAddress& local, bool bound_to_interface)
+      : fd_(fd), bound_to_interface_(bound_to_interface), local_(local) {}
 
   int fd_;
+  bool bound_to_interface_;
   LocalAddress local_;
 };
 
