@@ -17,6 +17,8 @@
 namespace orrery::tap {
 namespace {
 
+constexpr unsigned kUdpSegments = 0x20 | 0x40;  // TUN_F_USO4, TUN_F_USO6; only both together
+
 Error system_error(const std::string& what) {
   return {Errc::kIo, what + ": " + std::strerror(errno)};
 }
@@ -70,8 +72,10 @@ Result<Device> Device::open(const Options& options) {
       return std::unexpected(system_error("cannot set the header size of " + device.name_));
     }
     device.header_size_ = static_cast<std::size_t>(size);
-    const unsigned features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-    if (::ioctl(device.fd_, TUNSETOFFLOAD, features) != 0) {
+    // Congestion marks ride in the flags of a superframe. UDP is an offer of Linux 6.2 and later.
+    const unsigned features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    if (::ioctl(device.fd_, TUNSETOFFLOAD, features | kUdpSegments) != 0 &&
+        ::ioctl(device.fd_, TUNSETOFFLOAD, features) != 0) {
       return std::unexpected(system_error("cannot set the offloads of " + device.name_));
     }
   }

@@ -7,9 +7,12 @@ namespace orrery::tap {
 namespace {
 
 constexpr std::size_t kEthernet = 14;
-constexpr std::uint8_t kTcp = 6;
+constexpr std::uint8_t kTcp = 6, kUdp = 17;
+constexpr std::uint16_t kIpv4 = 0x0800, kIpv6 = 0x86dd, kVlan = 0x8100, kServiceVlan = 0x88a8;
+constexpr std::size_t kVlanTag = 4;
 constexpr std::uint8_t kFin = 0x01, kPsh = 0x08, kAck = 0x10;
 constexpr std::uint8_t kCwr = 0x80;
+constexpr std::uint8_t kDontFragment = 0x40;  // in the first byte of IPv4 flags and offset
 
 /// Sum of the pseudo-header: addresses, protocol, upper-layer length.
 std::uint32_t pseudo_sum(Bytes frame, const TcpFrame& t, std::size_t length) {
@@ -17,10 +20,19 @@ std::uint32_t pseudo_sum(Bytes frame, const TcpFrame& t, std::size_t length) {
   return checksum_add(addresses, static_cast<std::uint32_t>(kTcp + length));
 }
 
-std::uint16_t tcp_checksum(Bytes frame, const TcpFrame& t) {
+/// Sum over the TCP segment and its pseudo-header: 0xffff when the checksum in it is right.
+bool tcp_checksum_right(Bytes frame, const TcpFrame& t) {
   const Bytes segment = frame.first(t.size).subspan(t.tcp);
-  return static_cast<std::uint16_t>(
-      ~checksum_fold(checksum_add(segment, pseudo_sum(frame, t, segment.size()))));
+  return checksum_fold(checksum_add(segment, pseudo_sum(frame, t, segment.size()))) == 0xffff;
+}
+
+bool ip_checksum_right(Bytes frame, const TcpFrame& t) {
+  return t.v6 || checksum_fold(checksum_add(frame.subspan(t.ip, 20), 0)) == 0xffff;
+}
+
+/// Flags that leave a segment mergeable: ACK and nothing else but PSH; no reserved bit.
+bool plain_flags(const std::uint8_t* tcp) {
+  return (tcp[12] & 0x0f) == 0 && (tcp[13] & ~kPsh) == kAck;
 }
 
 /// Parses a frame that is TCP over plain IPv4 or IPv6; nothing otherwise.
@@ -29,12 +41,12 @@ std::optional<TcpFrame> parse_tcp(Bytes f) {
   if (f.size() < kEthernet + 40 || f.size() > Merger::kMax) return std::nullopt;
   const std::uint16_t ethertype = load_be16(f.data() + 12);
   std::size_t ip_size = 0;
-  if (ethertype == 0x0800) {
+  if (ethertype == kIpv4) {
     if (f[14] != 0x45 || f[23] != kTcp || (load_be16(f.data() + 20) & 0x3fff) != 0)
       return std::nullopt;
     ip_size = load_be16(f.data() + 16);
     t.tcp = kEthernet + 20;
-  } else if (ethertype == 0x86dd) {
+  } else if (ethertype == kIpv6) {
     if (f.size() < kEthernet + 60 || (f[14] >> 4) != 6 || f[20] != kTcp) return std::nullopt;
     ip_size = 40u + load_be16(f.data() + 18);
     t.v6 = true;
@@ -50,16 +62,17 @@ std::optional<TcpFrame> parse_tcp(Bytes f) {
   return t;
 }
 
-void set_ip_length(MutableBytes f, const TcpFrame& t, std::size_t size) {
-  if (t.v6) {
-    store_be16(f.data() + t.ip + 4, static_cast<std::uint16_t>(size - t.tcp));
+/// Writes the lengths that follow from a frame of `size` bytes, and the IPv4 header checksum.
+void set_ip_length(std::uint8_t* ip, bool v6, std::size_t size) {
+  if (v6) {
+    store_be16(ip + 4, static_cast<std::uint16_t>(size - 40));
     return;
   }
-  store_be16(f.data() + t.ip + 2, static_cast<std::uint16_t>(size - t.ip));
-  store_be16(f.data() + t.ip + 10, 0);
-  const auto sum =
-      static_cast<std::uint16_t>(~checksum_fold(checksum_add(Bytes(f).subspan(t.ip, 20), 0)));
-  store_be16(f.data() + t.ip + 10, sum);
+  const std::size_t header = (ip[0] & 15u) * 4u;
+  store_be16(ip + 2, static_cast<std::uint16_t>(size));
+  store_be16(ip + 10, 0);
+  const auto sum = static_cast<std::uint16_t>(~checksum_fold(checksum_add(Bytes(ip, header), 0)));
+  store_be16(ip + 10, sum);
 }
 
 }  // namespace
@@ -117,6 +130,35 @@ bool complete_checksum(const VirtioHeader& header, MutableBytes frame) {
   return true;
 }
 
+bool Splitter::find_headers(const VirtioHeader& header) {
+  const Bytes f = frame_;
+  ip_ = kEthernet;
+  if (f.size() < kEthernet) return false;
+  std::uint16_t ethertype = load_be16(f.data() + 12);
+  for (int tags = 0; tags < 2 && (ethertype == kVlan || ethertype == kServiceVlan); ++tags) {
+    if (f.size() < ip_ + kVlanTag) return false;
+    ethertype = load_be16(f.data() + ip_ + 2);
+    ip_ += kVlanTag;
+  }
+  v6_ = ethertype == kIpv6;
+  if (!v6_ && ethertype != kIpv4) return false;
+  transport_ = header.csum_start;
+  udp_ = (header.gso_type & ~VirtioHeader::kGsoEcn) == VirtioHeader::kGsoUdp;
+  const std::size_t least = udp_ ? 8 : 20;
+  const std::size_t ip_header = v6_ ? 40 : 20;
+  if (transport_ < ip_ + ip_header || transport_ + least > f.size()) return false;
+  if (v6_ ? f[ip_] >> 4 != 6
+          : f[ip_] >> 4 != 4 || ip_ + (f[ip_] & 15u) * 4u != transport_ ||
+                f[ip_ + 9] != (udp_ ? kUdp : kTcp)) {
+    return false;
+  }
+  const std::size_t transport_header = udp_ ? 8u : (f[transport_ + 12] >> 4) * 4u;
+  if (transport_header < least) return false;
+  payload_ = transport_ + transport_header;
+  checksum_ = transport_ + (udp_ ? 6 : 16);
+  return payload_ < f.size() && header.csum_offset == checksum_ - transport_;
+}
+
 bool Splitter::begin(const VirtioHeader& header, MutableBytes frame) {
   frame_ = frame;
   at_ = 0;
@@ -125,22 +167,32 @@ bool Splitter::begin(const VirtioHeader& header, MutableBytes frame) {
   const int type = header.gso_type & ~VirtioHeader::kGsoEcn;
   if (type == VirtioHeader::kGsoNone)
     return frame.size() > kEthernet && complete_checksum(header, frame);
-  if (type != VirtioHeader::kGsoTcp4 && type != VirtioHeader::kGsoTcp6) return false;
-  // Only lengths that the header does not tell matter here: the kernel leaves the IP length of a
-  // superframe as it is.
-  const auto tcp = parse_tcp(frame);
-  if (!tcp || tcp->v6 != (type == VirtioHeader::kGsoTcp6) || header.gso_size == 0) return false;
-  tcp_ = *tcp;
-  frame_ = frame.first(tcp->size);
+  if (type != VirtioHeader::kGsoTcp4 && type != VirtioHeader::kGsoTcp6 &&
+      type != VirtioHeader::kGsoUdp) {
+    return false;
+  }
+  // The header's hdr_len is not used: for a forwarded superframe it is the length of whatever the
+  // kernel had at hand in one piece.
+  if ((header.flags & VirtioHeader::kNeedsChecksum) == 0 || header.gso_size == 0 ||
+      !find_headers(header)) {
+    return false;
+  }
+  if (type != VirtioHeader::kGsoUdp && v6_ != (type == VirtioHeader::kGsoTcp6)) return false;
+  // The checksum field holds the sum of the pseudo-header, which only the host knows for certain:
+  // with a routing header or source route, the last destination is not the one in the IP header.
+  // Its length is replaced by that of each frame.
+  const auto length = static_cast<std::uint16_t>(frame.size() - transport_);
+  pseudo_ = static_cast<std::uint32_t>(load_be16(frame.data() + checksum_)) +
+            static_cast<std::uint16_t>(~length);
   segmented_ = true;
   segment_ = header.gso_size;
-  at_ = tcp->payload;
+  at_ = payload_;
   return true;
 }
 
 std::size_t Splitter::next_size() const {
   if (!segmented_) return frame_.size();
-  return tcp_.payload + std::min(segment_, frame_.size() - at_);
+  return payload_ + std::min(segment_, frame_.size() - at_);
 }
 
 void Splitter::next(MutableBytes out) {
@@ -149,24 +201,30 @@ void Splitter::next(MutableBytes out) {
     at_ = frame_.size();
     return;
   }
-  const std::size_t size = out.size() - tcp_.payload;
-  std::memcpy(out.data(), frame_.data(), tcp_.payload);
-  std::memcpy(out.data() + tcp_.payload, frame_.data() + at_, size);
-  TcpFrame part = tcp_;
-  part.size = static_cast<std::uint16_t>(out.size());
-  if (!tcp_.v6) {
-    store_be16(out.data() + tcp_.ip + 4,
-               static_cast<std::uint16_t>(load_be16(frame_.data() + tcp_.ip + 4) + index_));
-  }
-  set_ip_length(out, part, out.size());
-  std::uint8_t* tcp = out.data() + tcp_.tcp;
-  store_be32(tcp + 4, load_be32(tcp + 4) + static_cast<std::uint32_t>(at_ - tcp_.payload));
-  if (index_ != 0)
-    tcp[13] &= static_cast<std::uint8_t>(~kCwr);  // congestion window reduced: first segment only
+  const std::size_t size = out.size() - payload_;
+  std::memcpy(out.data(), frame_.data(), payload_);
+  std::memcpy(out.data() + payload_, frame_.data() + at_, size);
+  std::uint8_t* ip = out.data() + ip_;
+  if (!v6_) store_be16(ip + 4, static_cast<std::uint16_t>(load_be16(ip + 4) + index_));
+  set_ip_length(ip, v6_, out.size() - ip_);
+  std::uint8_t* transport = out.data() + transport_;
+  const std::size_t length = out.size() - transport_;
+  const std::size_t sent = at_ - payload_;
   at_ += size;
-  if (!done()) tcp[13] &= static_cast<std::uint8_t>(~(kFin | kPsh));
-  store_be16(tcp + 16, 0);
-  store_be16(tcp + 16, tcp_checksum(out, part));
+  if (udp_) {
+    store_be16(transport + 4, static_cast<std::uint16_t>(length));
+  } else {
+    store_be32(transport + 4, load_be32(transport + 4) + static_cast<std::uint32_t>(sent));
+    // Congestion window reduced: in the first segment only. End and push: in the last.
+    if (index_ != 0) transport[13] &= static_cast<std::uint8_t>(~kCwr);
+    if (!done()) transport[13] &= static_cast<std::uint8_t>(~(kFin | kPsh));
+  }
+  store_be16(out.data() + checksum_, 0);
+  const std::uint32_t sum = pseudo_ + static_cast<std::uint32_t>(length);
+  const auto checksum =
+      static_cast<std::uint16_t>(~checksum_fold(checksum_add(Bytes(out).subspan(transport_), sum)));
+  // For UDP, zero means "none"; for TCP the two are one number.
+  store_be16(out.data() + checksum_, checksum == 0 ? std::uint16_t{0xffff} : checksum);
   ++index_;
 }
 
@@ -177,17 +235,15 @@ void Merger::take(Bytes frame) {
   mergeable_ = false;
   const auto tcp = parse_tcp(frame);
   if (!tcp || tcp->payload == tcp->size) return;
-  const std::uint8_t flags = frame[tcp->tcp + 13u];
-  if ((flags & ~(kAck | kPsh)) != 0 || (flags & kAck) == 0) return;
-  if (checksum_fold(checksum_add(frame.first(tcp->size).subspan(tcp->tcp),
-                                 pseudo_sum(frame, *tcp, tcp->size - tcp->tcp))) != 0xffff) {
+  const std::uint8_t* header = frame.data() + tcp->tcp;
+  if (!plain_flags(header) || !ip_checksum_right(frame, *tcp) || !tcp_checksum_right(frame, *tcp)) {
     return;
   }
   tcp_ = *tcp;
   size_ = tcp->size;
-  segment_ = tcp->size - tcp->payload;
-  next_sequence_ = load_be32(frame.data() + tcp->tcp + 4) + static_cast<std::uint32_t>(segment_);
-  mergeable_ = (flags & kPsh) == 0;
+  segment_ = static_cast<std::size_t>(tcp->size - tcp->payload);
+  next_sequence_ = load_be32(header + 4) + static_cast<std::uint32_t>(segment_);
+  mergeable_ = (header[13] & kPsh) == 0;
 }
 
 bool Merger::continues(Bytes f, const TcpFrame& t) const {
@@ -208,18 +264,21 @@ bool Merger::continues(Bytes f, const TcpFrame& t) const {
         f[22] != held[22] || std::memcmp(f.data() + 26, held.data() + 26, 8) != 0) {
       return false;
     }
+    // Whoever splits the whole again numbers the parts from the first on.
+    const auto next_id = static_cast<std::uint16_t>(load_be16(held.data() + 18) + frames_);
+    if ((f[20] & kDontFragment) == 0 && load_be16(f.data() + 18) != next_id) return false;
   }
   const std::uint8_t* mine = held.data() + tcp_.tcp;
   const std::uint8_t* theirs = f.data() + t.tcp;
   if (load_be32(mine) != load_be32(theirs) || load_be32(theirs + 4) != next_sequence_ ||
       load_be32(mine + 8) != load_be32(theirs + 8) ||
-      load_be16(mine + 14) != load_be16(theirs + 14)) {
+      load_be16(mine + 14) != load_be16(theirs + 14) ||
+      load_be16(mine + 18) != load_be16(theirs + 18)) {
     return false;
   }
-  if ((theirs[13] & ~(kAck | kPsh)) != 0 || (theirs[13] & kAck) == 0) return false;
+  if (!plain_flags(theirs)) return false;
   if (std::memcmp(mine + 20, theirs + 20, t.payload - t.tcp - 20u) != 0) return false;
-  return checksum_fold(checksum_add(f.first(t.size).subspan(t.tcp),
-                                    pseudo_sum(f, t, t.size - t.tcp))) == 0xffff;
+  return ip_checksum_right(f, t) && tcp_checksum_right(f, t);
 }
 
 bool Merger::add(Bytes frame) {
@@ -248,7 +307,7 @@ VirtioHeader Merger::finish() {
   const MutableBytes f = MutableBytes(bytes_).first(size_);
   TcpFrame whole = tcp_;
   whole.size = static_cast<std::uint16_t>(size_);
-  set_ip_length(f, whole, size_);
+  set_ip_length(f.data() + tcp_.ip, tcp_.v6, size_ - tcp_.ip);
   store_be16(f.data() + tcp_.tcp + 16, checksum_fold(pseudo_sum(f, whole, size_ - tcp_.tcp)));
   header.flags = VirtioHeader::kNeedsChecksum;
   header.gso_type = tcp_.v6 ? VirtioHeader::kGsoTcp6 : VirtioHeader::kGsoTcp4;

@@ -11,7 +11,8 @@
 namespace orrery::tap {
 namespace {
 
-constexpr std::uint8_t kAck = 0x10, kPsh = 0x08, kSyn = 0x02;
+constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kPsh = 0x08, kAck = 0x10, kUrg = 0x20,
+                       kEce = 0x40, kCwr = 0x80;
 
 /// RFC 1071 word by word.
 std::uint16_t reference_checksum(Bytes bytes, std::uint32_t sum) {
@@ -119,6 +120,18 @@ VirtioHeader gso(bool v6, std::uint16_t size) {
   return h;
 }
 
+/// The frame as the kernel hands it over: the checksum holds the sum of the pseudo-header. `at` is
+/// where the IP header is.
+ByteVector partial(ByteVector f, const VirtioHeader& h, std::size_t ip = 14) {
+  const bool v6 = f[ip] >> 4 == 6;
+  const Bytes addresses = Bytes(f).subspan(ip + (v6 ? 8 : 12), v6 ? 32 : 8);
+  const std::uint32_t protocol = h.csum_offset == 6 ? 17 : 6;
+  std::uint32_t sum = protocol + static_cast<std::uint32_t>(f.size() - h.csum_start);
+  for (std::size_t i = 0; i < addresses.size(); i += 2) sum += load_be16(addresses.data() + i);
+  store_be16(f.data() + h.csum_start + h.csum_offset, checksum_fold(sum));
+  return f;
+}
+
 class BothFamilies : public testing::TestWithParam<bool> {};
 
 INSTANTIATE_TEST_SUITE_P(Offload, BothFamilies, testing::Bool());
@@ -138,7 +151,8 @@ TEST_P(BothFamilies, SplitMakesTheFramesThatTheHostWouldHaveSent) {
   whole.v6 = GetParam();
   whole.payload = pattern(5000);
   whole.flags = kAck | kPsh;
-  const auto frames = split(gso(GetParam(), 1400), frame_of(whole));
+  const VirtioHeader header = gso(GetParam(), 1400);
+  const auto frames = split(header, partial(frame_of(whole), header));
   ASSERT_EQ(frames.size(), 4u);
   for (std::size_t i = 0; i < frames.size(); ++i) {
     Segment part = whole;
@@ -161,13 +175,150 @@ TEST_P(BothFamilies, MergeUndoesSplit) {
     whole.payload = pattern(1 + random() % 60000, static_cast<std::uint8_t>(round));
     whole.sequence = static_cast<std::uint32_t>(random());
     const auto segment = static_cast<std::uint16_t>(200 + random() % 2600);
-    const ByteVector frame = frame_of(whole);
+    const ByteVector frame = partial(frame_of(whole), gso(GetParam(), segment));
     Merger merger;
     for (const ByteVector& part : split(gso(GetParam(), segment), frame))
       ASSERT_TRUE(merger.add(part));
     const VirtioHeader header = merger.finish();
     const auto again = split(header, ByteVector(merger.frame().begin(), merger.frame().end()));
     EXPECT_EQ(again, split(gso(GetParam(), segment), frame));
+  }
+}
+
+/// What may stand around and between the headers; inserts it and says how many bytes went in front
+/// of the IP header and in all.
+struct Extra {
+  const char* name;
+  bool v6;
+  std::size_t before_ip;
+  std::size_t total;
+  std::function<void(ByteVector&)> insert;
+};
+
+void put(ByteVector& f, std::size_t at, const ByteVector& bytes) {
+  f.insert(f.begin() + static_cast<long>(at), bytes.begin(), bytes.end());
+}
+
+void put_ipv4_options(ByteVector& f) {
+  put(f, 34, {1, 1, 1, 0});
+  f[14] = 0x46;
+  store_be16(f.data() + 16, static_cast<std::uint16_t>(f.size() - 14));
+  store_be16(f.data() + 24, 0);
+  store_be16(f.data() + 24, reference_checksum(Bytes(f).subspan(14, 24), 0));
+}
+
+void put_destination_options(ByteVector& f) {
+  put(f, 54, {6, 0, 1, 4, 0, 0, 0, 0});
+  f[20] = 60;
+  store_be16(f.data() + 18, static_cast<std::uint16_t>(f.size() - 54));
+}
+
+const Extra kExtras[] = {
+    {"VLAN tag", false, 4, 4, [](ByteVector& f) { put(f, 12, {0x81, 0, 0, 100}); }},
+    {"VLAN tag, IPv6", true, 4, 4, [](ByteVector& f) { put(f, 12, {0x81, 0, 0, 100}); }},
+    {"two tags", false, 8, 8, [](ByteVector& f) { put(f, 12, {0x88, 0xa8, 0, 1, 0x81, 0, 0, 2}); }},
+    {"IPv4 options", false, 0, 4, put_ipv4_options},
+    {"IPv6 extension header", true, 0, 8, put_destination_options},
+    {"VLAN tag and IPv4 options", false, 4, 8,
+     [](ByteVector& f) {
+       put_ipv4_options(f);
+       put(f, 12, {0x81, 0, 0, 100});
+     }},
+};
+
+TEST(Split, KeepsWhatStandsAroundTheHeaders) {
+  for (const Extra& extra : kExtras) {
+    Segment whole;
+    whole.v6 = extra.v6;
+    whole.payload = pattern(5000);
+    ByteVector frame = frame_of(whole);
+    extra.insert(frame);
+    VirtioHeader header = gso(extra.v6, 1400);
+    header.csum_start = static_cast<std::uint16_t>(header.csum_start + extra.total);
+    header.hdr_len = 9999;  // not to be trusted
+    const auto frames = split(header, partial(frame, header, 14 + extra.before_ip));
+    ASSERT_EQ(frames.size(), 4u) << extra.name;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      Segment part = whole;
+      const std::size_t begin = i * 1400;
+      part.sequence += static_cast<std::uint32_t>(begin);
+      part.id = static_cast<std::uint16_t>(whole.id + i);
+      part.payload.assign(whole.payload.begin() + static_cast<long>(begin),
+                          whole.payload.begin() + static_cast<long>(std::min<std::size_t>(
+                                                      begin + 1400, whole.payload.size())));
+      ByteVector expected = frame_of(part);
+      extra.insert(expected);
+      EXPECT_EQ(to_hex(frames[i]), to_hex(expected)) << extra.name << " " << i;
+    }
+  }
+}
+
+TEST(Split, UsesTheHostsSumOfAPseudoHeaderThatIsNotInTheIpHeader) {
+  // A routing header: the checksum covers the last destination, which is not the next one.
+  Segment s;
+  s.v6 = true;
+  s.payload = pattern(2000);
+  const VirtioHeader header = gso(true, 1000);
+  const ByteVector last = partial(frame_of(s), header);
+  ByteVector frame = last;
+  frame[40] ^= 0x55;  // destination
+  const auto expected = split(header, last);
+  const auto frames = split(header, frame);
+  ASSERT_EQ(frames.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(load_be16(frames[i].data() + 70), load_be16(expected[i].data() + 70)) << i;
+}
+
+TEST_P(BothFamilies, SplitPutsFlagsWhereTheyBelong) {
+  Segment whole;
+  whole.v6 = GetParam();
+  whole.payload = pattern(3000);
+  whole.flags = kAck | kPsh | kFin | kCwr | kEce;
+  VirtioHeader header = gso(GetParam(), 1000);
+  header.gso_type |= VirtioHeader::kGsoEcn;
+  const auto frames = split(header, partial(frame_of(whole), header));
+  ASSERT_EQ(frames.size(), 3u);
+  const std::size_t flags = header.csum_start + 13u;
+  EXPECT_EQ(frames[0][flags], kAck | kEce | kCwr);
+  EXPECT_EQ(frames[1][flags], kAck | kEce);
+  EXPECT_EQ(frames[2][flags], kAck | kEce | kPsh | kFin);
+}
+
+ByteVector udp_frame(bool v6, Bytes payload, std::uint16_t id) {
+  Segment s;
+  s.v6 = v6;
+  s.id = id;
+  ByteVector f = frame_of(s);
+  const std::size_t at = v6 ? 54 : 34;
+  f.resize(at + 8);
+  f.insert(f.end(), payload.begin(), payload.end());
+  f[v6 ? 20 : 23] = 17;
+  store_be16(f.data() + (v6 ? 18 : 16), static_cast<std::uint16_t>(f.size() - (v6 ? 54 : 14)));
+  store_be16(f.data() + at + 4, static_cast<std::uint16_t>(f.size() - at));
+  store_be16(f.data() + at + 6, 0);
+  if (!v6) {
+    store_be16(f.data() + 24, 0);
+    store_be16(f.data() + 24, reference_checksum(Bytes(f).subspan(14, 20), 0));
+  }
+  std::uint32_t sum = 17 + static_cast<std::uint32_t>(f.size() - at);
+  const Bytes addresses = v6 ? Bytes(f).subspan(22, 32) : Bytes(f).subspan(26, 8);
+  for (std::size_t i = 0; i < addresses.size(); i += 2) sum += load_be16(addresses.data() + i);
+  store_be16(f.data() + at + 6, reference_checksum(Bytes(f).subspan(at), sum));
+  return f;
+}
+
+TEST_P(BothFamilies, SplitCutsUdp) {
+  const ByteVector payload = pattern(2500);
+  VirtioHeader header = gso(GetParam(), 1200);
+  header.gso_type = VirtioHeader::kGsoUdp;
+  header.csum_offset = 6;
+  const auto frames = split(header, partial(udp_frame(GetParam(), payload, 9), header));
+  ASSERT_EQ(frames.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Bytes part = Bytes(payload).subspan(i * 1200, i == 2 ? 100 : 1200);
+    EXPECT_EQ(to_hex(frames[i]),
+              to_hex(udp_frame(GetParam(), part, static_cast<std::uint16_t>(9 + i))))
+        << i;
   }
 }
 
@@ -180,6 +331,22 @@ TEST(Split, RefusesHeadersThatDoNotFit) {
   VirtioHeader odd = gso(false, 1000);
   odd.gso_type = 3;
   EXPECT_TRUE(split(odd, frame).empty()) << "unknown type";
+  odd = gso(false, 1000);
+  odd.flags = 0;
+  EXPECT_TRUE(split(odd, frame).empty()) << "no word on the checksum";
+  for (const unsigned start : {0u, 14u, 33u, 35u, 3000u, 65535u}) {
+    odd = gso(false, 1000);
+    odd.csum_start = static_cast<std::uint16_t>(start);
+    EXPECT_TRUE(split(odd, frame).empty()) << "transport header at " << start;
+  }
+  odd = gso(false, 1000);
+  odd.csum_offset = 6;
+  EXPECT_TRUE(split(odd, frame).empty()) << "the checksum of UDP";
+  ByteVector cut = frame;
+  cut.resize(34 + 32);
+  EXPECT_TRUE(split(gso(false, 1000), cut).empty()) << "no payload";
+  cut.resize(34 + 25);
+  EXPECT_TRUE(split(gso(false, 1000), cut).empty()) << "TCP options cut off";
   VirtioHeader outside;
   outside.flags = VirtioHeader::kNeedsChecksum;
   outside.csum_start = 4000;
@@ -220,6 +387,26 @@ TEST(Merge, EachReasonNotTo) {
       {"another window", nothing, [](Segment& s) { s.window += 1; }},
       {"a flag beside ACK and PSH", nothing, [](Segment& s) { s.flags |= kSyn; }},
       {"a flag in the first frame", [](Segment& s) { s.flags |= kSyn; }, nothing},
+      {"FIN", nothing, [](Segment& s) { s.flags |= kFin; }},
+      {"RST", nothing, [](Segment& s) { s.flags |= kRst; }},
+      {"URG", nothing, [](Segment& s) { s.flags |= kUrg; }},
+      {"ECE", nothing, [](Segment& s) { s.flags |= kEce; }},
+      {"CWR", nothing, [](Segment& s) { s.flags |= kCwr; }},
+      {"ECE in both", [](Segment& s) { s.flags |= kEce; }, [](Segment& s) { s.flags |= kEce; }},
+      {"the sequence before", nothing, [](Segment& s) { s.sequence -= 2400; }},
+      {"IPv6 and IPv4", [](Segment& s) { s.v6 = true; }, nothing},
+      {"another hop limit", [](Segment& s) { s.v6 = true; },
+       [](Segment& s) {
+         s.v6 = true;
+         s.ttl = 1;
+       }},
+      {"no DF, the same id", [](Segment& s) { s.fragment = 0; },
+       [](Segment& s) { s.fragment = 0; }},
+      {"no DF, an id left out", [](Segment& s) { s.fragment = 0; },
+       [](Segment& s) {
+         s.fragment = 0;
+         s.id = 3;
+       }},
       {"PSH in the first frame", [](Segment& s) { s.flags |= kPsh; }, nothing},
       {"no ACK", nothing, [](Segment& s) { s.flags = 0; }},
       {"another TTL", nothing, [](Segment& s) { s.ttl = 63; }},
@@ -246,11 +433,56 @@ TEST(Merge, EachReasonNotTo) {
   a.payload = pattern(1200);
   Segment b = a;
   b.sequence += 1200;
-  ByteVector broken = frame_of(b);
-  broken.back() ^= 1;
-  Merger wrong;
-  ASSERT_TRUE(wrong.add(frame_of(a)));
-  EXPECT_FALSE(wrong.add(broken)) << "wrong checksum";
+
+  // In the bytes, before the checksums are made right, or after.
+  struct ByteRow {
+    const char* why;
+    bool first;  // in which frame
+    bool seal;
+    std::function<void(ByteVector&)> change;
+  };
+
+  const ByteRow byte_rows[] = {
+      {"wrong TCP checksum", false, false, [](ByteVector& f) { f.back() ^= 1; }},
+      {"wrong TCP checksum in the first", true, false, [](ByteVector& f) { f.back() ^= 1; }},
+      {"wrong IPv4 checksum", false, false, [](ByteVector& f) { f[25] ^= 1; }},
+      {"wrong IPv4 checksum in the first", true, false, [](ByteVector& f) { f[25] ^= 1; }},
+      {"another destination MAC", false, true, [](ByteVector& f) { f[0] ^= 2; }},
+      {"another source MAC", false, true, [](ByteVector& f) { f[11] ^= 2; }},
+      {"another address", false, true, [](ByteVector& f) { f[29] ^= 1; }},
+      {"another destination port", false, true, [](ByteVector& f) { f[37] ^= 1; }},
+      {"a reserved flag", false, true, [](ByteVector& f) { f[46] |= 1; }},
+      {"a reserved flag in the first", true, true, [](ByteVector& f) { f[46] |= 1; }},
+      {"another urgent pointer", false, true, [](ByteVector& f) { f[53] ^= 1; }},
+      {"longer than the frame", false, true, [](ByteVector& f) { f[17] ^= 1; }},
+      {"a TCP header longer than the frame", false, true, [](ByteVector& f) { f.resize(60); }},
+      {"not TCP", false, true, [](ByteVector& f) { f[23] = 17; }},
+      {"VLAN tag", false, false, [](ByteVector& f) { put(f, 12, {0x81, 0, 0, 100}); }},
+      {"VLAN tag in the first", true, false, [](ByteVector& f) { put(f, 12, {0x81, 0, 0, 1}); }},
+      {"IPv4 options", false, false, put_ipv4_options},
+  };
+  for (const ByteRow& row : byte_rows) {
+    ByteVector frames[2] = {frame_of(a), frame_of(b)};
+    ByteVector& changed = frames[row.first ? 0 : 1];
+    row.change(changed);
+    if (row.seal) finish_checksums(changed, false);
+    Merger merger;
+    ASSERT_TRUE(merger.add(frames[0])) << row.why;
+    EXPECT_FALSE(merger.add(frames[1])) << row.why;
+  }
+  {
+    Segment first = a, second = b;
+    first.v6 = second.v6 = true;
+    ByteVector label = frame_of(second);
+    label[17] = 1;
+    Merger merger;
+    ASSERT_TRUE(merger.add(frame_of(first)));
+    EXPECT_FALSE(merger.add(label)) << "another flow label";
+    ByteVector extended = frame_of(second);
+    put_destination_options(extended);
+    EXPECT_FALSE(merger.add(extended)) << "IPv6 extension header";
+    EXPECT_TRUE(merger.add(frame_of(second))) << "none of these";
+  }
   Merger shorter;
   ASSERT_TRUE(shorter.add(frame_of(a)));
   Segment end = b;
@@ -259,6 +491,35 @@ TEST(Merge, EachReasonNotTo) {
   Segment after = b;
   after.sequence = end.sequence + 100;
   EXPECT_FALSE(shorter.add(frame_of(after))) << "after a shorter one";
+}
+
+TEST(Merge, IdsMatterWithoutDfAlone) {
+  for (const bool df : {false, true}) {
+    Merger merger;
+    Segment s;
+    s.payload = pattern(1000);
+    s.fragment = df ? 0x4000 : 0;
+    s.id = 0xfffe;
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_TRUE(merger.add(frame_of(s))) << df << " " << i;
+      s.sequence += 1000;
+      s.id = static_cast<std::uint16_t>(df ? s.id * 7 : s.id + 1);
+    }
+    EXPECT_EQ(merger.frames(), 4u);
+  }
+}
+
+TEST(Merge, AWrongChecksumReachesTheKernelAsItCame) {
+  Segment s;
+  s.payload = pattern(1000);
+  ByteVector wrong = frame_of(s);
+  wrong[24] ^= 0xff;
+  Merger merger;
+  ASSERT_TRUE(merger.add(wrong));
+  const VirtioHeader header = merger.finish();
+  EXPECT_EQ(header.flags, 0) << "nothing is said of its checksums";
+  EXPECT_EQ(header.gso_type, VirtioHeader::kGsoNone);
+  EXPECT_EQ(to_hex(merger.frame()), to_hex(wrong));
 }
 
 TEST(Merge, StopsBefore64KilobytesAndKeepsOtherFramesWhole) {
