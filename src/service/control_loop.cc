@@ -47,7 +47,8 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   saver_ =
-      std::make_unique<Saver>(home_, [](const Error& error) { spdlog::error("{}", error.text); });
+      std::make_unique<Saver>([this](const control::SaveState& state) { return home_.save(state); },
+                              [](const Error& error) { spdlog::error("{}", error.text); });
   validator_ = std::make_unique<Validator>([this](const wire::Identity& identity, bool valid) {
     {
       const std::lock_guard lock(mutex_);
@@ -75,38 +76,27 @@ void ControlLoop::stop() {
   dataplane::ControlLink::signal(wake_fd_);
 }
 
-bool ControlLoop::invoke(const std::function<void(Now, control::Effects&)>& command) {
-  Command c{&command, {}};
-  auto done = c.done.get_future();
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
-    commands_.push_back(&c);
-  }
-  dataplane::ControlLink::signal(wake_fd_);
-  try {
-    done.get();
-  } catch (const std::future_error&) {
-    return false;
-  }
-  return true;
+bool ControlLoop::invoke(const CommandQueue::Command& command) {
+  return commands_.invoke(command, [this] { dataplane::ControlLink::signal(wake_fd_); });
 }
 
 void ControlLoop::take_commands() {
-  std::vector<Command*> commands;
   std::vector<std::pair<wire::Identity, bool>> validated;
   {
     const std::lock_guard lock(mutex_);
-    commands.swap(commands_);
     validated.swap(validated_);
   }
   for (const auto& [identity, valid] : validated)
     node_.on_identity_validated(now(), identity, valid, effects_);
-  for (Command* c : commands) {
-    (*c->run)(now(), effects_);
+  commands_.drain([this](const CommandQueue::Command& command) {
+    try {
+      command(now(), effects_);
+    } catch (...) {
+      carry_out();  // what it had asked for by then
+      throw;
+    }
     carry_out();  // an answer never precedes its effects
-    c->done.set_value();
-  }
+  });
 }
 
 void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
@@ -307,6 +297,12 @@ void ControlLoop::hand_over_ports() {
   worker_.hand_over(std::move(set));
 }
 
+std::vector<wire::Endpoint> ControlLoop::listening() const {
+  std::vector<wire::Endpoint> addresses;
+  for (const auto& e : underlay_.endpoints()) addresses.push_back(e.address);
+  return addresses;
+}
+
 nlohmann::json ControlLoop::ports() const {
   nlohmann::json all = nlohmann::json::array();
   const auto add = [&](const std::string& name, const dataplane::PortCounters& c) {
@@ -391,16 +387,7 @@ void ControlLoop::run() {
   }
   node_.save_all(now(), effects_);
   carry_out();
-  std::vector<Command*> left;
-  {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-    left.swap(commands_);
-  }
-  for (Command* c : left) {
-    c->done.set_exception(
-        std::make_exception_ptr(std::future_error(std::future_errc::broken_promise)));
-  }
+  commands_.close();
 }
 
 }  // namespace orrery::service

@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <functional>
-#include <future>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -20,6 +19,7 @@
 #include "dataplane/publisher.h"
 #include "dataplane/worker.h"
 #include "service/background.h"
+#include "service/command_queue.h"
 #include "service/host_interfaces.h"
 #include "service/underlay.h"
 
@@ -50,14 +50,16 @@ class ControlLoop {
   void stop();
 
   /// From any thread: runs `command` on the control thread and waits. False when the loop is
-  /// stopping.
-  bool invoke(const std::function<void(Now, control::Effects&)>& command);
+  /// stopping. Throws what the command threw.
+  bool invoke(const CommandQueue::Command& command);
 
   /// The node asked for a new identity.
   [[nodiscard]] bool identity_collided() const { return identity_collided_; }
 
   [[nodiscard]] HostInterfaces& hosts() { return hosts_; }
 
+  /// Addresses that the underlay's sockets are bound to.
+  [[nodiscard]] std::vector<wire::Endpoint> listening() const;
   /// Counters of every port, for the API.
   [[nodiscard]] nlohmann::json ports() const;
 
@@ -70,11 +72,6 @@ class ControlLoop {
   [[nodiscard]] static Now now();
 
  private:
-  struct Command {
-    const std::function<void(Now, control::Effects&)>* run;
-    std::promise<void> done;
-  };
-
   void start_networks();
   void take_commands();
   bool take_punts();
@@ -104,11 +101,10 @@ class ControlLoop {
   control::Effects effects_;
   std::unique_ptr<Saver> saver_;
   std::unique_ptr<Validator> validator_;
+  CommandQueue commands_;
   std::mutex mutex_;
-  std::vector<Command*> commands_;
   std::vector<std::pair<wire::Identity, bool>> validated_;
   std::atomic<bool> stop_{false};
-  bool stopped_ = false;
   bool identity_collided_ = false;
   bool sockets_changed_ = false;
   bool pushed_ = false;  // something lies on a ring to the worker

@@ -46,31 +46,8 @@ class Target final : public ApiTarget {
   }
 
   json status() override {
-    const control::NodeStatus s = node_.status(now_);
-    json surface = json::array();
-    for (const auto& e : s.surface) surface.push_back(wire::to_string(e));
-    const std::string version = std::to_string(wire::kSoftwareMajor) + "." +
-                                std::to_string(wire::kSoftwareMinor) + "." +
-                                std::to_string(wire::kSoftwareRevision);
-    return {{"address", wire::to_string(s.identity.address)},
-            {"publicIdentity", wire::to_string(s.identity)},
-            {"online", s.online},
-            {"tcpFallbackActive", false},
-            {"version", version},
-            {"versionMajor", wire::kSoftwareMajor},
-            {"versionMinor", wire::kSoftwareMinor},
-            {"versionRev", wire::kSoftwareRevision},
-            {"versionBuild", 0},
-            {"orreryVersion", ORRERY_VERSION},
-            {"clock", now_.wall},
-            {"planetWorldId", s.planet_id},
-            {"planetWorldTimestamp", s.planet_timestamp},
-            {"config",
-             {{"settings",
-               {{"primaryPort", config_.port},
-                {"homeDir", config_.home},
-                {"portMappingEnabled", false},
-                {"surfaceAddresses", surface}}}}}};
+    return to_json(node_.status(now_), {now_.wall, config_.port, config_.home, loop_.listening(),
+                                        config_.interface_blacklist});
   }
 
   json peers() override {

@@ -1,6 +1,8 @@
 #include "service/local_api.h"
 
 #include "base/bytes.h"
+#include "control/controller/http.h"
+#include "control/controller/json_text.h"
 #include "wire/world.h"
 
 namespace orrery::service {
@@ -9,11 +11,16 @@ namespace {
 using nlohmann::json;
 
 HttpResponse answer(const json& value, int status = 200) {
-  return {status, value.dump(), "application/json"};
+  return {status, control::json_text(value), "application/json"};
 }
 
 HttpResponse not_found() {
   return {404, "", "application/json"};
+}
+
+/// The object in the body; an empty one when there is none, as stock takes it.
+json body_of(const HttpRequest& request) {
+  return control::parse_api_body(request.body).value_or(json::object());
 }
 
 /// The part of `path` behind `prefix`, when it is there.
@@ -51,6 +58,44 @@ const char* state_name(control::NetworkState state) {
 }
 
 }  // namespace
+
+nlohmann::json to_json(const control::NodeStatus& node, const DaemonFacts& facts) {
+  const auto texts = [](const std::vector<wire::Endpoint>& endpoints) {
+    json list = json::array();
+    for (const wire::Endpoint& e : endpoints) list.push_back(wire::to_string(e));
+    return list;
+  };
+  const std::string version = std::to_string(wire::kSoftwareMajor) + "." +
+                              std::to_string(wire::kSoftwareMinor) + "." +
+                              std::to_string(wire::kSoftwareRevision);
+  return {{"address", wire::to_string(node.identity.address)},
+          {"publicIdentity", wire::to_string(node.identity)},
+          {"online", node.online},
+          {"tcpFallbackActive", false},
+          {"version", version},
+          {"versionMajor", wire::kSoftwareMajor},
+          {"versionMinor", wire::kSoftwareMinor},
+          {"versionRev", wire::kSoftwareRevision},
+          {"versionBuild", 0},
+          {"orreryVersion", ORRERY_VERSION},
+          {"clock", facts.wall},
+          {"planetWorldId", node.planet_id},
+          {"planetWorldTimestamp", node.planet_timestamp},
+          {"config",
+           {{"settings",
+             {{"allowTcpFallbackRelay", false},
+              {"forceTcpRelay", false},
+              {"homeDir", facts.home},
+              {"interfacePrefixBlacklist", facts.interface_blacklist},
+              {"listeningOn", texts(facts.listening)},
+              {"portMappingEnabled", false},
+              {"primaryPort", facts.port},
+              {"secondaryPort", 0},
+              {"softwareUpdate", "disable"},
+              {"softwareUpdateChannel", "release"},
+              {"surfaceAddresses", texts(node.surface)},
+              {"tertiaryPort", 0}}}}}};
+}
 
 nlohmann::json to_json(const control::NetworkStatus& network, const std::string& device) {
   json addresses = json::array();
@@ -104,7 +149,8 @@ nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis 
                      {"active", p.active},
                      {"expired", p.expired},
                      {"preferred", p.preferred},
-                     {"localSocket", p.key.socket}});
+                     {"localSocket", p.key.socket},
+                     {"localPort", 0}});
   }
   static constexpr const char* kRoles[] = {"LEAF", "MOON", "PLANET"};
   const std::string version = std::to_string(peer.version_major) + "." +
@@ -147,12 +193,23 @@ nlohmann::json to_json(const control::MoonStatus& moon) {
 }
 
 HttpResponse LocalApi::handle(const HttpRequest& request) const {
-  const std::string& path = request.path;
-  const bool open = path == "/health";
-  if (request.token_in_url ||
-      (!open && !constant_time_equal(bytes_of(request.token), bytes_of(token_)))) {
+  const bool open = request.path == "/health";
+  if (request.token_in_url || (!open && !authorized(request.token))) {
     return {401, "{}", "application/json"};
   }
+  try {
+    return route(request);
+  } catch (const std::exception& e) {
+    return {500, control::bad_body(e.what()).body, "application/json"};
+  }
+}
+
+bool LocalApi::authorized(const std::string& token) const {
+  return !token_.empty() && constant_time_equal(bytes_of(token), bytes_of(token_));
+}
+
+HttpResponse LocalApi::route(const HttpRequest& request) const {
+  const std::string& path = request.path;
   const bool get = request.method == "GET" || request.method == "HEAD";
   const bool post = request.method == "POST" || request.method == "PUT";
   const bool remove = request.method == "DELETE";
@@ -180,7 +237,7 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
       const auto id = wire::parse_network_id(*id_text);
       if (!id) return;
       if (post) {
-        target.join(*id, json::parse(request.body, nullptr, false));
+        target.join(*id, body_of(request));
       } else if (remove) {
         response = answer(target.leave(*id) ? json{{"result", true}} : json::object());
         return;
@@ -191,8 +248,10 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
     } else if (get && path == "/peer") {
       response = answer(target.peers());
     } else if (const auto peer_text = behind(path, "/peer/"); get && peer_text) {
+      const auto address = wire::parse_address(*peer_text);
+      if (!address) return;
       const json peers = target.peers();
-      const json* found = find_by(peers, "address", *peer_text);
+      const json* found = find_by(peers, "address", wire::to_string(*address));
       response = answer(found != nullptr ? *found : json::object());
     } else if (get && path == "/moon") {
       response = answer(target.moons());
@@ -202,11 +261,10 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
       if (!short_id && !long_id) return;
       const std::uint64_t id = short_id ? short_id->value : long_id->value;
       if (post) {
-        const json body = json::parse(request.body, nullptr, false);
-        const std::string seed_text =
-            body.is_object() && body.contains("seed") && body["seed"].is_string()
-                ? body["seed"].get<std::string>()
-                : std::string();
+        const json body = body_of(request);
+        const std::string seed_text = body.contains("seed") && body["seed"].is_string()
+                                          ? body["seed"].get<std::string>()
+                                          : std::string();
         target.orbit(id, wire::parse_address(seed_text).value_or(wire::Address{}));
       } else if (remove) {
         target.deorbit(id);
@@ -216,6 +274,9 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
       const json moons = target.moons();
       const json* found = find_by(moons, "id", wire::to_string(wire::NetworkId{id}));
       response = answer(found != nullptr ? *found : json::object());
+    } else if ((get && path.starts_with("/bond/show/")) ||
+               (post && path.starts_with("/bond/rotate/"))) {
+      response = answer(json::object(), 400);  // no peer is bonded
     } else if (const auto what = behind(path, "/orrery/"); get && what) {
       const json value = target.inspect(*what);
       if (!value.is_null()) response = answer(value);

@@ -37,20 +37,35 @@ class ApiTarget {
 class LocalApi {
  public:
   /// Runs a function on the control thread and returns when it is done; false when the daemon is
-  /// stopping.
+  /// stopping. May throw what the function throws.
   using Invoke = std::function<bool(const std::function<void(ApiTarget&)>&)>;
 
   LocalApi(std::string token, Invoke invoke)
       : token_(std::move(token)), invoke_(std::move(invoke)) {}
 
+  /// Never throws for what a request or the network holds: an exception becomes an answer 500.
   HttpResponse handle(const HttpRequest& request) const;
 
  private:
+  [[nodiscard]] bool authorized(const std::string& token) const;
+  [[nodiscard]] HttpResponse route(const HttpRequest& request) const;
+
   std::string token_;
   Invoke invoke_;
 };
 
-/// JSON of one object each, with stock's field names and order.
+/// What /status says of the daemon beside the node's own state.
+struct DaemonFacts {
+  Millis wall = 0;
+  std::uint16_t port = 0;
+  std::string home;
+  std::vector<wire::Endpoint> listening;
+  std::vector<std::string> interface_blacklist;
+};
+
+/// JSON of one object each, with stock's field names. Names and domains stand in it as they came
+/// from the network: write it with control::json_text.
+[[nodiscard]] nlohmann::json to_json(const control::NodeStatus& node, const DaemonFacts& facts);
 [[nodiscard]] nlohmann::json to_json(const control::NetworkStatus& network,
                                      const std::string& device);
 [[nodiscard]] nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono,

@@ -1,35 +1,13 @@
 #include "control/controller/http.h"
 
-#include <algorithm>
+#include "control/controller/json_text.h"
 
 namespace orrery::control {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMostDepth =
-    64;  // copying and writing JSON recurse; no field is deeper than 5
 constexpr std::string_view kAnyId = "______";
-
-/// Whether brackets outside of strings nest deeper than kMostDepth. Says nothing about validity.
-bool too_deep(std::string_view text) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMostDepth) return true;
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
 
 /// Takes `prefix` off the front of `path`.
 bool strip(std::string_view& path, std::string_view prefix) {
@@ -75,14 +53,13 @@ std::optional<ApiPath> parse_api_path(std::string_view path) {
 }
 
 std::optional<json> parse_api_body(std::string_view body) {
-  if (too_deep(body)) return std::nullopt;
-  json parsed = json::parse(body, nullptr, false);
-  if (parsed.is_discarded()) return std::nullopt;
-  return parsed.is_object() ? std::move(parsed) : json::object();
+  auto parsed = parse_json(body);
+  if (parsed && !parsed->is_object()) *parsed = json::object();
+  return parsed;
 }
 
 HttpAnswer json_answer(const json& value) {
-  return {200, value.dump(-1, ' ', false, json::error_handler_t::replace)};
+  return {200, json_text(value)};
 }
 
 HttpAnswer empty_answer(int status) {
@@ -91,7 +68,7 @@ HttpAnswer empty_answer(int status) {
 
 HttpAnswer bad_body(std::string_view description) {
   const json error = {{"error", 500}, {"description", description}};
-  return {500, error.dump(-1, ' ', false, json::error_handler_t::replace)};
+  return {500, json_text(error)};
 }
 
 }  // namespace orrery::control

@@ -1,5 +1,6 @@
 #include "control/controller/registry.h"
 
+#include "control/controller/json_text.h"
 #include "control/controller/lenient.h"
 
 namespace orrery::control {
@@ -18,10 +19,6 @@ bool same_but_revision(const json& a, const json& b) {
 std::uint64_t revision_of(const json& record) {
   const auto it = record.is_object() ? record.find("revision") : record.end();
   return it == record.end() ? 0 : lenient_u64(*it, 0);
-}
-
-std::string text_of_record(const json& record) {
-  return record.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::uint32_t suffix_of(const wire::Endpoint& ip) {
@@ -77,8 +74,9 @@ std::vector<wire::Address> AddressBook::owners_of_suffix(std::uint32_t low24) co
 }
 
 bool Registry::load(const StoreWrite& record) {
-  json value = json::parse(record.json, nullptr, false);
-  if (!value.is_object() || !record.network) return false;
+  auto parsed = parse_json(record.json);
+  if (!parsed || !parsed->is_object() || !record.network) return false;
+  json& value = *parsed;
   try {
     if (!record.member) {
       NetworkView view = view_network(value);
@@ -124,7 +122,7 @@ bool Registry::put_network(wire::NetworkId id, json record) {
   record["revision"] = revision_of(net.record) + 1;
   net.view = view_network(record);
   net.record = std::move(record);
-  writes_.push_back({id, {}, text_of_record(net.record)});
+  writes_.push_back({id, {}, json_text(net.record)});
   return true;
 }
 
@@ -142,7 +140,7 @@ bool Registry::put_member(wire::NetworkId id, wire::Address address, json record
   const bool first = keep && !member.stored;
   member.stored = member.stored || keep;
   if (member.stored && (changed || first))
-    writes_.push_back({id, address, text_of_record(member.record)});
+    writes_.push_back({id, address, json_text(member.record)});
   return changed;
 }
 
@@ -164,7 +162,7 @@ void Registry::keep(wire::NetworkId id, wire::Address address) {
   MemberEntry* member = find(id, address);
   if (member == nullptr || member->stored) return;
   member->stored = true;
-  writes_.push_back({id, address, text_of_record(member->record)});
+  writes_.push_back({id, address, json_text(member->record)});
 }
 
 void Registry::remove_network(wire::NetworkId id) {
