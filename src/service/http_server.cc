@@ -8,15 +8,21 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
 #include <string_view>
+#include <thread>
+
+#include "control/controller/http.h"
+#include "service/background.h"
 
 namespace orrery::service {
 namespace {
 
-constexpr std::size_t kMaxBody = 1u << 20;  // bytes; more gets 413
-constexpr unsigned kMaxConnections = 16;    // per listener
-constexpr unsigned kIdleSeconds = 10;       // a slow or silent client is closed
+using Clock = std::chrono::steady_clock;
 
 /// Body of one request while it arrives.
 struct Pending {
@@ -99,9 +105,58 @@ bool local_origin(std::string_view origin) {
 }  // namespace
 
 struct HttpServer::State {
+  explicit State(HttpLimits bounds) : limits(bounds) {}
+
+  const HttpLimits limits;
   Handler handler;
   std::vector<MHD_Daemon*> daemons;
   std::string socket_path;
+
+  // Open connections and when their life ends. libmicrohttpd says that one is closed before it
+  // closes the socket, so that a number in here is never somebody else's.
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<int, Clock::time_point> open;
+  bool stopping = false;
+  std::thread reaper;
+
+  static void on_connection(void* self, MHD_Connection* connection, void**,
+                            MHD_ConnectionNotificationCode code) {
+    auto* state = static_cast<State*>(self);
+    const MHD_ConnectionInfo* info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info == nullptr) return;
+    const std::lock_guard lock(state->mutex);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+      state->open[info->connect_fd] = Clock::now() + state->limits.life;
+    } else {
+      state->open.erase(info->connect_fd);
+    }
+  }
+
+  /// Shuts connections down that have lived too long; the server's thread then closes them.
+  void reap() {
+    reset_affinity();
+    std::unique_lock lock(mutex);
+    while (!stopping) {
+      changed.wait_for(lock, std::chrono::seconds(1), [this] { return stopping; });
+      const Clock::time_point now = Clock::now();
+      for (const auto& [fd, end] : open) {
+        if (now >= end) ::shutdown(fd, SHUT_RDWR);
+      }
+    }
+  }
+
+  /// The handler's answer; whatever it throws must not reach the C library that calls us.
+  HttpResponse answer(const HttpRequest& request) const {
+    try {
+      return handler(request);
+    } catch (const std::exception& e) {
+      return {500, control::bad_body(e.what()).body};
+    } catch (...) {
+      return {500, control::bad_body("unknown failure").body};
+    }
+  }
 
   static MHD_Result respond(MHD_Connection* connection, const HttpResponse& response) {
     MHD_Response* r = MHD_create_response_from_buffer(
@@ -109,6 +164,7 @@ struct HttpServer::State {
     if (r == nullptr) return MHD_NO;
     MHD_add_response_header(r, "Content-Type", response.type.c_str());
     MHD_add_response_header(r, "Cache-Control", "no-store");
+    MHD_add_response_header(r, "Connection", "close");
     const MHD_Result result =
         MHD_queue_response(connection, static_cast<unsigned>(response.status), r);
     MHD_destroy_response(r);
@@ -120,13 +176,14 @@ struct HttpServer::State {
                                void** request_state) {
     auto* state = static_cast<State*>(self);
     if (*request_state == nullptr) {
-      *request_state = new Pending;
-      return MHD_YES;
+      *request_state = new (std::nothrow) Pending;
+      return *request_state == nullptr ? MHD_NO : MHD_YES;
     }
     auto* pending = static_cast<Pending*>(*request_state);
     if (*size != 0) {
-      if (pending->body.size() + *size > kMaxBody) {
+      if (pending->body.size() + *size > state->limits.body) {
         pending->too_large = true;
+        pending->body = std::string();
       } else {
         pending->body.append(data, *size);
       }
@@ -134,7 +191,7 @@ struct HttpServer::State {
       return MHD_YES;
     }
     if (pending->too_large)
-      return respond(connection, {413, "{\"error\":\"body larger than 1 MiB\"}"});
+      return respond(connection, {413, control::bad_body("the body is too large").body});
     if (!local_host(header(connection, "Host")) || !local_origin(header(connection, "Origin"))) {
       return respond(connection, {403, "{}"});
     }
@@ -151,7 +208,7 @@ struct HttpServer::State {
     }
     request.token_in_url =
         MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "auth") != nullptr;
-    return respond(connection, state->handler(request));
+    return respond(connection, state->answer(request));
   }
 
   static void on_end(void*, MHD_Connection*, void** request_state, MHD_RequestTerminationCode) {
@@ -160,7 +217,7 @@ struct HttpServer::State {
   }
 };
 
-HttpServer::HttpServer() : state_(std::make_unique<State>()) {}
+HttpServer::HttpServer(HttpLimits limits) : state_(std::make_unique<State>(limits)) {}
 
 HttpServer::~HttpServer() {
   stop();
@@ -169,7 +226,6 @@ HttpServer::~HttpServer() {
 Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_path,
                                Handler handler) {
   state_->handler = std::move(handler);
-  state_->socket_path = socket_path;
   std::vector<int> listeners;
   const int v4 = listen_tcp(AF_INET, port);
   if (v4 < 0) {
@@ -185,25 +241,46 @@ Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_pat
     return std::unexpected(error);
   }
   listeners.push_back(local);
-  for (const int fd : listeners) {
-    MHD_Daemon* daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, nullptr, nullptr, &State::on_request,
-        state_.get(), MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,
-        MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds, MHD_OPTION_NOTIFY_COMPLETED, &State::on_end,
-        nullptr, MHD_OPTION_END);
-    if (daemon == nullptr) {
-      ::close(fd);
-      stop();
-      return failure(Errc::kIo, "cannot start the HTTP server");
+  state_->socket_path = socket_path;
+  // A thread's children are allowed the CPUs that it is allowed: the caller may be pinned to one.
+  bool started = true;
+  std::thread([&] {
+    reset_affinity();
+    for (const int fd : listeners) {
+      MHD_Daemon* daemon =
+          started ? MHD_start_daemon(
+                        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, nullptr, nullptr,
+                        &State::on_request, state_.get(), MHD_OPTION_LISTEN_SOCKET, fd,
+                        MHD_OPTION_CONNECTION_LIMIT, state_->limits.connections,
+                        MHD_OPTION_CONNECTION_TIMEOUT, state_->limits.silence,
+                        MHD_OPTION_NOTIFY_CONNECTION, &State::on_connection, state_.get(),
+                        MHD_OPTION_NOTIFY_COMPLETED, &State::on_end, nullptr, MHD_OPTION_END)
+                  : nullptr;
+      started = daemon != nullptr;
+      if (started) {
+        state_->daemons.push_back(daemon);
+      } else {
+        ::close(fd);
+      }
     }
-    state_->daemons.push_back(daemon);
-  }
-  return {};
+  }).join();
+  state_->reaper = std::thread([this] { state_->reap(); });
+  if (started) return {};
+  stop();
+  return failure(Errc::kIo, "cannot start the HTTP server");
 }
 
 void HttpServer::stop() {
   for (MHD_Daemon* daemon : state_->daemons) MHD_stop_daemon(daemon);
   state_->daemons.clear();
+  if (state_->reaper.joinable()) {
+    {
+      const std::lock_guard lock(state_->mutex);
+      state_->stopping = true;
+    }
+    state_->changed.notify_all();
+    state_->reaper.join();
+  }
   if (!state_->socket_path.empty()) ::unlink(state_->socket_path.c_str());
   state_->socket_path.clear();
 }

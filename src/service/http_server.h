@@ -1,12 +1,15 @@
-// The local HTTP server: loopback TCP sockets and a Unix socket, served by one thread of
-// libmicrohttpd.
+// The local HTTP server: loopback TCP sockets and a Unix socket, each served by a thread of
+// libmicrohttpd on any CPU.
 //
-// Bounds: 16 connections at a time, 1 MiB of body, 10 s of silence. Access rules that do not depend
-// on the path are kept here: the Host header must name this host (against DNS rebinding), and a
-// request that a browser sends from another origin is refused. Tokens are the caller's business
-// (service/local_api.h).
+// Bounds (HttpLimits): connections at a time, bytes of body, silence, and the whole life of a
+// connection, which carries one request. A local user may thus fill the TCP listeners for a while;
+// the Unix socket has a limit of its own. Access rules that do not depend on the path are kept
+// here: the Host header must name this host (against DNS rebinding), and a request that a browser
+// sends from another origin is refused. Tokens are the caller's business (service/local_api.h).
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,11 +33,19 @@ struct HttpResponse {
   std::string type = "application/json";
 };
 
+struct HttpLimits {
+  unsigned connections = 16;      // at a time, per listener; further ones wait or are closed
+  std::size_t body = 1u << 20;    // bytes; more gets 413, and is not kept
+  unsigned silence = 10;          // seconds without a byte until a connection is closed
+  std::chrono::seconds life{30};  // of a connection, whatever it does: against trickling clients
+};
+
 class HttpServer {
  public:
+  /// Called on the server's threads, one request at a time each. What it throws is answered by 500.
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
-  HttpServer();
+  explicit HttpServer(HttpLimits limits = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
