@@ -53,7 +53,8 @@ struct SaveState {
   bool remove = false;
 };
 
-/// Prove an identity's work off the packet path; answer with Node::on_identity_validated.
+/// Prove an identity's work off the packet path; answer with Node::on_identity_validated, or with
+/// Node::on_validation_refused when there is no room for it.
 struct ValidateIdentity {
   wire::Identity identity;
 };

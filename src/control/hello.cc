@@ -16,7 +16,8 @@ namespace {
 constexpr std::size_t kIdleChecks =
     16;  // proofs of work under way below which a stranger is checked at once
 constexpr std::size_t kMostChecks =
-    256;  // and above which even those that answered a probe must wait
+    128;  // and above which even those that answered a probe must wait: half of the driver's queue,
+          // the rest is for WHOIS answers and moons
 constexpr Millis kStaleAnswer = 1'000;  // between answers to a HELLO whose time went back
 
 }  // namespace
@@ -220,6 +221,20 @@ void Node::State::identity_validated(Now now, const wire::Identity& identity, bo
   if (networks != nullptr) networks->on_identity(now, identity, out);
   retry_sends(now, out);
   retry_waiting(now, out);
+}
+
+void Node::State::validation_refused(const wire::Identity& identity) {
+  count(Count::kProofRefused);
+  worlds.forget_unproven(identity);
+  if (Peer* peer = topology.find(identity.address); peer != nullptr && peer->identity == identity &&
+                                                    peer->standing == Peer::Standing::kChecking) {
+    peer->standing = Peer::Standing::kProvisional;
+    if (checking > 0) --checking;
+  }
+  if (const auto asked = unproven.find(identity.address);
+      asked != unproven.end() && asked->second == identity) {
+    unproven.erase(asked);
+  }
 }
 
 void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& asked, Effects& out) {

@@ -136,6 +136,11 @@ void Node::on_identity_validated(Now now, const wire::Identity& identity, bool v
   state_->identity_validated(now, identity, valid, out);
 }
 
+void Node::on_validation_refused(Now now, const wire::Identity& identity, Effects& out) {
+  state_->start(now, out);
+  state_->validation_refused(identity);
+}
+
 void Node::on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out) {
   state_->start(now, out);
   state_->locals = std::move(endpoints);

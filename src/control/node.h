@@ -123,6 +123,9 @@ class Node final : public Transport {
   void on_event(Now now, const fib::Event& event, Effects& out);
   void on_activity(Now now, std::span<const fib::PathActivity> activity);
   void on_identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
+  /// The driver had no room for this proof of work. Nothing is known then: whoever waits for it
+  /// asks again.
+  void on_validation_refused(Now now, const wire::Identity& identity, Effects& out);
   /// The complete list of bound sockets, at start and whenever it changes.
   void on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out);
   void tick(Now now, Effects& out);

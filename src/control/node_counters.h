@@ -27,6 +27,7 @@
   X(kHelloStale, "hello_stale")               \
   X(kIdentityCollision, "identity_collision") \
   X(kIdentityInvalid, "identity_invalid")     \
+  X(kProofRefused, "proof_refused")           \
   X(kPinMismatch, "pin_mismatch")             \
   X(kTableFull, "table_full")                 \
   X(kUnsolicited, "unsolicited")              \

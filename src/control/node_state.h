@@ -71,6 +71,9 @@ struct Node::State {
   /// Whether our records allow this key for its address; a mismatch is counted and noticed.
   bool pin_allows(Now now, const wire::Identity& identity, Effects& out);
   void identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
+  /// Back to where it was before the proof was asked for; the next HELLO, answered probe, WHOIS
+  /// answer or offer asks again.
+  void validation_refused(const wire::Identity& identity);
   void check_work(Peer& peer, Effects& out);
   /// Makes room for one more provisional peer: the oldest gives way.
   void make_provisional_room(Now now, Effects& out);
@@ -83,6 +86,9 @@ struct Node::State {
   // -----------------------------------------------------------------------------------------
   Handled on_whois(Now now, Incoming& in, Effects& out);
   void on_whois_ok(Now now, const Expectation& asked, Bytes rest, Effects& out);
+  /// Asks for the proof of an identity that is no peer yet; it becomes one when it holds.
+  /// `stranger`: only because of a stranger's packet; has a smaller share.
+  void prove_later(const wire::Identity& identity, bool stranger, Effects& out);
   Handled on_rendezvous(Now now, Incoming& in, Effects& out);
   Handled on_echo(Now now, Incoming& in, Effects& out);
   Handled on_push(Now now, Incoming& in, Effects& out);
@@ -173,7 +179,7 @@ struct Node::State {
   WaitingRoom<WaitingReceive> receives;
   std::unordered_map<wire::Address, Lookup, KeyedHash> lookups;
   std::unordered_map<wire::Address, wire::Identity, KeyedHash>
-      unproven;                                                    // WHOIS answers being checked
+      unproven;  // identities that are no peers yet, being checked
   std::unordered_map<wire::Address, ByteVector, KeyedHash> cache;  // peers on disk, not loaded
   std::map<wire::Address, std::array<std::uint8_t, 48>> pins;
   std::vector<LocalEndpoint> locals;

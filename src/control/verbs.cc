@@ -16,8 +16,11 @@ namespace {
 
 constexpr Millis kWhoisGate = 100;        // between answers of a leaf to one peer
 constexpr std::size_t kMostAnswers = 16;  // identities in one answer: 1136 bytes, one datagram
-constexpr Millis kEchoGate = 166;         // between answers over one path
-constexpr Millis kPushDirect = 120'000;   // between pushes when packets come directly
+// Proofs of WHOIS answers under way, half of them for strangers' sake: at 25 ms each about 2 s of
+// work. What finds no room is asked again while somebody waits for it.
+constexpr std::size_t kMostUnproven = 96;
+constexpr Millis kEchoGate = 166;        // between answers over one path
+constexpr Millis kPushDirect = 120'000;  // between pushes when packets come directly
 constexpr Millis kPushRelayed = 15'000;
 
 }  // namespace
@@ -100,12 +103,18 @@ void Node::State::on_whois_ok(Now now, const Expectation& asked, Bytes rest, Eff
     retry_sends(now, out);
     return;  // waiting packets are run by the caller, when this one is through
   }
-  if (unproven.size() >= options.limits.waiting && !unproven.contains(identity.address)) {
+  const auto lookup = lookups.find(identity.address);
+  prove_later(identity, lookup == lookups.end() || lookup->second.stranger, out);
+}
+
+void Node::State::prove_later(const wire::Identity& identity, bool stranger, Effects& out) {
+  const auto known = unproven.find(identity.address);
+  if (known != unproven.end() && known->second == identity) return;
+  if (known == unproven.end() &&
+      unproven.size() >= (stranger ? kMostUnproven / 2 : kMostUnproven)) {
     return count(Count::kTableFull);
   }
-  const auto [entry, fresh] = unproven.try_emplace(identity.address, identity);
-  if (!fresh && entry->second == identity) return;
-  entry->second = identity;
+  unproven.insert_or_assign(identity.address, identity);
   out.validations.push_back({identity});
 }
 

@@ -87,6 +87,12 @@ std::vector<wire::World> Worlds::prove(const wire::Identity& identity, bool vali
   return complete;
 }
 
+void Worlds::forget_unproven(const wire::Identity& identity) {
+  std::erase_if(unproven_, [&](const Unproven& u) {
+    return std::find(u.missing.begin(), u.missing.end(), identity) != u.missing.end();
+  });
+}
+
 void Worlds::settle(const wire::World& moon) {
   moons_[moon.id] = moon;
   std::erase_if(wishes_, [&](const Wish& wish) {

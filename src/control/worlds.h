@@ -42,6 +42,9 @@ class Worlds {
   /// accepted.
   std::vector<wire::World> prove(const wire::Identity& identity, bool valid);
 
+  /// The proof was not done: moons that wait for it may be offered again.
+  void forget_unproven(const wire::Identity& identity);
+
   void wish(const Wish& wish);
   /// Forgets moon and wishes; whether anything was there.
   bool deorbit(std::uint64_t id);

@@ -24,7 +24,7 @@ class Validator {
  public:
   using Done = std::function<void(const wire::Identity&, bool valid)>;
   static constexpr std::size_t kQueueMax =
-      256;  // about 6 s of work; what does not fit is asked for again by control
+      256;  // about 6 s of work; what does not fit goes back to control, which asks again
 
   explicit Validator(Done done);
   ~Validator();

@@ -248,7 +248,9 @@ void ControlLoop::carry_out() {
       if (const auto saved = home_.save(s); !saved) spdlog::error("{}", saved.error().text);
     }
     for (const fib::Update& u : out.updates) publisher_.apply(u);
-    for (const control::ValidateIdentity& v : out.validations) validator_->submit(v.identity);
+    for (const control::ValidateIdentity& v : out.validations) {
+      if (!validator_->submit(v.identity)) node_.on_validation_refused(now(), v.identity, effects_);
+    }
     for (const control::ConfigurePort& p : out.ports) on_hosts_changed(now(), hosts_.configure(p));
     for (const control::Datagram& d : out.datagrams) send(d);
     for (const control::DeliverFrame& f : out.frames) deliver(f);

@@ -74,6 +74,7 @@ class SimNet {
   Now now{1'000'000, 1'700'000'000'000};
   Millis latency = 5;
   Millis work_delay = 30;
+  std::size_t work_room = SIZE_MAX;  // proofs of work under way, all hosts; more are refused
   std::function<bool(const Flight&)> allow = [](const Flight&) { return true; };
   std::function<void(const Flight&)> tap = [](const Flight&) {};
 
@@ -121,7 +122,11 @@ class SimNet {
     }
     for (const control::ValidateIdentity& job : out.validations) {
       ++host.validations;
-      works_.push_back({now.mono + work_delay, &host, job.identity});
+      if (works_.size() < work_room) {
+        works_.push_back({now.mono + work_delay, &host, job.identity});
+      } else {
+        host.node->on_validation_refused(now, job.identity, host.effects);
+      }
     }
     const auto append = [](auto& to, auto& from) {
       to.insert(to.end(), std::make_move_iterator(from.begin()),

@@ -197,6 +197,34 @@ TEST_F(Trust, FailedWorkEndsAProvisionalPeer) {  // 2.13
       [](const control::SaveState& save) { return save.kind == control::StateKind::kPin; }));
 }
 
+TEST_F(Trust, ARefusedProofIsAskedForAgain) {  // H6, 2.13
+  SimHost& root = host(0, kRootAt);
+  net_.work_room = 0;
+  SimHost& alice = host(1, kAliceAt);
+  SimHost& carol = host(4, Endpoint::v4(0x0a000304, 9993));
+  net_.run_for(1'000);
+  // nobody could be proven: known to the root, but to nobody else
+  EXPECT_GE(root.counter("proof_refused"), 2U);
+  EXPECT_EQ(root.node->identity_of(alice.address()), nullptr);
+  net_.work_room = 8;
+  net_.run_for(240'000);
+  EXPECT_NE(root.node->identity_of(alice.address()), nullptr);
+  EXPECT_NE(root.node->identity_of(carol.address()), nullptr);
+
+  // the same for an answer to WHOIS: the address is not lost
+  net_.work_room = 0;
+  alice.node->request_identity(net_.now, carol.address(), alice.effects);
+  net_.settle(alice);
+  net_.run_for(2'000);
+  EXPECT_GE(alice.counter("proof_refused"), 1U);
+  EXPECT_EQ(alice.node->identity_of(carol.address()), nullptr);
+  net_.work_room = 8;
+  alice.node->request_identity(net_.now, carol.address(), alice.effects);
+  net_.settle(alice);
+  net_.run_for(2'000);
+  EXPECT_NE(alice.node->identity_of(carol.address()), nullptr);
+}
+
 TEST_F(Trust, WrongMacIsSilence) {  // A1, H1
   SimHost& root = host(0, kRootAt);
   Forger forger(identity_of_vectors(3), root.node->self().identity());

@@ -268,5 +268,30 @@ TEST_F(WorldTravel, AMoonComesFromItsSeedAndGoes) {
   EXPECT_TRUE(leaf.saves[0].remove);
 }
 
+TEST_F(WorldTravel, AMoonWhoseProofFoundNoRoomIsOfferedAgain) {
+  const auto root_at = wire::Endpoint::v4(0x0a000001, 9993);
+  const auto moon_at = wire::Endpoint::v4(0x0a000002, 9993);
+  const wire::World planet = world(wire::World::Type::kPlanet, 9, 1'000, {{0, root_at}});
+  // the seed and one more, which only the moon names
+  const wire::World moon = world(wire::World::Type::kMoon, identity_of_vectors(2).address().value,
+                                 1'000, {{2, moon_at}, {7, wire::Endpoint::v4(0x0a000007, 9993)}});
+  host(0, root_at, planet);
+  SimHost& seed = host(2, moon_at, planet, {wire::encode_world(moon)});
+  SimHost& leaf = host(1, wire::Endpoint::v4(0x0a000102, 9993), planet);
+  net_.run_for(1'000);
+  leaf.node->orbit(net_.now, moon.id, seed.address(), leaf.effects);
+  net_.settle(leaf);
+  // the seed's identity is asked of the root first; then only the moon's proofs are refused
+  net_.run_for(200);
+  ASSERT_NE(leaf.node->identity_of(seed.address()), nullptr);
+  net_.work_room = 0;
+  for (int i = 0; i < 100 && leaf.counter("proof_refused") < 2; ++i) net_.run_for(1'000);
+  ASSERT_GE(leaf.counter("proof_refused"), 2U);
+  EXPECT_TRUE(leaf.node->moons()[0].waiting);
+  net_.work_room = 8;
+  net_.run_for(120'000);
+  EXPECT_FALSE(leaf.node->moons()[0].waiting);
+}
+
 }  // namespace
 }  // namespace orrery::test
