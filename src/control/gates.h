@@ -44,4 +44,40 @@ class StrangerGate {
   TokenBucket all_;
 };
 
+/// ECHO over paths that are not known yet: one answer per path and interval, without a record for
+/// the path. Two paths share nothing: a set remembers exact tags, its oldest gives way, so whoever
+/// fills the table only makes it forget.
+class EchoGate {
+ public:
+  explicit EchoGate(SipKey key) : hash_{key}, entries_(kEntries) {}
+
+  [[nodiscard]] bool allow(Millis now, Millis interval, const fib::PathKey& path) {
+    const std::uint64_t tag = hash_(path) | 1;
+    Entry* const set = &entries_[tag / 2 % (kEntries / kWays) * kWays];
+    Entry* oldest = set;
+    for (Entry* entry = set; entry != set + kWays; ++entry) {
+      if (entry->tag == tag) {
+        if (now - entry->at < interval) return false;
+        entry->at = now;
+        return true;
+      }
+      if (entry->at < oldest->at) oldest = entry;
+    }
+    *oldest = {tag, now};
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t kEntries = 4'096;
+  static constexpr std::size_t kWays = 4;
+
+  struct Entry {
+    std::uint64_t tag = 0;  // 0: free
+    Millis at = 0;          // mono
+  };
+
+  KeyedHash hash_;
+  std::vector<Entry> entries_;
+};
+
 }  // namespace orrery::control

@@ -142,7 +142,6 @@ void Node::State::housekeeping(Now now, Effects& out) {
   paths.sweep(now.mono, kHousekeeping);
   surface.expire(now.mono);
   replies.expire(now.mono);
-  introductions.expire(now.mono);
   reassembler.expire(now.mono);
 }
 

@@ -16,6 +16,7 @@ Node::State::State(Node& node_, NodeOptions options_)
       probes(fresh_key()),
       introductions(fresh_key()),
       strangers(fresh_key()),
+      echoes(fresh_key()),
       seen(options.limits.seen, fresh_key()),
       nonces(options.nonce_lane, options.nonce_floor, permutation_key(options.identity)),
       reassembler({options.limits.reassembly, options.limits.reassembly_bytes}, fresh_key()),

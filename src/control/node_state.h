@@ -57,6 +57,10 @@ struct Node::State {
   void probe_unknown(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
   void retry_waiting(Now now, Effects& out);
   void relay(Now now, const fib::PathKey& via, Bytes datagram, Effects& out);
+  /// Whether a packet that we relay and whose MAC we cannot check comes over a path of its source,
+  /// or of a root that relayed it before: nobody else can have others introduced.
+  [[nodiscard]] bool comes_from(Now now, const Peer& source, const fib::PathKey& via,
+                                Bytes head) const;
   void introduce(Now now, Peer& a, Peer& b, Effects& out);
 
   // --- hello.cc
@@ -171,6 +175,7 @@ struct Node::State {
   ProbeGate probes;
   Introductions introductions;
   StrangerGate strangers;
+  EchoGate echoes;
   SeenSet seen;
   Nonces nonces;
   crypto::Armorer armorer;

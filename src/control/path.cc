@@ -33,17 +33,42 @@ Path* Paths::find(const fib::PathKey& key) {
 
 Path* Paths::obtain(const fib::PathKey& key) {
   if (Path* known = find(key)) return known;
-  if (table_.size() >= limit_) return nullptr;
+  if (table_.size() >= limit_ && !make_room()) return nullptr;
   Path& path = table_[key];
   path.key = key;
+  path.place = all_.size();
+  all_.push_back(&path);
   return &path;
 }
 
+bool Paths::make_room() {
+  constexpr std::size_t kLooks =
+      64;  // of a table that is mostly in use, a few are found each round
+  for (std::size_t i = 0; i < std::min(kLooks, all_.size()); ++i) {
+    hand_ = hand_ + 1 < all_.size() ? hand_ + 1 : 0;
+    if (all_[hand_]->references != 0) continue;
+    erase(*all_[hand_]);
+    return true;
+  }
+  return false;
+}
+
+void Paths::erase(const Path& path) {
+  all_[path.place] = all_.back();
+  all_[path.place]->place = path.place;
+  all_.pop_back();
+  table_.erase(table_.find(path.key));
+}
+
 void Paths::sweep(Millis now, Millis idle) {
-  std::erase_if(table_, [&](const auto& entry) {
-    const Path& path = entry.second;
-    return path.references == 0 && now - std::max(path.last_in, path.last_out) > idle;
-  });
+  for (std::size_t i = 0; i < all_.size();) {
+    const Path& path = *all_[i];
+    if (path.references == 0 && now - std::max(path.last_in, path.last_out) > idle) {
+      erase(path);  // another one takes its place
+    } else {
+      ++i;
+    }
+  }
 }
 
 }  // namespace orrery::control

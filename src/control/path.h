@@ -2,11 +2,13 @@
 // one better than another.
 //
 // A path record exists only while a peer uses it or an authenticated packet came over it lately;
-// datagrams of strangers never make one. The table is of fixed size: when it is full of paths in
-// use, new ones are refused. Source: docs/protocol/04-paths-and-roots.md sections 1, 7, 9.
+// datagrams of strangers never make one. The table is of fixed size: when it is full, records that
+// no peer uses give way; when all are in use, new ones are refused.
+// Source: docs/protocol/04-paths-and-roots.md sections 1, 7, 9.
 #pragma once
 
 #include <unordered_map>
+#include <vector>
 
 #include "base/time.h"
 #include "control/keyed_hash.h"
@@ -28,6 +30,7 @@ struct Path {
   Millis last_echo_answer = 0;  // mono
   int latency_ms = kLatencyUnknown;
   unsigned references = 0;  // entries of peers that point here
+  std::size_t place = 0;    // in the list of all records
 
   [[nodiscard]] bool alive(Millis now) const { return last_in != 0 && now - last_in < kPathAlive; }
 
@@ -47,9 +50,11 @@ class Paths {
  public:
   Paths(std::size_t limit, SipKey key) : limit_(limit), table_(16, KeyedHash{key}) {}
 
-  /// Null when unknown. Records stay where they are until sweep() removes them.
+  /// Null when unknown. Records that a peer uses stay where they are; others until the next
+  /// obtain() of another path or sweep().
   [[nodiscard]] Path* find(const fib::PathKey& key);
-  /// Finds or makes; null when the table is full.
+  /// Finds or makes; null when the table is full of records in use. The cost does not depend on the
+  /// size of the table.
   Path* obtain(const fib::PathKey& key);
   /// Removes records that no peer uses and that were silent for `idle`.
   void sweep(Millis now, Millis idle);
@@ -57,8 +62,14 @@ class Paths {
   [[nodiscard]] std::size_t size() const { return table_.size(); }
 
  private:
+  /// Removes a record that nobody uses, among the next few in the list; false if all are in use.
+  bool make_room();
+  void erase(const Path& path);
+
   std::size_t limit_;
   std::unordered_map<fib::PathKey, Path, KeyedHash> table_;
+  std::vector<Path*> all_;  // every record of the table once, at its `place`
+  std::size_t hand_ = 0;    // where make_room() looks next
 };
 
 }  // namespace orrery::control

@@ -47,7 +47,8 @@ void Peer::learn(Path* path, Millis now) {
       break;
     }
   }
-  if (slot == paths.size() && paths.size() >= kMaxPathsPerPeer) {
+  const std::size_t most = established() ? kMaxPathsPerPeer : kMaxPathsOfStranger;
+  if (slot == paths.size() && paths.size() >= most) {
     const auto oldest = std::min_element(
         paths.begin(), paths.end(),
         [](const PeerPath& a, const PeerPath& b) { return a.path->last_in < b.path->last_in; });

@@ -17,6 +17,7 @@
 namespace orrery::control {
 
 inline constexpr std::size_t kMaxPathsPerPeer = 64;
+inline constexpr std::size_t kMaxPathsOfStranger = 4;  // until its proof of work was checked
 inline constexpr Millis kPeerTimeout =
     500'000;  // silent longer: inactive, and removed unless it is a root
 
@@ -64,6 +65,7 @@ struct Peer {
   fib::PathKey stale_path;
   Millis last_hint = 0;
   TokenBucket whois{64, 32};    // answers of a root to this peer
+  TokenBucket echoes{32, 32};   // answers over paths that are not known yet
   Millis last_whois = 0;        // mono; last answer of a leaf
   std::int64_t hello_time = 0;  // newest time field of a HELLO, sender's clock
   unsigned pushes = 0;          // PUSH_DIRECT_PATHS without 30 s of silence

@@ -98,6 +98,7 @@ void Node::State::relay(Now now, const fib::PathKey& via, Bytes bytes, Effects& 
       count(Count::kRelayed);
       emit(now, entry->path->key, std::move(copy), out);
       if (source != nullptr && source->established() && destination->established() &&
+          comes_from(now, *source, via, bytes) &&
           introductions.due(now.mono, source->address(), to)) {
         introduce(now, *source, *destination, out);
       }
@@ -110,10 +111,21 @@ void Node::State::relay(Now now, const fib::PathKey& via, Bytes bytes, Effects& 
     return count(Count::kNoRoute);
   count(Count::kRelayed);
   emit(now, entry->path->key, std::move(copy), out);
-  if (source != nullptr && source->established() &&
+  if (source != nullptr && source->established() && comes_from(now, *source, via, bytes) &&
       introductions.due(now.mono, source->address(), root->address())) {
     introduce(now, *source, *root, out);
   }
+}
+
+bool Node::State::comes_from(Now now, const Peer& source, const fib::PathKey& via,
+                             Bytes head) const {
+  if ((head[wire::kFlagsOffset] & wire::kHopsMask) == 0) return source.confirmed(via, now.mono);
+  // Over another root: its path is what we can know.
+  return std::any_of(topology.upstreams().begin(), topology.upstreams().end(),
+                     [&](const Upstream& listed) {
+                       const Peer* root = topology.find(listed.identity.address);
+                       return root != nullptr && root->confirmed(via, now.mono);
+                     });
 }
 
 void Node::State::introduce(Now now, Peer& a, Peer& b, Effects& out) {
@@ -155,6 +167,11 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
       return on_hello(now, via, bytes, false, out);
     const bool known_cipher = cipher == 1 || cipher == 2 || cipher == 3;
     if (!known_cipher && !(cipher == 0 && may_be_clear(verb_on_wire))) return count(Count::kCipher);
+  }
+  // What workers opened is judged here too, once: not when it comes back from the waiting room.
+  if (authenticated && retry_until == 0 && !repeats(verb_on_wire) &&
+      seen.insert(header->id, header->source)) {
+    return count(Count::kReplay);
   }
   Peer* peer = peer_of(now, header->source, out);
   if (peer == nullptr) {

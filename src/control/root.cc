@@ -8,24 +8,22 @@ namespace orrery::control {
 
 bool Introductions::due(Millis now, wire::Address a, wire::Address b) {
   const auto [low, high] = std::minmax(a.value, b.value);
-  // 80 bits folded to 64: two pairs that fall together merely share their interval.
-  const std::uint64_t pair = (low << 24) ^ high ^ (high << 40);
-  const auto it = pairs_.find(pair);
-  if (it != pairs_.end()) {
-    if (now - it->second < kInterval) return false;
-    it->second = now;
-    return true;
+  std::uint8_t bytes[16];
+  store_be64(bytes, low);
+  store_be64(bytes + 8, high);
+  const std::uint64_t tag = siphash(key_, bytes) | 1;
+  Pair* const set = &pairs_[tag / 2 % (kPairs / kWays) * kWays];
+  Pair* oldest = set;
+  for (Pair* pair = set; pair != set + kWays; ++pair) {
+    if (pair->tag == tag) {
+      if (now - pair->at < kInterval) return false;
+      pair->at = now;
+      return true;
+    }
+    if (pair->at < oldest->at) oldest = pair;
   }
-  if (pairs_.size() >= kPairs) {
-    expire(now);
-    if (pairs_.size() >= kPairs) return false;
-  }
-  pairs_.emplace(pair, now);
+  *oldest = {tag, now};
   return true;
-}
-
-void Introductions::expire(Millis now) {
-  std::erase_if(pairs_, [&](const auto& entry) { return now - entry.second >= kRemembered; });
 }
 
 namespace {

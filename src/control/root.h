@@ -1,12 +1,14 @@
 // What a root does for others: introductions, and limits of relaying and of answering WHOIS.
 //
-// Relaying changes nothing but the hop count and checks no MAC. The table of introductions has a
-// fixed size; a full one means that pairs are introduced again later, never that anything grows.
+// Relaying changes nothing but the hop count and checks no MAC, so who a packet is from and for may
+// be a lie. Whatever pairs are named, remembering one costs the same and no honest pair is refused:
+// the table of introductions has a fixed size under a keyed hash, and a pair that is pushed out of
+// it is merely introduced again sooner.
 // Source: docs/protocol/04-paths-and-roots.md sections 6.1, 8; docs/protocol/03-verbs.md 0x04.
 #pragma once
 
 #include <optional>
-#include <unordered_map>
+#include <vector>
 
 #include "control/peer.h"
 
@@ -17,17 +19,23 @@ inline constexpr unsigned kRelayMaxHops = 3;
 class Introductions {
  public:
   static constexpr Millis kInterval = 30'000;  // per unordered pair
-  static constexpr Millis kRemembered = 240'000;
   static constexpr std::size_t kPairs = 65'536;
 
-  explicit Introductions(SipKey key) : pairs_(16, KeyedHash{key}) {}
+  explicit Introductions(SipKey key) : key_(key), pairs_(kPairs) {}
 
   /// Whether the two may be introduced now, and remembers it.
   [[nodiscard]] bool due(Millis now, wire::Address a, wire::Address b);
-  void expire(Millis now);
 
  private:
-  std::unordered_map<std::uint64_t, Millis, KeyedHash> pairs_;
+  static constexpr std::size_t kWays = 4;
+
+  struct Pair {
+    std::uint64_t tag = 0;  // keyed hash of both addresses; 0: free
+    Millis at = 0;          // mono
+  };
+
+  SipKey key_;
+  std::vector<Pair> pairs_;  // sets of kWays; the oldest of its set gives way
 };
 
 /// The paths over which two peers should meet: the same family and scope for both, best scope

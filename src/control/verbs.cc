@@ -137,14 +137,19 @@ Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
 }
 
 Handled Node::State::on_echo(Now now, Incoming& in, Effects& out) {
-  Path* path = paths.obtain(in.via);
-  if (path == nullptr ||
-      (path->last_echo_answer != 0 && now.mono - path->last_echo_answer < kEchoGate)) {
+  Path* path = paths.find(in.via);
+  bool allowed = false;
+  if (path != nullptr) {
+    allowed = path->last_echo_answer == 0 || now.mono - path->last_echo_answer >= kEchoGate;
+    if (allowed) path->last_echo_answer = path->last_in = now.mono;
+  } else {
+    // A peer has any number of source ports; none of them earns a record by asking.
+    allowed = echoes.allow(now.mono, kEchoGate, in.via) && in.peer->echoes.take(now.mono);
+  }
+  if (!allowed) {
     count(Count::kEchoRate);
     return Handled::kIgnored;
   }
-  path->last_echo_answer = now.mono;
-  path->last_in = now.mono;
   ByteVector payload(9 + in.payload.size());
   Writer writer(payload);
   wire::encode_ok(writer, {static_cast<std::uint8_t>(wire::Verb::kEcho), in.packet_id, in.payload});

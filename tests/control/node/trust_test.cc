@@ -2,6 +2,8 @@
 // addresses. Names in comments are rows of the attack matrix in docs.
 #include <gtest/gtest.h>
 
+#include "control/peer.h"
+#include "control/root.h"
 #include "crypto/kdf.h"
 #include "crypto/nonce.h"
 #include "node/forger.h"
@@ -339,6 +341,153 @@ TEST_F(Trust, ReplayedPacketsAreDropped) {
   net_.run_for(100);
   EXPECT_EQ(alice.counter("not_handled"), 1U);
   EXPECT_EQ(alice.counter("replay"), 4U);
+}
+
+TEST_F(Trust, WhatWorkersOpenedIsJudgedForReplayToo) {  // P1, 2.9
+  SimHost& alice = host(1, kAliceAt);
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  net_.inject(kThiefAt, kAliceAt, forger.hello(8, net_.now.wall, kAliceAt));
+  net_.run_for(100);
+  const auto as_worker = [&](Bytes sealed) {
+    ByteVector plain(sealed.begin(), sealed.end());
+    std::fill(plain.begin() + wire::kHeaderSize, plain.end(), std::uint8_t{0});
+    plain[wire::kVerbOffset] = static_cast<std::uint8_t>(wire::Verb::kUserMessage);
+    alice.node->on_authenticated(net_.now, {alice.sockets[0].socket, kThiefAt}, plain,
+                                 sealed.size(), alice.effects);
+    net_.settle(alice);
+  };
+  const ByteVector first =
+      forger.seal(64, wire::Verb::kUserMessage, ByteVector(20), wire::Suite::kAesGmacSiv);
+  as_worker(first);
+  as_worker(first);
+  net_.inject(kThiefAt, kAliceAt, first);  // the other way in
+  net_.run_for(100);
+  EXPECT_EQ(alice.counter("not_handled"), 1U);
+  EXPECT_EQ(alice.counter("replay"), 2U);
+  const ByteVector second =
+      forger.seal(72, wire::Verb::kUserMessage, ByteVector(20), wire::Suite::kAesGmacSiv);
+  net_.inject(kThiefAt, kAliceAt, second);
+  net_.run_for(100);
+  as_worker(second);
+  EXPECT_EQ(alice.counter("not_handled"), 2U);
+  EXPECT_EQ(alice.counter("replay"), 3U);
+}
+
+TEST_F(Trust, EchoFromManyPortsTakesNoPathRecords) {  // 2.14
+  NodeOptions o{.identity = identity_of_vectors(1)};
+  o.planet = planet_;
+  o.limits.paths = 16;
+  SimHost& alice = net_.add("alice", std::move(o), {kAliceAt});
+  net_.start(alice);
+  net_.work_delay = 1'000'000;  // the stranger stays provisional
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  net_.inject(kThiefAt, kAliceAt, forger.hello(8, net_.now.wall, kAliceAt));
+  net_.run_for(100);
+  flights_.clear();
+  for (std::uint16_t port = 1; port <= 200; ++port) {
+    net_.inject(kThiefAt.with_port(port), kAliceAt,
+                forger.seal(port * 8U, wire::Verb::kEcho, {}, wire::Suite::kAesGmacSiv));
+  }
+  net_.run_for(10);
+  EXPECT_EQ(alice.counter("echo_rate"), 200U - 32U);
+  // and the same path is answered once in its interval
+  const std::uint64_t before = alice.counter("echo_rate");
+  net_.run_for(2'000);
+  for (std::uint64_t id = 4'000; id < 4'080; id += 8) {
+    net_.inject(kThiefAt.with_port(500), kAliceAt,
+                forger.seal(id, wire::Verb::kEcho, {}, wire::Suite::kAesGmacSiv));
+  }
+  net_.run_for(10);
+  EXPECT_EQ(alice.counter("echo_rate"), before + 9);
+  // somebody honest finds room for his path
+  net_.work_delay = 30;
+  SimHost& root = host(0, kRootAt);
+  net_.run_for(6'000);
+  EXPECT_TRUE(alice.has_direct_path(net_.now, root.address()));
+}
+
+TEST(Paths, RecordsThatNobodyUsesGiveWay) {
+  control::Paths paths(64, {1, 2});
+  const auto key = [](unsigned number) {
+    return fib::PathKey{1, Endpoint::v4(0x0a000000 + number, 9993)};
+  };
+  for (unsigned i = 0; i < 1'000; ++i) ASSERT_NE(paths.obtain(key(i)), nullptr);
+  EXPECT_EQ(paths.size(), 64U);
+  unsigned used = 0;
+  for (unsigned i = 0; i < 1'000; ++i) {
+    control::Path* path = paths.find(key(i));
+    if (path == nullptr) continue;
+    ++path->references;
+    ++used;
+  }
+  EXPECT_EQ(used, 64U);
+  EXPECT_EQ(paths.obtain(key(2'000)), nullptr);
+  control::Path* kept = paths.find(key(999));
+  ASSERT_NE(kept, nullptr);
+  --kept->references;
+  EXPECT_NE(paths.obtain(key(2'000)), nullptr);
+  EXPECT_EQ(paths.find(key(999)), nullptr);
+  paths.sweep(1'000'000, 1);
+  EXPECT_EQ(paths.size(), 63U);
+}
+
+TEST_F(Trust, APathOfAStrangerIsOneOfFew) {  // 2.14
+  SimHost& alice = host(1, kAliceAt);
+  net_.work_delay = 1'000'000;
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  for (std::uint16_t port = 1; port <= 12; ++port) {
+    flights_.clear();
+    const Endpoint at = Endpoint::v4(0x0a000900U + port, 9993);
+    net_.inject(at, kAliceAt, forger.hello(port * 64U, net_.now.wall, kAliceAt));
+    net_.run_for(1'100);
+    for (const ByteVector& packet : sent_to(at)) {
+      const auto plain = forger.open(packet);
+      if (!plain || (*plain)[wire::kVerbOffset] != static_cast<std::uint8_t>(wire::Verb::kEcho))
+        continue;
+      ByteVector payload(9);
+      Writer writer(payload);
+      wire::encode_ok(writer,
+                      {static_cast<std::uint8_t>(wire::Verb::kEcho), load_be64(packet.data()), {}});
+      net_.inject(at, kAliceAt,
+                  forger.seal(port * 64U + 8, wire::Verb::kOk, payload, wire::Suite::kAesGmacSiv));
+    }
+    net_.run_for(10);
+  }
+  EXPECT_EQ(alice.peer(net_.now, forger.address())->paths.size(), control::kMaxPathsOfStranger);
+}
+
+TEST(Introductions, AFloodOfPairsRefusesNobody) {  // 2.14
+  control::Introductions introductions({3, 4});
+  const wire::Address alice{0x1111111111};
+  const wire::Address carol{0x2222222222};
+  EXPECT_TRUE(introductions.due(1'000, alice, carol));
+  EXPECT_FALSE(introductions.due(1'001, carol, alice));
+  for (std::uint64_t i = 0; i < 10 * control::Introductions::kPairs; ++i) {
+    ASSERT_TRUE(introductions.due(2'000, wire::Address{i + 1}, wire::Address{0x3333333333}));
+  }
+  const wire::Address dave{0x4444444444};
+  EXPECT_TRUE(introductions.due(2'001, alice, dave));
+  EXPECT_FALSE(introductions.due(2'002, alice, dave));
+  EXPECT_TRUE(introductions.due(2'001 + control::Introductions::kInterval, alice, dave));
+}
+
+TEST_F(Trust, ALieAboutTheSourceIntroducesNobody) {  // X4
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  const Endpoint carol_at = Endpoint::v4(0x0a000304, 9993);
+  SimHost& carol = host(4, carol_at);
+  net_.run_for(2'000);
+  ByteVector packet(100);
+  wire::encode_packet_header(packet, {1'234, carol.address(), alice.address(), 0, 0, 8});
+  flights_.clear();
+  net_.inject(kThiefAt, kRootAt, packet);
+  net_.run_for(8);
+  EXPECT_EQ(root.counter("relayed"), 1U);
+  EXPECT_EQ(sent_to(carol_at).size(), 1U);
+  EXPECT_EQ(sent_to(kAliceAt).size(), 0U);
+  net_.inject(kAliceAt, kRootAt, packet);
+  net_.run_for(8);
+  EXPECT_EQ(sent_to(kAliceAt).size(), 1U);  // RENDEZVOUS
 }
 
 TEST_F(Trust, ClearTextIsForHelloAlone) {  // A5, A9
