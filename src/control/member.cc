@@ -13,7 +13,7 @@ using fib::CredentialCheck;
 using wire::CredentialType;
 
 AddResult refusal(CredentialCheck check) {
-  return check == CredentialCheck::kSignerUnknown ? AddResult::kNeedsSigner : AddResult::kRejected;
+  return check == CredentialCheck::kSignerUnknown ? AddResult::kNeedsSigner : AddResult::kInvalid;
 }
 
 std::int64_t timestamp_of(const wire::Tag& tag) {
@@ -45,8 +45,8 @@ bool make_room(Map& map, std::uint32_t id, std::size_t limit, std::int64_t times
 template <typename Credential>
 std::optional<AddResult> before_verification(const Credential* held, const Credential& offered,
                                              std::int64_t threshold) {
-  if (held != nullptr && held->timestamp > offered.timestamp) return AddResult::kRejected;
-  if (threshold != 0 && threshold >= offered.timestamp) return AddResult::kRejected;
+  if (held != nullptr && held->timestamp > offered.timestamp) return AddResult::kStale;
+  if (threshold != 0 && threshold >= offered.timestamp) return AddResult::kRevoked;
   if (held != nullptr && *held == offered) return AddResult::kRedundant;
   return std::nullopt;
 }
@@ -55,8 +55,9 @@ std::optional<AddResult> before_verification(const Credential* held, const Crede
 
 AddResult Membership::add(const wire::CertificateOfMembership& com,
                           const fib::IdentityLookup& lookup) {
-  if (!com || com.timestamp() <= com_threshold_) return AddResult::kRejected;
-  if (com_ && com.timestamp() < com_.timestamp()) return AddResult::kRejected;
+  if (!com) return AddResult::kInvalid;
+  if (com.timestamp() <= com_threshold_) return AddResult::kRevoked;
+  if (com_ && com.timestamp() < com_.timestamp()) return AddResult::kStale;
   if (com_ == com) return AddResult::kRedundant;
   const CredentialCheck checked = fib::check(com, lookup);
   if (checked != CredentialCheck::kValid) return refusal(checked);
@@ -72,7 +73,7 @@ AddResult Membership::add(const wire::Tag& tag, const fib::IdentityLookup& looku
   }
   const CredentialCheck checked = fib::check(tag, lookup);
   if (checked != CredentialCheck::kValid) return refusal(checked);
-  if (!make_room(tags_, tag.id, wire::kMaxTags, tag.timestamp)) return AddResult::kRejected;
+  if (!make_room(tags_, tag.id, wire::kMaxTags, tag.timestamp)) return AddResult::kNotHeld;
   tags_[tag.id] = tag;
   return AddResult::kNew;
 }
@@ -87,7 +88,7 @@ AddResult Membership::add(const wire::Capability& capability, const fib::Identit
   const CredentialCheck checked = fib::check(capability, lookup);
   if (checked != CredentialCheck::kValid) return refusal(checked);
   if (!make_room(capabilities_, capability.id, wire::kMaxCapabilities, capability.timestamp)) {
-    return AddResult::kRejected;
+    return AddResult::kNotHeld;
   }
   capabilities_[capability.id] = {capability, shared_rules(capability)};
   return AddResult::kNew;
@@ -105,7 +106,7 @@ AddResult Membership::add(const wire::CertificateOfOwnership& ownership,
   if (checked != CredentialCheck::kValid) return refusal(checked);
   constexpr std::size_t kMaxHeld = 4 * wire::kMaxOwnerships;
   if (!make_room(ownerships_, ownership.id, kMaxHeld, ownership.timestamp)) {
-    return AddResult::kRejected;
+    return AddResult::kNotHeld;
   }
   ownerships_[ownership.id] = ownership;
   return AddResult::kNew;
@@ -124,7 +125,7 @@ AddResult Membership::add(const wire::Revocation& revocation, const fib::Identit
     case CredentialType::kOwnership: {
       const ThresholdKey key{revocation.type, revocation.credential_id};
       if (!thresholds_.contains(key) && thresholds_.size() >= kMaxThresholds) {
-        return AddResult::kRejected;
+        return AddResult::kNotHeld;
       }
       std::int64_t& held = thresholds_[key];
       if (revocation.threshold <= held) return AddResult::kRedundant;
@@ -132,7 +133,7 @@ AddResult Membership::add(const wire::Revocation& revocation, const fib::Identit
       return AddResult::kNew;
     }
     default:
-      return AddResult::kRejected;
+      return AddResult::kInvalid;
   }
 }
 

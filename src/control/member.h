@@ -17,7 +17,20 @@
 
 namespace orrery::control {
 
-enum class AddResult : std::uint8_t { kNew, kRedundant, kRejected, kNeedsSigner };
+enum class AddResult : std::uint8_t {
+  kNew,
+  kRedundant,
+  kNeedsSigner,
+  // rejected:
+  kStale,    // older than what is held
+  kRevoked,  // not newer than a revocation
+  kInvalid,  // wrong signature, or no credential at all
+  kNotHeld,  // the lists are full of newer ones
+};
+
+[[nodiscard]] constexpr bool rejected(AddResult result) {
+  return result >= AddResult::kStale;
+}
 
 class Membership {
  public:

@@ -18,6 +18,13 @@ Joined* Networks::State::find(wire::NetworkId id) {
   return it == joined.end() ? nullptr : &it->second;
 }
 
+Joined* Networks::State::find_configured(wire::NetworkId id) {
+  Joined* net = find(id);
+  if (net != nullptr && net->config) return net;
+  counters.add(net == nullptr ? NetworkCount::kUnknownNetwork : NetworkCount::kNotConfigured);
+  return nullptr;
+}
+
 PeerRates& Networks::State::rates(Now now, wire::Address peer) {
   if (peers.size() >= kMaxPeers && !peers.contains(peer)) {
     const auto oldest = std::min_element(
@@ -129,6 +136,10 @@ std::vector<NetworkStatus> Networks::list() const {
   return all;
 }
 
+const NetworkCounters& Networks::counters() const {
+  return state_->counters;
+}
+
 Handled Networks::on_packet(Now now, const Incoming& in, const Answered* answered, Effects& out) {
   switch (in.verb) {
     case wire::Verb::kFrame:
@@ -147,29 +158,30 @@ Handled Networks::on_packet(Now now, const Incoming& in, const Answered* answere
       return state_->on_multicast_frame(now, in, out);
     case wire::Verb::kOk: {
       const auto ok = wire::decode_ok(in.payload);
-      if (!ok || answered == nullptr) return Handled::kIgnored;
+      if (!ok) return state_->refuse(NetworkCount::kMalformedAnswer, Handled::kIgnored);
+      if (answered == nullptr) {
+        return state_->refuse(NetworkCount::kUnsolicited, Handled::kIgnored);
+      }
       switch (static_cast<wire::Verb>(ok->in_re_verb)) {
         case wire::Verb::kNetworkConfigRequest:
           return state_->on_config(now, in, ok->rest, true, answered->context, out);
         case wire::Verb::kMulticastGather:
           if (const auto result = wire::decode_gather_ok(ok->rest)) {
-            if (result->network.value == answered->context) state_->on_gathered(now, *result, out);
+            return state_->on_gathered(now, *result, *answered, out);
           }
-          return Handled::kDone;
+          return state_->refuse(NetworkCount::kMalformedAnswer);
         case wire::Verb::kMulticastFrame:
           if (const auto result = wire::decode_multicast_frame_ok(ok->rest)) {
-            if (result->gathered.network.value == answered->context) {
-              state_->on_gathered(now, result->gathered, out);
-            }
+            return state_->on_gathered(now, result->gathered, *answered, out);
           }
-          return Handled::kDone;
+          return state_->refuse(NetworkCount::kMalformedAnswer);
         default:
           return Handled::kDone;
       }
     }
     case wire::Verb::kError: {
       const auto error = wire::decode_error(in.payload);
-      if (!error) return Handled::kDone;
+      if (!error) return state_->refuse(NetworkCount::kMalformedError);
       const auto code = static_cast<wire::ErrorCode>(error->code);
       switch (code) {
         case wire::ErrorCode::kObjectNotFound:
@@ -179,21 +191,24 @@ Handled Networks::on_packet(Now now, const Incoming& in, const Answered* answere
           return state_->on_config_error(in, answered, error->rest, code);
         case wire::ErrorCode::kNeedMembershipCertificate:
           if (const auto about = wire::decode_network_error(error->rest)) {
-            Joined* net = state_->find(about->network);
-            if (net != nullptr && net->config && net->config->com) {
+            Joined* net = state_->find_configured(about->network);
+            if (net != nullptr && net->config->com) {
               state_->push_credentials(now, *net, in.source, true, out);
             }
+            return Handled::kDone;
           }
-          return Handled::kDone;
+          return state_->refuse(NetworkCount::kMalformedError);
         case wire::ErrorCode::kUnwantedMulticast: {
           Reader r(error->rest);
           const wire::NetworkId id{r.u64()};
           const Bytes mac = r.bytes(6);
           const std::uint32_t adi = r.u32();
-          Joined* net = r.ok() ? state_->find(id) : nullptr;
-          if (net != nullptr && state_->passes(now, *net, in.source, out)) {
-            state_->groups.remove(id, {wire::Mac::load(mac.data()), adi}, in.source);
-          }
+          if (!r.ok()) return state_->refuse(NetworkCount::kMalformedError);
+          Joined* net = state_->find_configured(id);
+          if (net == nullptr) return Handled::kDone;
+          if (!state_->passes(now, *net, in.source, out))
+            return state_->refuse(NetworkCount::kGate);
+          state_->groups.remove(id, {wire::Mac::load(mac.data()), adi}, in.source);
           return Handled::kDone;
         }
         default:

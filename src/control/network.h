@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "control/network_counters.h"
 #include "control/roles.h"
 
 namespace orrery::control {
@@ -66,6 +67,8 @@ class Networks final : public NetworkRole {
   /// Our own controller pushes to our own node.
   void on_local_config(Now now, wire::NetworkId id, Bytes dictionary, Effects& out);
   [[nodiscard]] std::vector<NetworkStatus> list() const;
+  /// Drops and refusals by reason since start.
+  [[nodiscard]] const NetworkCounters& counters() const;
 
   Handled on_packet(Now now, const Incoming& in, const Answered* answered, Effects& out) override;
   void on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out) override;

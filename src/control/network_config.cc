@@ -111,29 +111,36 @@ void Networks::State::request_config(Now now, Joined& net, Effects& out) {
 Handled Networks::State::on_config(Now now, const Incoming& in, Bytes body, bool answer,
                                    std::uint64_t asked_for, Effects& out) {
   const auto chunk = wire::decode_config_chunk(body);
-  if (!chunk || (answer && chunk->network.value != asked_for)) return Handled::kDone;
+  if (!chunk) {
+    return refuse(answer ? NetworkCount::kMalformedAnswer : NetworkCount::kMalformedConfig);
+  }
+  if (answer && chunk->network.value != asked_for) return refuse(NetworkCount::kUnsolicited);
   Joined* net = find(chunk->network);
-  if (net == nullptr || net->id.is_adhoc()) return Handled::kDone;
+  if (net == nullptr) return refuse(NetworkCount::kUnknownNetwork);
+  if (net->id.is_adhoc()) return refuse(NetworkCount::kConfigSender);
   const wire::Address controller_address = net->id.controller();
   const bool fresh = answer && in.source == controller_address;
   if (!chunk->has_signature) {
     // The legacy form is as good as its sender's word.
-    if (in.source == controller_address && chunk->data.size() < wire::kMaxConfigSize) {
-      accept_config(now, *net, chunk->data, fresh, out);
+    if (in.source != controller_address) return refuse(NetworkCount::kConfigSender);
+    if (chunk->data.size() >= wire::kMaxConfigSize) {
+      return refuse(NetworkCount::kConfigImplausible);
     }
+    accept_config(now, *net, chunk->data, fresh, out);
     return Handled::kDone;
   }
-  if (!ConfigAssembly::plausible(*chunk) || net->assembly.seen(*chunk)) return Handled::kDone;
+  if (!ConfigAssembly::plausible(*chunk)) return refuse(NetworkCount::kConfigImplausible);
+  if (net->assembly.seen(*chunk)) return refuse(NetworkCount::kConfigRepeated);
   const wire::Identity* signer = transport.identity_of(controller_address);
   if (signer == nullptr) {
     transport.request_identity(now, controller_address, out);
-    return Handled::kNotYet;
+    return refuse(NetworkCount::kSignerUnknown, Handled::kNotYet);
   }
   PeerRates& rate = rates(now, in.source);
-  if (!rate.may_verify(now.mono)) return Handled::kDone;
+  if (!rate.may_verify(now.mono)) return refuse(NetworkCount::kVerificationRate);
   if (!crypto::verify(signer->public_key, chunk->signed_region, chunk->signature)) {
     rate.verification_failed(now.mono);
-    return Handled::kDone;
+    return refuse(NetworkCount::kConfigSignature);
   }
   if ((chunk->flags & wire::ConfigChunk::kPropagate) != 0) {
     for (const auto& [address, entry] : net->members) {
@@ -161,8 +168,12 @@ Handled Networks::State::on_config(Now now, const Incoming& in, Bytes body, bool
 bool Networks::State::accept_config(Now now, Joined& net, Bytes dictionary, bool fresh,
                                     Effects& out) {
   auto config = wire::decode_network_config(dictionary);
-  if (!config || config->network != net.id || config->issued_to != self()) return false;
+  if (!config || config->network != net.id || config->issued_to != self()) {
+    counters.add(NetworkCount::kConfigRefused);
+    return false;
+  }
   if (net.config && !fresh && config->timestamp < net.config->timestamp) {
+    counters.add(NetworkCount::kConfigStale);
     out.notices.push_back({Notice::Level::kWarning, "network " + wire::to_string(net.id) +
                                                         ": an older configuration was refused"});
     return false;
@@ -213,12 +224,15 @@ void Networks::State::configure_port(Joined& net, Effects& out) {
 Handled Networks::State::on_config_error(const Incoming& in, const Answered* answered, Bytes rest,
                                          wire::ErrorCode code) {
   const auto about = wire::decode_network_error(rest);
-  if (!about || answered == nullptr || answered->verb != wire::Verb::kNetworkConfigRequest ||
+  if (!about) return refuse(NetworkCount::kMalformedError);
+  if (answered == nullptr || answered->verb != wire::Verb::kNetworkConfigRequest ||
       answered->context != about->network.value || in.source != about->network.controller()) {
-    return Handled::kDone;
+    return refuse(NetworkCount::kUnsolicited);
   }
   // The last good configuration stays in force: only the reported state changes.
-  if (Joined* net = find(about->network)) net->failure = state_of(code);
+  Joined* net = find(about->network);
+  if (net == nullptr) return refuse(NetworkCount::kUnknownNetwork);
+  net->failure = state_of(code);
   return Handled::kDone;
 }
 

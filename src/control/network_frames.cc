@@ -53,7 +53,9 @@ bool Networks::State::filter_out(Now now, const Joined& net, const fib::Ethernet
       fib::filter_out(net.record, record, fib::rule_frame_out(net.record, frame, to), !copies,
                       static_cast<std::uint32_t>(transport.random_u64()));
   emit(now, net, verdict, frame, out);
-  return verdict.filter != fib::Filter::kDrop;
+  if (verdict.filter != fib::Filter::kDrop) return true;
+  counters.add(Way::kOut, fib::Refusal::kRules);
+  return false;
 }
 
 fib::InboundDecision Networks::State::accept(Now now, Joined& net, const Incoming& in,
@@ -65,6 +67,7 @@ fib::InboundDecision Networks::State::accept(Now now, Joined& net, const Incomin
   const fib::InboundDecision decision =
       fib::accept_inbound(net.record, entry.published ? *entry.published : bare, frame,
                           static_cast<std::uint32_t>(transport.random_u64()));
+  counters.add(Way::kIn, decision.refusal);
   emit(now, net, decision.verdict, decision.frame, out);
   if (decision.learn) learn(now, net, decision.frame.source, in.source, out);
   if (decision.deliver) deliver(net, decision.frame, out);
@@ -73,9 +76,9 @@ fib::InboundDecision Networks::State::accept(Now now, Joined& net, const Incomin
 
 Handled Networks::State::on_frame_packet(Now now, const Incoming& in, Effects& out) {
   const auto packet = wire::decode_frame(in.payload);
-  if (!packet) return Handled::kDone;
-  Joined* net = find(packet->network);
-  if (net == nullptr || !net->config) return Handled::kDone;
+  if (!packet) return refuse(NetworkCount::kMalformedFrame);
+  Joined* net = find_configured(packet->network);
+  if (net == nullptr) return Handled::kDone;
   if (!gate(now, *net, in, out)) return Handled::kNotYet;
   (void)accept(now, *net, in, {fib::Carrier::kFrame, {{}, {}, packet->ethertype, packet->payload}},
                out);
@@ -84,9 +87,9 @@ Handled Networks::State::on_frame_packet(Now now, const Incoming& in, Effects& o
 
 Handled Networks::State::on_ext_frame(Now now, const Incoming& in, Effects& out) {
   const auto packet = wire::decode_ext_frame(in.payload);
-  if (!packet) return Handled::kDone;
-  Joined* net = find(packet->network);
-  if (net == nullptr || !net->config) return Handled::kDone;
+  if (!packet) return refuse(NetworkCount::kMalformedExtFrame);
+  Joined* net = find_configured(packet->network);
+  if (net == nullptr) return Handled::kDone;
   if (packet->com) accept_inline(now, *net, in, *packet->com, out);
   if (!gate(now, *net, in, out)) return Handled::kNotYet;
   if (packet->has_frame) {
@@ -119,11 +122,12 @@ void Networks::State::learn(Now now, Joined& net, wire::Mac mac, wire::Address b
 
 void Networks::State::on_host_frame(Now now, Joined& net, Bytes ethernet, Effects& out) {
   const auto frame = fib::read_ethernet(ethernet);
-  if (!net.config || !frame) return;
+  if (!frame) return counters.add(Way::kOut, fib::Refusal::kLength);
+  if (!net.config) return counters.add(NetworkCount::kNotConfigured);
   const fib::Resolution where = fib::resolve(net.record, *frame);
   switch (where.to) {
     case fib::Outbound::kDrop:
-      return;
+      return counters.add(Way::kOut, where.refusal);
     case fib::Outbound::kReinject:
       deliver(net, *frame, out);
       return;

@@ -106,6 +106,7 @@ bool Networks::State::passes(Now now, Joined& net, wire::Address address, Effect
 
 bool Networks::State::gate(Now now, Joined& net, const Incoming& in, Effects& out) {
   if (passes(now, net, in.source, out)) return true;
+  counters.add(NetworkCount::kGate);
   // One error a second for a member; strangers have no record, so theirs is kept with the peer.
   PeerRates& rate = rates(now, in.source);
   if (rate.last_error != 0 && now.mono - rate.last_error < kErrorInterval) return false;
@@ -129,7 +130,9 @@ bool Networks::State::push_due(Now now, const Joined& net, const MemberEntry& en
 void Networks::State::push_credentials(Now now, Joined& net, wire::Address to, bool on_error,
                                        Effects& out) {
   if (!net.config || to == self()) return;
-  if (on_error && !net.members.contains(to) && net.members.size() >= kMaxMembers) return;
+  if (on_error && !net.members.contains(to) && net.members.size() >= kMaxMembers) {
+    return counters.add(NetworkCount::kMembersFull);
+  }
   MemberEntry& entry = member(now, net, to, out);
   if (!push_due(now, net, entry) && !(on_error && now.mono - entry.last_push > kPushOnError)) {
     return;
@@ -162,20 +165,40 @@ AddResult Networks::State::add_credential(Now now, Joined& net, wire::Address su
   return result;
 }
 
+void Networks::State::count(AddResult result) {
+  switch (result) {
+    case AddResult::kNew:
+    case AddResult::kRedundant:
+      return;
+    case AddResult::kNeedsSigner:
+      return counters.add(NetworkCount::kSignerUnknown);
+    case AddResult::kStale:
+      return counters.add(NetworkCount::kCredentialStale);
+    case AddResult::kRevoked:
+      return counters.add(NetworkCount::kCredentialRevoked);
+    case AddResult::kInvalid:
+      return counters.add(NetworkCount::kCredentialSignature);
+    case AddResult::kNotHeld:
+      return counters.add(NetworkCount::kCredentialNotHeld);
+  }
+}
+
 void Networks::State::accept_inline(Now now, Joined& net, const Incoming& in,
                                     const wire::CertificateOfMembership& com, Effects& out) {
-  if (!com || com.network() != net.id || !com.issued_to()) return;
+  if (!com || com.network() != net.id || !com.issued_to()) {
+    return counters.add(NetworkCount::kCredentialSubject);
+  }
   PeerRates& rate = rates(now, in.source);
-  if (!rate.may_verify(now.mono)) return;
+  if (!rate.may_verify(now.mono)) return counters.add(NetworkCount::kVerificationRate);
   rate.verification_failed(now.mono);  // each inline certificate costs a token, good or bad
-  (void)add_credential(now, net, com.issued_to(), com, out);
+  count(add_credential(now, net, com.issued_to(), com, out));
 }
 
 Handled Networks::State::on_credentials(Now now, const Incoming& in, Effects& out) {
   constexpr Millis kInterval = 1'000;
   PeerRates& rate = rates(now, in.source);
   if (rate.last_credentials != 0 && now.mono - rate.last_credentials < kInterval) {
-    return Handled::kIgnored;
+    return refuse(NetworkCount::kCredentialsRate, Handled::kIgnored);
   }
   rate.last_credentials = now.mono;
   bool accepted = false;
@@ -184,8 +207,12 @@ Handled Networks::State::on_credentials(Now now, const Incoming& in, Effects& ou
     using Credential = std::decay_t<decltype(credential)>;
     Joined* net = find(network_of(credential));
     const wire::Address subject = subject_of(credential);
-    if (net == nullptr || !subject || subject == self() || !rate.may_verify(now.mono)) return;
-    switch (add_credential(now, *net, subject, credential, out)) {
+    if (net == nullptr) return counters.add(NetworkCount::kUnknownNetwork);
+    if (!subject || subject == self()) return counters.add(NetworkCount::kCredentialSubject);
+    if (!rate.may_verify(now.mono)) return counters.add(NetworkCount::kVerificationRate);
+    const AddResult result = add_credential(now, *net, subject, credential, out);
+    count(result);
+    switch (result) {
       case AddResult::kNew:
         accepted = true;
         if constexpr (std::is_same_v<Credential, wire::Revocation>) {
@@ -201,7 +228,10 @@ Handled Networks::State::on_credentials(Now now, const Incoming& in, Effects& ou
       case AddResult::kRedundant:
         accepted = true;
         break;
-      case AddResult::kRejected:
+      case AddResult::kStale:
+      case AddResult::kRevoked:
+      case AddResult::kInvalid:
+      case AddResult::kNotHeld:
         rate.verification_failed(now.mono);
         break;
       case AddResult::kNeedsSigner:
@@ -210,7 +240,10 @@ Handled Networks::State::on_credentials(Now now, const Incoming& in, Effects& ou
         break;
     }
   });
-  if (!whole) rate.verification_failed(now.mono);
+  if (!whole) {
+    counters.add(NetworkCount::kMalformedCredentials);
+    rate.verification_failed(now.mono);
+  }
   if (waits) {
     rate.last_credentials = 0;  // or the second run would meet our own limit
     return Handled::kNotYet;

@@ -109,13 +109,18 @@ void Networks::State::learn_bridged_group(Now now, Joined& net, wire::MulticastG
     known->second = now.mono;
     return;
   }
-  if (net.bridged_groups.size() >= kMaxBridgedGroups) return;
+  if (net.bridged_groups.size() >= kMaxBridgedGroups) {
+    return counters.add(NetworkCount::kBridgedGroupsFull);
+  }
   const bool fresh = !subscribed(net, group);
   net.bridged_groups[group] = now.mono;
   if (fresh) announce_new(now, net, {group}, out);
 }
 
 Handled Networks::State::on_like(Now now, const Incoming& in, Effects& out) {
+  if (in.payload.empty() || in.payload.size() % wire::MulticastLike::kSize != 0) {
+    counters.add(NetworkCount::kMalformedLike);  // whole records before the rest still count
+  }
   bool trusted = false;
   std::map<wire::NetworkId, bool> decided;  // evaluated once for each network of the packet
   wire::for_each_like(in.payload, [&](const wire::MulticastLike& like) {
@@ -128,7 +133,8 @@ Handled Networks::State::on_like(Now now, const Incoming& in, Effects& out) {
           member || transport.self_is_root() ||
           (controller != nullptr && controller->recently_configured(now, like.network, in.source));
     }
-    if (it->second) add_group_member(now, like.network, like.group, in.source, out);
+    if (!it->second) return counters.add(NetworkCount::kLikeRefused);
+    add_group_member(now, like.network, like.group, in.source, out);
   });
   return trusted ? Handled::kDoneTrusted : Handled::kDone;
 }
@@ -173,7 +179,7 @@ Networks::State::Gathered Networks::State::gather(Now now, wire::NetworkId id, c
 
 Handled Networks::State::on_gather(Now now, const Incoming& in, Effects& out) {
   const auto request = wire::decode_gather(in.payload);
-  if (!request) return Handled::kDone;
+  if (!request) return refuse(NetworkCount::kMalformedGather);
   Joined* net = find(request->network);
   if (net != nullptr && request->com) accept_inline(now, *net, in, *request->com, out);
   const bool member = net != nullptr && passes(now, *net, in.source, out);
@@ -182,7 +188,7 @@ Handled Networks::State::on_gather(Now now, const Incoming& in, Effects& out) {
       controller != nullptr && controller->recently_configured(now, request->network, in.source);
   if (request->limit == 0 || !(member || configured || transport.self_is_root()) ||
       !transport.path_confirmed(in)) {
-    return handled;
+    return refuse(NetworkCount::kGatherRefused, handled);
   }
   const Gathered found = gather(now, request->network, net, request->group, in.source,
                                 request->limit, member || configured);
@@ -195,13 +201,16 @@ Handled Networks::State::on_gather(Now now, const Incoming& in, Effects& out) {
   return handled;
 }
 
-void Networks::State::on_gathered(Now now, const wire::GatherResult& result, Effects& out) {
-  if (find(result.network) == nullptr) return;
+Handled Networks::State::on_gathered(Now now, const wire::GatherResult& result,
+                                     const Answered& answered, Effects& out) {
+  if (result.network.value != answered.context) return refuse(NetworkCount::kUnsolicited);
+  if (find(result.network) == nullptr) return refuse(NetworkCount::kUnknownNetwork);
   wire::for_each_gathered(result, [&](wire::Address address) {
     if (address != self() && !address.is_reserved()) {
       add_group_member(now, result.network, result.group, address, out);
     }
   });
+  return Handled::kDone;
 }
 
 void Networks::State::add_group_member(Now now, wire::NetworkId id, wire::MulticastGroup group,
@@ -220,9 +229,9 @@ void Networks::State::add_group_member(Now now, wire::NetworkId id, wire::Multic
 
 Handled Networks::State::on_multicast_frame(Now now, const Incoming& in, Effects& out) {
   const auto packet = wire::decode_multicast_frame(in.payload);
-  if (!packet) return Handled::kIgnored;
-  Joined* net = find(packet->network);
-  if (net == nullptr || !net->config) return Handled::kIgnored;
+  if (!packet) return refuse(NetworkCount::kMalformedMulticastFrame, Handled::kIgnored);
+  Joined* net = find_configured(packet->network);
+  if (net == nullptr) return Handled::kIgnored;
   if (packet->com) accept_inline(now, *net, in, *packet->com, out);
   if (!gate(now, *net, in, out)) return Handled::kNotYet;
   const wire::Mac source = packet->source ? packet->source : wire::mac_of(in.source, net->id);
@@ -345,8 +354,12 @@ void Networks::State::replicate(Now now, Joined& net, MulticastJob job, wire::Ad
     }
     it = net.queue.erase(it);
     --same;
+    counters.add(NetworkCount::kMulticastQueueFull);
   }
-  if (net.queue.size() >= kMaxQueuedMulticasts) net.queue.pop_front();
+  if (net.queue.size() >= kMaxQueuedMulticasts) {
+    net.queue.pop_front();
+    counters.add(NetworkCount::kMulticastQueueFull);
+  }
   net.queue.push_back(std::move(queued));
 }
 

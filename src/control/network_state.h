@@ -106,6 +106,15 @@ struct Networks::State {
   // --- network.cc
   [[nodiscard]] Joined* find(wire::NetworkId id);
 
+  /// Counts and says how the packet ended: `return refuse(...)`.
+  Handled refuse(NetworkCount reason, Handled handled = Handled::kDone) {
+    counters.add(reason);
+    return handled;
+  }
+
+  /// The network of a packet that needs its configuration; null is counted.
+  [[nodiscard]] Joined* find_configured(wire::NetworkId id);
+
   [[nodiscard]] wire::Address self() const { return transport.self().address(); }
 
   PeerRates& rates(Now now, wire::Address peer);
@@ -134,6 +143,7 @@ struct Networks::State {
   bool gate(Now now, Joined& net, const Incoming& in, Effects& out);
   [[nodiscard]] bool push_due(Now now, const Joined& net, const MemberEntry& entry) const;
   void push_credentials(Now now, Joined& net, wire::Address to, bool on_error, Effects& out);
+  void count(AddResult result);
   void accept_inline(Now now, Joined& net, const Incoming& in,
                      const wire::CertificateOfMembership& com, Effects& out);
   Handled on_credentials(Now now, const Incoming& in, Effects& out);
@@ -186,7 +196,8 @@ struct Networks::State {
   [[nodiscard]] Gathered gather(Now now, wire::NetworkId id, const Joined* net,
                                 wire::MulticastGroup group, wire::Address requester,
                                 std::uint32_t limit, bool ask_assignments);
-  void on_gathered(Now now, const wire::GatherResult& result, Effects& out);
+  Handled on_gathered(Now now, const wire::GatherResult& result, const Answered& answered,
+                      Effects& out);
   Handled on_multicast_frame(Now now, const Incoming& in, Effects& out);
   void add_group_member(Now now, wire::NetworkId id, wire::MulticastGroup group,
                         wire::Address address, Effects& out);
@@ -205,6 +216,7 @@ struct Networks::State {
   std::map<wire::NetworkId, Joined> joined;
   std::map<wire::Address, PeerRates> peers;
   MulticastTable groups;
+  NetworkCounters counters;
   Millis next_tick = 0;  // mono; 0: nothing joined
   Millis last_expiry = 0;
 };

@@ -122,8 +122,17 @@ class Target final : public ApiTarget {
       }
       json control = json::object();
       for (const auto& [label, count] : node_.counters()) control[label] = count;
+      json networks = json::object();
+      for (const auto& [label, count] : networks_.counters().all()) networks[label] = count;
+      json controller = json::object();
+      if (controller_ != nullptr) {
+        controller_->counters().for_each(
+            [&](const char* label, std::uint64_t count) { controller[label] = count; });
+      }
       return {{"worker", drops},
               {"control", control},
+              {"networks", networks},
+              {"controller", controller},
               {"rings", {{"to_worker_full", loop_.ring_drops()}}},
               {"tables", {{"full", loop_.refused_records()}}}};
     }

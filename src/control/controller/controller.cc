@@ -49,21 +49,25 @@ Controller::Controller(Transport& transport) : transport_(transport) {}
 
 void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
   const auto request = wire::decode_network_config_request(in.payload);
-  if (!request || request->network.controller() != transport_.self().address()) return;
+  if (!request) return counters_.add(ControllerCount::kMalformed);
+  if (request->network.controller() != transport_.self().address()) {
+    return counters_.add(ControllerCount::kNotOurs);
+  }
   const wire::Identity* known = transport_.identity_of(in.source);
-  if (known == nullptr) return;
+  if (known == nullptr) return counters_.add(ControllerCount::kUnknownSender);
   const wire::Identity identity = *known;
   const wire::NetworkId id = request->network;
   const MemberEntry* member = registry_.find(id, in.source);
   if (member != nullptr && may_be(member->view, identity)) {
-    if (member->online(now.mono, kRequestInterval)) return;
+    if (member->online(now.mono, kRequestInterval)) return counters_.add(ControllerCount::kTooSoon);
   } else if (!admit_stranger(now, {id, in.source})) {
-    return;
+    return counters_.add(ControllerCount::kStrangers);
   }
   const Decision decision =
       decide(now, id, identity,
              request->metadata.first(std::min(request->metadata.size(), kMetadataMost)));
   if (decision.error != wire::ErrorCode::kNone) {
+    counters_.add(ControllerCount::kRefused);
     send_error(now, in, id, decision.error, out);
   } else {
     send_config(now, id, in.source, in.packet_id, decision.dictionary, out);

@@ -22,6 +22,7 @@
 #include <functional>
 #include <set>
 
+#include "control/controller/controller_counters.h"
 #include "control/controller/http.h"
 #include "control/controller/registry.h"
 #include "control/roles.h"
@@ -70,6 +71,8 @@ class Controller final : public ControllerRole {
   void set_local_delivery(LocalDelivery delivery) { local_ = std::move(delivery); }
 
   [[nodiscard]] const Registry& registry() const { return registry_; }
+
+  [[nodiscard]] const ControllerCounters& counters() const { return counters_; }
 
   void on_config_request(Now now, const Incoming& in, Effects& out) override;
   LocalAnswer on_local_request(Now now, wire::NetworkId network, Bytes metadata,
@@ -126,6 +129,7 @@ class Controller final : public ControllerRole {
 
   Transport& transport_;
   Registry registry_;
+  ControllerCounters counters_;
   LocalDelivery local_;
   TokenBucket strangers_{2'000, 500};  // requests without a member record, all together
   std::map<MemberKey, Millis>

@@ -44,7 +44,10 @@ const char* name(AddResult result) {
       return "new";
     case AddResult::kRedundant:
       return "redundant";
-    case AddResult::kRejected:
+    case AddResult::kStale:
+    case AddResult::kRevoked:
+    case AddResult::kInvalid:
+    case AddResult::kNotHeld:
       return "rejected";
     case AddResult::kNeedsSigner:
       return "needs_signer";
