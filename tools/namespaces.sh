@@ -28,9 +28,9 @@ space() { # name address/bits: a namespace on the switch
   ns "$1" ip link set wan0 up
 }
 wait_for() { # seconds, command...: true when the command succeeded in time
-  local limit=$1 i
+  local end=$((SECONDS + $1))
   shift
-  for ((i = 0; i < limit * 5; i++)); do
+  while [ "$SECONDS" -le "$end" ]; do
     if "$@" >/dev/null 2>&1; then return 0; fi
     sleep 0.2
   done
