@@ -12,6 +12,9 @@ namespace {
 
 constexpr Millis kPingCheck = 5'000;
 constexpr Millis kHousekeeping = 30'000;
+// Changed peer records kept per housekeeping. Each costs two syncs of the disk in the background;
+// what is left over at a clean exit has to be written within a second.
+constexpr std::size_t kSavesPerTurn = 64;
 constexpr Millis kHeartbeat = 14'000;
 constexpr Millis kFullHello = 60'000;
 constexpr Millis kRootHello = 16 * kHeartbeat;  // a root that has paths is left alone this long
@@ -136,9 +139,13 @@ void Node::State::housekeeping(Now now, Effects& out) {
     if (!topology.is_upstream(peer) && now.mono - last >= patience) silent.push_back(&peer);
   });
   for (Peer* peer : silent) {
-    save_peer(*peer, out);
+    save_and_cache(*peer, out);
     forget(now, *peer, out);
   }
+  std::size_t saves = 0;
+  topology.for_each([&](Peer& peer) {
+    if (saves < kSavesPerTurn && save_peer(peer, out)) ++saves;
+  });
   paths.sweep(now.mono, kHousekeeping);
   surface.expire(now.mono);
   replies.expire(now.mono);
@@ -151,8 +158,10 @@ void Node::State::forget(Now, Peer& peer, Effects& out) {
   topology.remove(peer.address());
 }
 
-void Node::State::save_peer(const Peer& peer, Effects& out) {
-  if (!peer.established() || peer.last_receive == 0) return;
+namespace {
+
+/// The content of a peer's file. Equal peers have equal records, whatever the order of their paths.
+ByteVector record_of(const Peer& peer) {
   std::array<std::uint8_t, 128 + kMaxPathsPerPeer * 19> buffer;
   Writer writer(buffer);
   writer.u8(kPeerFileVersion);
@@ -162,18 +171,37 @@ void Node::State::save_peer(const Peer& peer, Effects& out) {
   writer.u16(static_cast<std::uint16_t>(std::max(peer.version_minor, 0)));
   writer.u16(static_cast<std::uint16_t>(std::max(peer.version_revision, 0)));
   std::vector<wire::Endpoint> endpoints;
-  for (const PeerPath& entry : peer.paths) {
-    if (std::find(endpoints.begin(), endpoints.end(), entry.path->key.remote) == endpoints.end()) {
-      endpoints.push_back(entry.path->key.remote);
-    }
-  }
+  for (const PeerPath& entry : peer.paths) endpoints.push_back(entry.path->key.remote);
+  std::sort(endpoints.begin(), endpoints.end());
+  endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
   writer.u16(static_cast<std::uint16_t>(endpoints.size()));
   for (const wire::Endpoint& endpoint : endpoints) wire::write_endpoint(writer, endpoint);
   const Bytes written = writer.written();
-  ByteVector bytes(written.begin(), written.end());
+  return {written.begin(), written.end()};
+}
+
+/// To tell records apart; whoever forges an equal hash keeps his own old record.
+std::uint64_t hash_of(Bytes record) {
+  return siphash({}, record);
+}
+
+}  // namespace
+
+bool Node::State::save_peer(Peer& peer, Effects& out) {
+  if (!peer.established() || peer.last_receive == 0) return false;
+  ByteVector record = record_of(peer);
+  const std::uint64_t hash = hash_of(record);
+  if (hash == peer.on_disk) return false;
+  peer.on_disk = hash;
+  out.saves.push_back({StateKind::kPeer, peer.address().value, std::move(record), false});
+  return true;
+}
+
+void Node::State::save_and_cache(Peer& peer, Effects& out) {
+  save_peer(peer, out);
+  if (!peer.established() || peer.last_receive == 0) return;
   if (cache.size() < options.limits.peers || cache.contains(peer.address()))
-    cache[peer.address()] = bytes;
-  out.saves.push_back({StateKind::kPeer, peer.address().value, std::move(bytes), false});
+    cache[peer.address()] = record_of(peer);
 }
 
 Peer* Node::State::load_cached(Now now, wire::Address address, Effects& out) {
@@ -198,6 +226,7 @@ Peer* Node::State::load_cached(Now now, wire::Address address, Effects& out) {
   }
   Peer* peer = add_peer(now, parsed->identity, Peer::Standing::kEstablished, out);
   if (peer == nullptr) return nullptr;
+  peer->on_disk = hash_of(bytes);
   for (const wire::Endpoint& endpoint : endpoints) {
     if (path_allowed(*peer, endpoint) && probes.allow_target(now.mono, endpoint)) {
       hello(now, *peer, {0, endpoint}, out);
@@ -221,10 +250,13 @@ Peer* Node::State::add_peer(Now now, const wire::Identity& identity, Peer::Stand
 
 Peer* Node::State::add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out) {
   peer->created = now.mono;
-  cache.erase(peer->address());
+  if (const auto cached = cache.find(peer->address()); cached != cache.end()) {
+    peer->on_disk = hash_of(cached->second);
+    cache.erase(cached);
+  }
   Peer* added = topology.add(std::move(peer), now.mono, [&](Peer& evicted) {
     count(Count::kTableFull);
-    save_peer(evicted, out);
+    save_and_cache(evicted, out);
     if (evicted.standing == Peer::Standing::kChecking && checking > 0) --checking;
     if (evicted.published) out.updates.push_back(fib::RemovePeer{evicted.address()});
   });

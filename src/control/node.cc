@@ -177,7 +177,7 @@ void Node::deorbit(Now now, std::uint64_t moon, Effects& out) {
 }
 
 void Node::save_all(Now, Effects& out) {
-  std::as_const(state_->topology).for_each([&](const Peer& peer) { state_->save_peer(peer, out); });
+  state_->topology.for_each([&](Peer& peer) { state_->save_peer(peer, out); });
 }
 
 NodeStatus Node::status(Now now) const {

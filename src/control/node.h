@@ -135,7 +135,8 @@ class Node final : public Transport {
   // -----------------------------------------------------------------------------------------
   void orbit(Now now, std::uint64_t moon, wire::Address seed, Effects& out);
   void deorbit(Now now, std::uint64_t moon, Effects& out);
-  /// Everything worth keeping (peers with their paths), for a clean exit.
+  /// Everything worth keeping (peers with their paths) that is not on disk yet, for a clean exit.
+  /// Housekeeping has kept most of it before.
   void save_all(Now now, Effects& out);
 
   [[nodiscard]] NodeStatus status(Now now) const;

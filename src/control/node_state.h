@@ -145,7 +145,10 @@ struct Node::State {
   unsigned ping(Now now, Peer& peer, Effects& out);
   void housekeeping(Now now, Effects& out);
   void forget(Now now, Peer& peer, Effects& out);
-  void save_peer(const Peer& peer, Effects& out);
+  /// Asks for the peer's record to be kept, unless it is the one on disk. True if it asked.
+  bool save_peer(Peer& peer, Effects& out);
+  /// The same for a peer that is about to go; it can then be loaded again.
+  void save_and_cache(Peer& peer, Effects& out);
   Peer* load_cached(Now now, wire::Address address, Effects& out);
   Peer* add_peer(Now now, const wire::Identity& identity, Peer::Standing standing, Effects& out);
   Peer* add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out);

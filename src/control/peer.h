@@ -83,6 +83,7 @@ struct Peer {
   std::size_t next_probe = 0;
 
   std::optional<fib::Peer> published;  // what the workers hold
+  std::uint64_t on_disk = 0;           // hash of the record last given out to be kept; 0: none
   bool traffic = false;                // something authenticated was exchanged: worth publishing
 
   [[nodiscard]] wire::Address address() const { return identity.address; }

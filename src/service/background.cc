@@ -3,7 +3,8 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-#include <chrono>
+#include <string>
+#include <utility>
 
 #include "crypto/identity_work.h"
 
@@ -52,12 +53,13 @@ void Validator::run() {
   }
 }
 
-Saver::Saver(Home& home, Failed failed)
-    : home_(home), failed_(std::move(failed)), thread_([this] { run(); }) {}
+Saver::Saver(Save save, Failed failed)
+    : save_(std::move(save)), failed_(std::move(failed)), thread_([this] { run(); }) {}
 
 Saver::~Saver() {
   {
     const std::lock_guard lock(mutex_);
+    end_ = std::chrono::steady_clock::now() + kPatienceAtEnd;
     stop_ = true;
   }
   wake_.notify_one();
@@ -67,9 +69,44 @@ Saver::~Saver() {
 void Saver::submit(const control::SaveState& state) {
   {
     const std::lock_guard lock(mutex_);
-    queue_[{state.kind, state.id}] = state;
+    queue_[{state.kind, state.id}] = {state};
   }
   wake_.notify_one();
+}
+
+/// Writes the batch, peers last; returns what is to be tried again.
+Saver::Jobs Saver::carry_out(Jobs batch, bool ending) {
+  Jobs again;
+  std::size_t given_up = 0;
+  for (const bool peers : {false, true}) {
+    for (auto& [key, job] : batch) {
+      if ((key.first == control::StateKind::kPeer) != peers) continue;
+      if (peers && !ending) {
+        // The end may begin in the middle of a long batch; the rest then waits for the last one.
+        const std::lock_guard lock(mutex_);
+        if (stop_) {
+          again.emplace(key, std::move(job));
+          continue;
+        }
+      }
+      if (peers && ending && std::chrono::steady_clock::now() >= end_) {
+        ++given_up;
+        continue;
+      }
+      const auto saved = save_(job.state);
+      if (saved) continue;
+      failed_(saved.error());
+      if (job.last_try) continue;
+      job.last_try = ending;
+      again.emplace(key, std::move(job));
+    }
+  }
+  if (given_up != 0) {
+    failed_({Errc::kIo, std::to_string(given_up) +
+                            " records of peers were not written: the disk is too slow for the time "
+                            "of a clean exit"});
+  }
+  return again;
 }
 
 void Saver::run() {
@@ -78,21 +115,13 @@ void Saver::run() {
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    auto batch = std::move(queue_);
-    queue_.clear();
+    auto batch = std::exchange(queue_, {});
+    const bool ending = stop_;
     lock.unlock();
-    std::map<Key, control::SaveState> again;
-    for (auto& [key, state] : batch) {
-      const auto saved = home_.save(state);
-      if (saved) continue;
-      failed_(saved.error());
-      again.emplace(key, std::move(state));
-    }
+    Jobs again = carry_out(std::move(batch), ending);
     lock.lock();
-    if (stop_) return;
     if (again.empty()) continue;
-    for (auto& [key, state] : again)
-      queue_.try_emplace(key, std::move(state));  // a newer write wins
+    for (auto& [key, job] : again) queue_.try_emplace(key, std::move(job));  // a newer write wins
     // A full disk does not mend in a millisecond.
     wake_.wait_for(lock, std::chrono::seconds(2), [this] { return stop_; });
   }

@@ -4,6 +4,7 @@
 // callback that is called on their own thread (the daemon's posts to the control thread).
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -11,8 +12,8 @@
 #include <mutex>
 #include <thread>
 
+#include "base/result.h"
 #include "control/effects.h"
-#include "service/home.h"
 
 namespace orrery::service {
 
@@ -47,21 +48,34 @@ class Validator {
 class Saver {
  public:
   using Failed = std::function<void(const Error&)>;
+  using Save = std::function<Result<void>(const control::SaveState&)>;
 
-  Saver(Home& home, Failed failed);
-  /// Writes what is left, once.
+  /// A clean exit has 1.5 s. Records of peers are only a cache; those that have not been written
+  /// this long after the end began are given up, and reported as one failure.
+  static constexpr std::chrono::milliseconds kPatienceAtEnd{1'000};
+
+  Saver(Save save, Failed failed);
+  /// Writes everything that was submitted; what fails is tried once more and then given up.
   ~Saver();
   void submit(const control::SaveState& state);
 
  private:
-  using Key = std::pair<control::StateKind, std::uint64_t>;
-  void run();
+  struct Job {
+    control::SaveState state;
+    bool last_try = false;
+  };
 
-  Home& home_;
+  using Key = std::pair<control::StateKind, std::uint64_t>;
+  using Jobs = std::map<Key, Job>;
+  void run();
+  Jobs carry_out(Jobs batch, bool ending);
+
+  Save save_;
   Failed failed_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::map<Key, control::SaveState> queue_;
+  Jobs queue_;
+  std::chrono::steady_clock::time_point end_;  // of patience; set before stop_
   bool stop_ = false;
   std::thread thread_;
 };

@@ -20,6 +20,7 @@
 #include "dataplane/worker.h"
 #include "service/background.h"
 #include "service/command_queue.h"
+#include "service/home.h"
 #include "service/host_interfaces.h"
 #include "service/underlay.h"
 

@@ -281,6 +281,32 @@ TEST_F(Exchange, CachedPeersComeBackWithoutARoot) {
   EXPECT_EQ(recorder.got[0].hops, 0U);
 }
 
+TEST_F(Exchange, APeersRecordIsKeptOnceAndAgainOnlyWhenItChanged) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  net_.run_for(1'000);
+  send(alice, bob.address(), ByteVector{1});
+  net_.run_for(1'000);
+  const auto records = [&] {
+    return std::count_if(
+        alice.saves.begin(), alice.saves.end(),
+        [](const control::SaveState& save) { return save.kind == control::StateKind::kPeer; });
+  };
+  const auto leave = [&] {
+    alice.saves.clear();
+    alice.node->save_all(net_.now, alice.effects);
+    net_.settle(alice);
+    return records();
+  };
+  alice.saves.clear();
+  net_.run_for(35'000);
+  EXPECT_EQ(records(), 2) << "root and Bob, by housekeeping";
+  EXPECT_EQ(leave(), 0) << "nothing has changed since";
+  net_.run_for(60'000);
+  EXPECT_EQ(leave(), 0);
+}
+
 TEST_F(Exchange, SilentPeersAreForgottenAndRoutesWithdrawn) {
   host(0, kRootAt);
   SimHost& alice = host(1, kAliceAt, &at_alice_);
