@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -371,7 +373,12 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
 
 }  // namespace
 
-int run_daemon(const Config& config, const char* program) {
+Error start_again(char* const* arguments) {
+  ::execv("/proc/self/exe", arguments);
+  return {Errc::kIo, std::string("cannot start again: ") + std::strerror(errno)};
+}
+
+int run_daemon(const Config& config, char* const* arguments) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("orrery"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(config.log_level));
@@ -413,9 +420,7 @@ int run_daemon(const Config& config, const char* program) {
   if (code >= 0) return code;
   // Start over with the new identity.
   *home = Home::peek(config.home);
-  ::execl("/proc/self/exe", program, "--home", config.home.c_str(), "--port",
-          std::to_string(config.port).c_str(), nullptr);
-  return fail({Errc::kIo, "cannot start again after an identity collision"});
+  return fail(start_again(arguments));
 }
 
 }  // namespace orrery::service

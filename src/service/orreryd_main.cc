@@ -48,5 +48,5 @@ int main(int argc, char** argv) {
     std::cerr << "orreryd: " << config.error().text << '\n';
     return 2;
   }
-  return service::run_daemon(*config, argv[0]);
+  return service::run_daemon(*config, argv);
 }
