@@ -99,7 +99,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     make_provisional_room(now, out);
     stranger->standing = Peer::Standing::kProvisional;
     peer = add_peer(now, std::move(stranger), out);
-    if (peer == nullptr) return;
+    if (peer == nullptr) return count(Count::kIgnored);
     provisional.push_back(identity.address);
   }
   in.peer = peer;

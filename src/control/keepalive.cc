@@ -214,7 +214,7 @@ Peer* Node::State::load_cached(Now now, wire::Address address, Effects& out) {
   const auto parsed = wire::read_identity(reader);
   if (version != kPeerFileVersion || !parsed || parsed->identity.address != address ||
       !pin_allows(now, parsed->identity, out)) {
-    count(Count::kMalformed);
+    count(Count::kCacheRefused);
     return nullptr;
   }
   reader.skip(8);  // versions are learned again

@@ -89,20 +89,26 @@ void Node::attach(NetworkRole* networks, ControllerRole* controller) {
 
 void Node::on_datagram(Now now, const fib::PathKey& via, Bytes datagram, Effects& out) {
   state_->start(now, out);
+  state_->counters.begin();
   state_->datagram(now, via, datagram, out);
+  state_->counters.end();
 }
 
 void Node::on_packet(Now now, const fib::PathKey& via, Bytes packet, Effects& out) {
   state_->start(now, out);
   ByteVector copy(packet.begin(), packet.end());
+  state_->counters.begin();
   state_->packet(now, via, copy, packet.size(), false, out);
+  state_->counters.end();
 }
 
 void Node::on_authenticated(Now now, const fib::PathKey& via, Bytes packet, std::size_t wire_size,
                             Effects& out) {
   state_->start(now, out);
   ByteVector copy(packet.begin(), packet.end());
+  state_->counters.begin();
   state_->packet(now, via, copy, wire_size, true, out);
+  state_->counters.end();
 }
 
 void Node::on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out) {
@@ -239,9 +245,10 @@ std::vector<MoonStatus> Node::moons() const {
 }
 
 std::vector<std::pair<const char*, std::uint64_t>> Node::counters() const {
-  return {
-#define ORRERY_NODE_COUNTER_ROW(name, label) {label, state_->counters.get(Count::name)},
-      ORRERY_FOR_EACH_NODE_COUNTER(ORRERY_NODE_COUNTER_ROW)
+  return {{"packets", state_->counters.packets()},
+          {"handled", state_->counters.handled()},
+#define ORRERY_NODE_COUNTER_ROW(name, label, class) {label, state_->counters.get(Count::name)},
+          ORRERY_FOR_EACH_NODE_COUNTER(ORRERY_NODE_COUNTER_ROW)
 #undef ORRERY_NODE_COUNTER_ROW
   };
 }

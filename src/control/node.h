@@ -142,7 +142,7 @@ class Node final : public Transport {
   [[nodiscard]] NodeStatus status(Now now) const;
   [[nodiscard]] std::vector<PeerStatus> peers(Now now) const;
   [[nodiscard]] std::vector<MoonStatus> moons() const;
-  /// Drops and rejections by reason since start: label and count.
+  /// Packets in and handled, drops and rejections by reason since start: label and count.
   [[nodiscard]] std::vector<std::pair<const char*, std::uint64_t>> counters() const;
 
   // --- Transport

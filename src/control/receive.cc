@@ -50,7 +50,7 @@ void Node::State::datagram(Now now, const fib::PathKey& via, Bytes bytes, Effect
         case wire::Reassembly::kRefused:
           return count(Count::kFragment);
         default:
-          return;
+          return count(Count::kParked);
       }
     }
     case wire::DatagramKind::kPacket: {
@@ -73,7 +73,7 @@ void Node::State::datagram(Now now, const fib::PathKey& via, Bytes bytes, Effect
         case wire::Reassembly::kRefused:
           return count(Count::kFragment);
         default:
-          return;
+          return count(Count::kParked);
       }
     }
   }
@@ -242,8 +242,10 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
                     probe_answered, out);
       break;
     case Handled::kIgnored:
+      if (counters.open()) count(Count::kIgnored);
       break;
     case Handled::kNotYet: {
+      count(Count::kWaiting);
       const Millis until = retry_until != 0 ? retry_until : now.mono + kQueueLifetime;
       if (now.mono >= until) {
         count(Count::kReceiveExpired);
@@ -264,7 +266,8 @@ Handled Node::State::dispatch(Now now, Incoming& in, Effects& out) {
     case wire::Verb::kNop:
       return Handled::kDone;
     case wire::Verb::kHello:
-      return Handled::kIgnored;  // handled before, or malformed by being compressed
+      count(Count::kHelloMalformed);  // the sound ones were handled before: this was compressed
+      return Handled::kIgnored;
     case wire::Verb::kOk:
       return on_ok(now, in, out);
     case wire::Verb::kError:
@@ -285,6 +288,7 @@ Handled Node::State::dispatch(Now now, Incoming& in, Effects& out) {
     case wire::Verb::kMulticastGather:
     case wire::Verb::kMulticastFrame:
       if (networks != nullptr) return networks->on_packet(now, in, nullptr, out);
+      count(Count::kNotHandled);
       return in.verb == wire::Verb::kMulticastFrame ? Handled::kIgnored : Handled::kDone;
     case wire::Verb::kNetworkConfigRequest: {
       if (controller != nullptr) {
@@ -307,12 +311,14 @@ Handled Node::State::dispatch(Now now, Incoming& in, Effects& out) {
     case wire::Verb::kAck:
     case wire::Verb::kQosMeasurement:
     case wire::Verb::kPathNegotiationRequest:
-      return Handled::kIgnored;  // bonding measurements: without a bond they mean nothing
+      count(Count::kNotHandled);  // bonding measurements: without a bond they mean nothing
+      return Handled::kIgnored;
     case wire::Verb::kUserMessage:
     case wire::Verb::kRemoteTrace:
       count(Count::kNotHandled);
       return Handled::kDone;
   }
+  count(Count::kNotHandled);
   return Handled::kDone;  // unknown verbs count as received
 }
 
@@ -372,6 +378,7 @@ Handled Node::State::on_error(Now now, Incoming& in, Effects& out) {
 
 void Node::State::retry_waiting(Now now, Effects& out) {
   if (receives.empty() || retry_until != 0) return;
+  const bool open = counters.suspend();
   for (WaitingReceive& waiting : receives.take()) {
     if (topology.find(waiting.from) == nullptr) {
       if (now.mono >= waiting.until) {
@@ -385,8 +392,10 @@ void Node::State::retry_waiting(Now now, Effects& out) {
     // A handler that is still not content puts the packet back, with the time it had.
     retry_until = waiting.until;
     packet(now, waiting.via, waiting.packet, waiting.wire_size, waiting.authenticated, out);
+    counters.suspend();
     retry_until = 0;
   }
+  counters.resume(open);
 }
 
 }  // namespace orrery::control

@@ -320,7 +320,7 @@ void Node::State::ask_whois(Now now, wire::Address address, Lookup& lookup, Effe
   }
   if (reachable.empty()) return;
   if (!(lookup.stranger ? stranger_whois_budget : whois_budget).take(now.mono)) {
-    count(Count::kWhoisRate);
+    count(Count::kLookupRate);
     return;
   }
   lookup.asked = now.mono;

@@ -40,6 +40,10 @@ std::optional<wire::Identity> Node::State::known_identity(wire::Address address)
 }
 
 Handled Node::State::on_whois(Now now, Incoming& in, Effects& out) {
+  if (in.payload.size() < wire::Address::kSize) {
+    count(Count::kMalformed);
+    return Handled::kIgnored;
+  }
   Peer& peer = *in.peer;
   if (topology.self_is_root()) {
     if (!peer.whois.take(now.mono)) {
@@ -120,7 +124,11 @@ void Node::State::prove_later(const wire::Identity& identity, bool stranger, Eff
 
 Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
   const auto decoded = wire::decode_rendezvous(in.payload);
-  Peer* peer = decoded ? topology.find(decoded->with) : nullptr;
+  if (!decoded) {
+    count(Count::kMalformed);
+    return Handled::kIgnored;
+  }
+  Peer* peer = topology.find(decoded->with);
   if (peer == nullptr || !topology.is_upstream(*in.peer) ||
       !path_allowed(*peer, decoded->endpoint) ||
       !probes.allow_target(now.mono, decoded->endpoint)) {
