@@ -42,8 +42,17 @@ ours() {
   pids+=($!)
   eval "pid_$1=$!"
 }
+lingers() { ns "$1" ss -Htan "sport = :$2" | grep -q .; }
+free() { ! lingers "$@"; }
 stock() {
-  (exec ip netns exec "$prefix-$1" "$peer" -U -p9993 "$work/$1") >>"$work/$1.log" 2>&1 &
+  # Its API takes no port on which closed connections still linger (a minute): a member takes another one, a root has to wait.
+  local udp_port=9993
+  if [ "$1" = root ]; then
+    wait_for 70 free root 9993
+  else
+    while lingers "$1" "$udp_port"; do udp_port=$((udp_port + 1)); done
+  fi
+  (exec ip netns exec "$prefix-$1" "$peer" -U "-p$udp_port" "$work/$1") >>"$work/$1.log" 2>&1 &
   pids+=($!)
   eval "pid_$1=$!"
 }
