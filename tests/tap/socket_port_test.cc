@@ -289,6 +289,10 @@ TEST_F(SocketPortTest, RoutesOfANetworkDoNotSwallowTheUnderlay) {
     send(from, {datagram(pattern(100, 1), at(peer).with_port(udp_port), 1)});
     EXPECT_TRUE(seen(wire0, udp_port)) << peer;
   }
+  // Bound by address alone, these are what the routes say: the test would see it.
+  SocketPort unbound = port({{2, at("192.0.2.2/9994"), {}, 0}});
+  send(unbound, {datagram(pattern(100, 1), at("203.0.113.5").with_port(++udp_port), 2)});
+  EXPECT_FALSE(seen(wire0, udp_port));
   ::close(wire0);
 }
 
