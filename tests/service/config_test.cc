@@ -88,6 +88,24 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
   }
 }
 
+TEST(Toml, NoShortTextEndsTheProgram) {
+  const std::string letters = "[]{}\"'=.,#\n a1\\\xff";
+  std::vector<std::string> texts = {""};
+  for (std::size_t begin = 0, length = 1; length <= 4; ++length) {
+    const std::size_t end = texts.size();
+    for (; begin < end; ++begin) {
+      for (const char c : letters) texts.push_back(texts[begin] + c);
+    }
+  }
+  for (const std::string& text : texts) {
+    Config c;
+    const auto r = apply_toml(text, "f.toml", c);
+    EXPECT_TRUE(r || r.error().text.starts_with("f.toml")) << r.error().text;
+  }
+  Config c;
+  EXPECT_FALSE(apply_toml("[[[", "f.toml", c));
+}
+
 TEST(LocalConf, KnownKeysAreReadUnknownOnesWarned) {
   Config c;
   const auto r = apply_local_conf(R"({"settings":{"primaryPort":2000,"portMappingEnabled":true},
