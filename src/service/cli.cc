@@ -8,7 +8,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <stdexcept>
 
+#include "control/controller/json_text.h"
 #include "service/home.h"
 #include "service/http_client.h"
 #include "service/identity_commands.h"
@@ -43,9 +45,10 @@ struct Connection {
         content.pop_back();
       return content;
     };
-    if (port == 0)
-      port =
-          static_cast<std::uint16_t>(std::strtoul(text("zerotier-one.port").c_str(), nullptr, 10));
+    if (port == 0) {
+      const unsigned long number = std::strtoul(text("zerotier-one.port").c_str(), nullptr, 10);
+      if (number < 65536) port = static_cast<std::uint16_t>(number);
+    }
     if (token.empty()) token = text("authtoken.secret");
     if (token.empty()) {
       if (const char* user = std::getenv("HOME"); user != nullptr) {
@@ -87,12 +90,19 @@ std::optional<std::string> ask(Connection& c, int& exit_code, const std::string&
   return answer->body;
 }
 
+/// Throws for what is no JSON: whoever answers on this port is no daemon of ours.
 json parse(const std::string& body) {
-  return json::parse(body, nullptr, false);
+  auto value = control::parse_json(body);
+  if (!value) throw std::runtime_error("the answer is not JSON");
+  return std::move(*value);
+}
+
+void print_json(const json& value) {
+  std::cout << control::json_text(value, 1) << '\n';
 }
 
 const json* preferred_path(const json& peer) {
-  for (const json& path : peer["paths"]) {
+  for (const json& path : peer.at("paths")) {
     if (path.value("preferred", false)) return &path;
   }
   return nullptr;
@@ -173,35 +183,41 @@ void print_networks(const json& networks) {
               << n.value("mac", "") << ' ' << n.value("status", "") << ' ' << n.value("type", "")
               << ' '
               << (n.value("portDeviceName", "").empty() ? "-" : n.value("portDeviceName", ""))
-              << ' ' << joined(n["assignedAddresses"]) << '\n';
+              << ' ' << joined(n.at("assignedAddresses")) << '\n';
   }
 }
 
-/// Value of one key of a network as `get` prints it.
-bool print_value(const json& network, const std::string& key) {
-  if (key == "ip" || key == "ip4" || key == "ip6" || key == "ip6plane" || key == "ip6prefix") {
-    for (const json& assigned : network["assignedAddresses"]) {
-      const std::string text = assigned.get<std::string>();
-      const std::string ip = text.substr(0, text.find('/'));
-      const bool v6 = ip.find(':') != std::string::npos;
-      if (key == "ip4" && v6) continue;
-      if (key != "ip" && key != "ip4" && !v6) continue;
-      if ((key == "ip6plane" || key == "ip6prefix") && !ip.starts_with("fc")) continue;
-      std::cout << (key == "ip6prefix" ? ip.substr(0, 24) : ip) << '\n';
-    }
-    return true;
+/// One value of a network, or the addresses that a name such as ip4 stands for; discarded for an
+/// unknown key.
+json value_of(const json& network, const std::string& key) {
+  const bool prefix = key == "ip6prefix", plane = key == "ip6plane";
+  if (key != "ip" && key != "ip4" && key != "ip6" && !plane && !prefix)
+    return network.contains(key) ? network[key] : json(json::value_t::discarded);
+  json ips = json::array();
+  for (const json& assigned : network.at("assignedAddresses")) {
+    const std::string text = assigned.get<std::string>();
+    const std::string ip = text.substr(0, text.find('/'));
+    const bool v6 = ip.find(':') != std::string::npos;
+    if ((key == "ip4" && v6) || (key != "ip" && key != "ip4" && !v6)) continue;
+    if ((plane || prefix) && !ip.starts_with("fc")) continue;
+    ips.push_back(prefix ? ip.substr(0, 24) : ip);
   }
-  if (!network.contains(key)) return false;
-  const json& value = network[key];
-  if (value.is_boolean()) {
-    std::cout << (value.get<bool>() ? "1" : "0");
+  return ips;
+}
+
+/// The same as `get` prints it without -j.
+void print_value(const json& value, const std::string& key) {
+  if (value.is_array() && key.starts_with("ip")) {
+    for (const json& ip : value) std::cout << ip.get<std::string>() << '\n';
+    if (value.empty() && key.size() > 3)
+      std::cout << '\n';  // stock's habit for ip6plane, ip6prefix
+  } else if (value.is_boolean()) {
+    std::cout << (value.get<bool>() ? "1" : "0") << '\n';
   } else if (value.is_string()) {
-    std::cout << value.get<std::string>();
+    std::cout << value.get<std::string>() << '\n';
   } else {
-    std::cout << value.dump();
+    std::cout << control::json_text(value) << '\n';
   }
-  std::cout << '\n';
-  return true;
 }
 
 /// Adds a command that asks one path and prints by a function, or the JSON with -j.
@@ -212,7 +228,7 @@ void add_listing(CLI::App& app, Connection& c, int& exit_code, const std::string
     if (!body) return;
     const json value = parse(*body);
     if (c.as_json || print == nullptr) {
-      std::cout << value.dump(1) << '\n';
+      print_json(value);
     } else {
       print(value);
     }
@@ -238,13 +254,18 @@ std::string validated_moon(const std::string& text) {
              : "invalid moon id \"" + text + "\": expected 10 or 16 hexadecimal digits";
 }
 
-/// Commands that change something and print "200 <name> OK".
+std::string validated_object(const std::string& text) {
+  const auto value = control::parse_json(text);
+  return value && value->is_object() ? std::string() : "expected a JSON object, not " + text;
+}
+
+/// Commands that change something and print "200 <name> OK", with -j the answer as it came.
 void run_change(Connection& c, int& exit_code, const std::string& name, const std::string& method,
                 const std::string& path, const std::string& body) {
   const auto answer = ask(c, exit_code, name, method, path, body);
   if (!answer) return;
   if (c.as_json) {
-    std::cout << *answer << '\n';
+    std::cout << *answer;
   } else {
     std::cout << "200 " << name << " OK\n";
   }
@@ -282,8 +303,9 @@ void add_network_commands(CLI::App& app, Connection& c, int& exit_code) {
     }
     const std::string value = argument->substr(equals + 1);
     const bool on = !value.empty() && (value[0] == '1' || value[0] == 't' || value[0] == 'T');
-    const auto body = ask(c, exit_code, "set", "POST", "/network/" + *id, json{{key, on}}.dump());
-    if (body) std::cout << parse(*body).dump(1) << '\n';
+    const auto body =
+        ask(c, exit_code, "set", "POST", "/network/" + *id, control::json_text({{key, on}}));
+    if (body) std::cout << *body;
   });
 
   CLI::App* get = app.add_subcommand("get", "Print one value of a network");
@@ -291,12 +313,27 @@ void add_network_commands(CLI::App& app, Connection& c, int& exit_code) {
   get->add_option("KEY", *argument, "a field of the network, or ip, ip4, ip6, ip6plane, ip6prefix")
       ->required();
   get->callback([&c, &exit_code, id, argument] {
-    const auto body = ask(c, exit_code, "get", "GET", "/network/" + *id);
+    const auto body = ask(c, exit_code, "get", "GET", "/network");
     if (!body) return;
-    if (!print_value(parse(*body), *argument)) {
-      std::cerr << "the network has no value \"" << *argument << "\"\n";
-      exit_code = kFailed;
+    exit_code = kFailed;
+    for (const json& network : parse(*body)) {
+      if (network.value("id", "") != wire::to_string(*wire::parse_network_id(*id))) continue;
+      const json value = value_of(network, *argument);
+      if (value.is_discarded()) {
+        std::cerr << "unknown property \"" << *argument << "\": a network has";
+        for (const auto& [key, ignored] : network.items()) std::cerr << ' ' << key;
+        std::cerr << ", and ip ip4 ip6 ip6plane ip6prefix\n";
+        return;
+      }
+      if (c.as_json) {
+        print_json(value);
+      } else {
+        print_value(value, *argument);
+      }
+      exit_code = kDone;
+      return;
     }
+    std::cerr << "unknown network ID, check that you are a member of the network\n";
   });
 
   CLI::App* orbit = app.add_subcommand("orbit", "Follow a moon");
@@ -307,7 +344,7 @@ void add_network_commands(CLI::App& app, Connection& c, int& exit_code) {
   orbit->callback([&c, &exit_code, id, argument] {
     const std::string short_id = id->size() == 16 ? id->substr(6) : *id;
     run_change(c, exit_code, "orbit", "POST", "/moon/" + short_id,
-               json{{"seed", *argument}}.dump());
+               control::json_text({{"seed", *argument}}));
   });
 
   CLI::App* deorbit = app.add_subcommand("deorbit", "Stop following a moon");
@@ -328,7 +365,7 @@ void add_controller_commands(CLI::App& app, Connection& c, int& exit_code) {
   const auto show = [&c, &exit_code](const std::string& name, const std::string& method,
                                      const std::string& path, const std::string& content) {
     const auto answer = ask(c, exit_code, name, method, path, content);
-    if (answer) std::cout << parse(*answer).dump(1) << '\n';
+    if (answer) print_json(parse(*answer));
   };
 
   group->add_subcommand("networks", "List network ids")->callback([show] {
@@ -340,7 +377,8 @@ void add_controller_commands(CLI::App& app, Connection& c, int& exit_code) {
   auto remove = std::make_shared<bool>(false);
   network->add_option("NETWORK", *id, "16 hexadecimal digits, or \"new\" for a free one")
       ->required();
-  CLI::Option* set = network->add_option("--set", *body, "JSON object of fields to set");
+  CLI::Option* set =
+      network->add_option("--set", *body, "JSON object of fields to set")->check(validated_object);
   network->add_flag("--delete", *remove, "delete the network");
   network->callback([show, id, body, set, remove, &exit_code] {
     if (*id == "new") {
@@ -375,6 +413,7 @@ void add_controller_commands(CLI::App& app, Connection& c, int& exit_code) {
         ->check(validated_address);
     CLI::Option* fields = std::string_view(name) == "member"
                               ? command->add_option("--set", *body, "JSON object of fields to set")
+                                    ->check(validated_object)
                               : nullptr;
     command->callback([=] {
       const bool change = fields != nullptr && fields->count() != 0;
@@ -387,14 +426,23 @@ void add_controller_commands(CLI::App& app, Connection& c, int& exit_code) {
   member_command("deauthorize", "Cut a member off", "POST", R"({"authorized":false})");
 }
 
-/// Everything a helper wants to see, into orrery_dump.txt of the current directory.
+/// Everything a helper wants to see, into orrery_dump.txt of the current directory; with -j as one
+/// JSON object to standard output.
 void dump(Connection& c, int& exit_code) {
   std::ostringstream text;
-  for (const char* path : {"/status", "/network", "/peer", "/moon", "/orrery/ports",
-                           "/orrery/workers", "/orrery/drops"}) {
+  json all = json::object();
+  for (const std::string name :
+       {"status", "network", "peer", "moon", "ports", "workers", "drops"}) {
+    const bool own = name == "ports" || name == "workers" || name == "drops";
+    const std::string path = (own ? "/orrery/" : "/") + name;
     const auto body = ask(c, exit_code, "dump", "GET", path);
     if (!body) return;
-    text << path << '\n' << parse(*body).dump(1) << "\n\n";
+    all[name] = parse(*body);
+    text << path << '\n' << control::json_text(all[name], 1) << "\n\n";
+  }
+  if (c.as_json) {
+    print_json(all);
+    return;
   }
   std::ofstream out("orrery_dump.txt");
   out << text.str();
@@ -407,13 +455,99 @@ void dump(Connection& c, int& exit_code) {
   std::cout << "200 dump orrery_dump.txt written\n";
 }
 
+void add_request_command(CLI::App& app, Connection& c, int& exit_code) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* request = app.add_subcommand(
+      "request", "Print what the API answers to GET; \"orrery /PATH\" is short for it");
+  request->add_option("PATH", *path, "such as /status")
+      ->required()
+      ->check([](const std::string& text) {
+        const bool plain = std::all_of(text.begin(), text.end(), [](char ch) {
+          return ch > ' ' && static_cast<unsigned char>(ch) < 0x7f;
+        });
+        return plain && text.starts_with('/')
+                   ? std::string()
+                   : "invalid path \"" + text + "\": expected one that starts with /";
+      });
+  request->callback([&c, &exit_code, path] {
+    const auto body = ask(c, exit_code, *path, "GET", *path);
+    if (!body) return;
+    if (c.as_json) {
+      print_json(parse(*body));
+    } else {
+      std::cout << *body;
+    }
+  });
+}
+
+/// The arguments behind the program's name, with "request" before a path that stands where a
+/// command is expected.
+std::vector<std::string> arguments_of(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& one = arguments[i];
+    if (one == "-D" || one == "-p" || one == "-T" || one == "--home" || one == "--port" ||
+        one == "--token") {
+      ++i;
+    } else if (!one.starts_with('-')) {
+      if (one.starts_with('/'))
+        arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(i), "request");
+      break;
+    }
+  }
+  return arguments;
+}
+
+/// The words that lead to a command, and what may follow them.
+std::string usage_of(const CLI::App& command) {
+  std::string text = command.get_name();
+  for (const CLI::App* up = command.get_parent(); up != nullptr; up = up->get_parent())
+    text = up->get_name() + ' ' + text;
+  std::string names;
+  for (const CLI::App* sub : command.get_subcommands({})) {
+    if (!names.empty()) names += ", ";
+    names += sub->get_name();
+  }
+  if (!names.empty()) return text + " COMMAND, where COMMAND is one of " + names;
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->get_positional()) continue;
+    const std::string name = option->get_name(true);
+    text += option->get_required() ? " " + name : " [" + name + "]";
+  }
+  return text;
+}
+
+/// One line that names what is wrong, and one that says what was expected.
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  const std::vector<std::string> extra = app.remaining(true);
+  const bool lacks_command = at->get_require_subcommand_min() != 0 && at->get_subcommands().empty();
+  std::cerr << "orrery: ";
+  if (!extra.empty() && extra.front().starts_with('-')) {
+    std::cerr << "unknown option \"" << extra.front() << '"';
+  } else if (lacks_command && !extra.empty()) {
+    std::cerr << "unknown command \"" << extra.front() << '"';
+  } else if (lacks_command) {
+    std::cerr << "no command given";
+  } else if (!extra.empty()) {
+    std::cerr << "unexpected argument \"" << extra.front() << '"';
+  } else {
+    std::cerr << error.what();
+  }
+  std::cerr << "\nexpected: " << usage_of(*at) << " (--help says more)\n";
+  return kUsage;
+}
+
 }  // namespace
 
 int run_cli(int argc, char** argv) {
-  CLI::App app{
-      "orrery: command line of the Orrery daemon\nExit codes: 0 done, 1 failed, 2 usage, 3 no "
-      "daemon reachable."};
+  CLI::App app{"orrery: command line of the Orrery daemon", "orrery"};
+  app.footer(
+      "Options of orrery itself (-D, -p, -T, -j) may stand before or behind the command.\n"
+      "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 no daemon reachable.");
   app.require_subcommand(1);
+  app.fallthrough();
   app.set_version_flag("-v,--version", ORRERY_VERSION);
   Connection connection;
   int exit_code = kDone;
@@ -421,9 +555,10 @@ int run_cli(int argc, char** argv) {
   app.add_option("-D,--home", connection.home, "home directory of the daemon")
       ->capture_default_str();
   app.add_option("-p,--port", connection.port,
-                 "port of the daemon's API (default: from its home directory)");
+                 "port of the daemon's API (default: from its home directory)")
+      ->check(CLI::Range(1, 65535));
   app.add_option("-T,--token", connection.token, "API token (default: from its home directory)");
-  app.add_flag("-j,--json", connection.as_json, "print the daemon's JSON");
+  app.add_flag("-j,--json", connection.as_json, "print JSON");
 
   for (const char* name : {"info", "status"}) {
     add_listing(app, connection, exit_code, name,
@@ -442,16 +577,22 @@ int run_cli(int argc, char** argv) {
   app.add_subcommand("dump", "Write everything into orrery_dump.txt for a report")->callback([&] {
     dump(connection, exit_code);
   });
+  add_request_command(app, connection, exit_code);
   add_network_commands(app, connection, exit_code);
   add_controller_commands(app, connection, exit_code);
-  add_identity_commands(app, exit_code);
-  add_world_commands(app, exit_code);
+  add_identity_commands(app, connection.as_json, exit_code);
+  add_world_commands(app, connection.as_json, exit_code);
 
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments = arguments_of(argc, argv);
+    std::reverse(arguments.begin(), arguments.end());  // as parse() wants them
+    app.parse(arguments);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? kDone : kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report_usage(app, error);
+  } catch (const std::exception& error) {
+    std::cerr << "orrery: " << error.what() << '\n';
+    return kFailed;
   }
   return exit_code;
 }

@@ -1,55 +1,27 @@
 #include "service/identity_commands.h"
 
-#include <fstream>
+#include <array>
+#include <filesystem>
 #include <iostream>
-#include <iterator>
 #include <memory>
-#include <optional>
+#include <nlohmann/json.hpp>
 
+#include "control/controller/json_text.h"
 #include "crypto/identity_work.h"
 #include "crypto/kdf.h"
-#include "service/home.h"
+#include "service/command_files.h"
 
 namespace orrery::service {
 namespace {
 
-std::optional<std::string> file_content(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
+using nlohmann::json;
 
-/// The argument itself when it looks like an identity, else the content of the file it names.
-std::optional<wire::ParsedIdentity> identity_argument(const std::string& argument) {
-  std::string text = argument;
-  if (!(argument.size() > 32 && argument[10] == ':')) {
-    const auto content = file_content(argument);
-    if (!content) {
-      std::cerr << "cannot read identity file " << argument << '\n';
-      return std::nullopt;
-    }
-    text = *content;
-  }
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
-    text.pop_back();
-  auto parsed = wire::parse_identity(text);
-  if (!parsed)
-    std::cerr << argument << " is not an identity (address:0:public key[:private key])\n";
-  return parsed;
-}
-
-/// Writes a file next to others of its kind, secrets with mode 0600.
-bool write_file(const std::string& path, const std::string& content) {
-  const std::size_t slash = path.rfind('/');
-  const Home here = Home::peek(slash == std::string::npos ? "." : path.substr(0, slash + 1));
-  const auto written =
-      here.write(slash == std::string::npos ? path : path.substr(slash + 1), bytes_of(content));
-  if (!written) std::cerr << written.error().text << '\n';
-  return written.has_value();
+void print_json(const json& value) {
+  std::cout << control::json_text(value, 1) << '\n';
 }
 
 int generate(const std::string& secret_file, const std::string& public_file,
-             const std::string& vanity) {
+             const std::string& vanity, bool as_json) {
   if (vanity.size() > 10 ||
       vanity.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
     std::cerr << "a vanity prefix is up to 10 hexadecimal digits, not \"" << vanity << "\"\n";
@@ -60,44 +32,57 @@ int generate(const std::string& secret_file, const std::string& public_file,
   crypto::SecretIdentity made = crypto::generate_identity();
   while (!wire::to_string(made.address()).starts_with(wanted)) made = crypto::generate_identity();
   const std::string secret = wire::to_string(made.identity(), made.private_key());
+  const std::string open = wire::to_string(made.identity());
+  json result = {{"address", wire::to_string(made.address())}, {"publicIdentity", open}};
   if (secret_file.empty()) {
-    std::cout << secret;
-    return 0;
+    result["secretIdentity"] = secret;
+    if (!as_json) std::cout << secret;
+  } else {
+    if (!write_file(secret_file, bytes_of(secret))) return 1;
+    result["secretFile"] = secret_file;
+    if (!as_json) std::cout << secret_file << " written\n";
   }
-  if (!write_file(secret_file, secret)) return 1;
-  std::cout << secret_file << " written\n";
   if (!public_file.empty()) {
-    if (!write_file(public_file, wire::to_string(made.identity()))) return 1;
-    std::cout << public_file << " written\n";
+    if (!write_file(public_file, bytes_of(open))) return 1;
+    result["publicFile"] = public_file;
+    if (!as_json) std::cout << public_file << " written\n";
   }
+  if (as_json) print_json(result);
   return 0;
 }
 
-int verify(const std::string& identity, const std::string& file, const std::string& signature) {
+int verify(const std::string& identity, const std::string& file, const std::string& signature,
+           bool as_json) {
   const auto who = identity_argument(identity);
-  const auto message = file_content(file);
   if (!who) return 1;
-  if (!message) {
-    std::cerr << "cannot read " << file << '\n';
-    return 1;
-  }
+  const auto message = file_content(file);
+  if (!message) return 1;
+  constexpr std::size_t kDigits = 192;
   std::string text = signature;
-  if (const auto content = file_content(signature)) text = *content;
+  std::error_code error;
+  if (text.size() != kDigits && std::filesystem::exists(signature, error)) {
+    const auto content = file_content(signature);
+    if (!content) return 1;
+    text = *content;
+  }
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
     text.pop_back();
   const auto bytes = from_hex(text);
-  if (bytes && bytes->size() == 96 &&
-      crypto::verify(who->identity.public_key, bytes_of(*message), *bytes)) {
-    std::cout << file << " signature valid\n";
-    return 0;
+  const bool valid = bytes && bytes->size() == kDigits / 2 &&
+                     crypto::verify(who->identity.public_key, bytes_of(*message), *bytes);
+  if (as_json) {
+    print_json(
+        {{"address", wire::to_string(who->identity.address)}, {"file", file}, {"valid", valid}});
+  } else {
+    (valid ? std::cout : std::cerr)
+        << file << (valid ? " signature valid\n" : " signature check FAILED\n");
   }
-  std::cerr << file << " signature check FAILED\n";
-  return 1;
+  return valid ? 0 : 1;
 }
 
 }  // namespace
 
-void add_identity_commands(CLI::App& app, int& exit_code) {
+void add_identity_commands(CLI::App& app, const bool& as_json, int& exit_code) {
   CLI::App* group =
       app.add_subcommand("identity", "Make and check identities (files only, no daemon needed)");
   group->require_subcommand(1);
@@ -111,63 +96,92 @@ void add_identity_commands(CLI::App& app, int& exit_code) {
   make->add_option(
       "VANITY", c,
       "hexadecimal digits that the address shall start with (about 16 times longer per digit)");
-  make->callback([arguments, &exit_code] {
-    exit_code = generate((*arguments)[0], (*arguments)[1], (*arguments)[2]);
+  make->callback([arguments, &as_json, &exit_code] {
+    exit_code = generate((*arguments)[0], (*arguments)[1], (*arguments)[2], as_json);
   });
 
-  CLI::App* check = group->add_subcommand("validate", "Full check of an address against its key");
-  check->add_option("IDENTITY", a, "identity text or file")->required();
-  check->callback([arguments, &exit_code] {
-    const auto who = identity_argument((*arguments)[0]);
-    const bool valid = who && crypto::validate(who->identity);
-    (valid ? std::cout : std::cerr)
-        << (*arguments)[0] << (valid ? " is a valid identity\n" : " FAILED validation.\n");
-    exit_code = valid ? 0 : 1;
-  });
+  // Commands that take one identity first; nothing more happens when there is none.
+  const auto with_identity = [&](CLI::App* command, const char* help, auto run) {
+    command->add_option("IDENTITY", a, help)->required();
+    command->callback([arguments, &as_json, &exit_code, run] {
+      auto who = identity_argument((*arguments)[0]);
+      exit_code = who ? run(*arguments, *who, as_json) : 1;
+      if (who) burn(who->private_key);
+    });
+  };
+  using Arguments = std::array<std::string, 3>;
+  constexpr const char* kTextOrFile = "identity text or file";
 
-  CLI::App* pub = group->add_subcommand("getpublic", "Print the public identity");
-  pub->add_option("IDENTITY", a, "identity text or file")->required();
-  pub->callback([arguments, &exit_code] {
-    const auto who = identity_argument((*arguments)[0]);
-    if (who) std::cout << wire::to_string(who->identity);
-    exit_code = who ? 0 : 1;
-  });
+  with_identity(group->add_subcommand("validate", "Full check of an address against its key"),
+                kTextOrFile,
+                [](const Arguments& given, const wire::ParsedIdentity& who, bool json_wanted) {
+                  const bool valid = crypto::validate(who.identity);
+                  if (json_wanted) {
+                    print_json({{"address", wire::to_string(who.identity.address)},
+                                {"publicIdentity", wire::to_string(who.identity)},
+                                {"valid", valid}});
+                  } else {
+                    (valid ? std::cout : std::cerr)
+                        << given[0] << (valid ? " is a valid identity\n" : " FAILED validation.\n");
+                  }
+                  return valid ? 0 : 1;
+                });
 
-  CLI::App* print = group->add_subcommand(
-      "fingerprint", "Print the SHA-384 of address and key, to compare out of band");
-  print->add_option("IDENTITY", a, "identity text or file")->required();
-  print->callback([arguments, &exit_code] {
-    const auto who = identity_argument((*arguments)[0]);
-    if (who) std::cout << to_hex(crypto::fingerprint(who->identity)) << '\n';
-    exit_code = who ? 0 : 1;
-  });
+  with_identity(group->add_subcommand("getpublic", "Print the public identity"), kTextOrFile,
+                [](const Arguments&, const wire::ParsedIdentity& who, bool json_wanted) {
+                  const std::string text = wire::to_string(who.identity);
+                  if (json_wanted) {
+                    print_json({{"address", wire::to_string(who.identity.address)},
+                                {"publicIdentity", text}});
+                  } else {
+                    std::cout << text;
+                  }
+                  return 0;
+                });
+
+  with_identity(
+      group->add_subcommand("fingerprint",
+                            "Print the SHA-384 of address and key, to compare out of band"),
+      kTextOrFile, [](const Arguments&, const wire::ParsedIdentity& who, bool json_wanted) {
+        const std::string hash = to_hex(crypto::fingerprint(who.identity));
+        if (json_wanted) {
+          print_json({{"address", wire::to_string(who.identity.address)}, {"fingerprint", hash}});
+        } else {
+          std::cout << hash << '\n';
+        }
+        return 0;
+      });
 
   CLI::App* sign = group->add_subcommand("sign", "Sign a file; prints 192 hexadecimal digits");
-  sign->add_option("IDENTITY", a, "secret identity, text or file")->required();
+  with_identity(sign, "secret identity, text or file",
+                [](const Arguments& given, const wire::ParsedIdentity& who, bool json_wanted) {
+                  if (!who.has_private) {
+                    std::cerr << "the identity " << wire::to_string(who.identity.address)
+                              << " holds no private key\n";
+                    return 1;
+                  }
+                  const auto message = file_content(given[1]);
+                  if (!message) return 1;
+                  const std::string signature = to_hex(
+                      crypto::sign(who.private_key, who.identity.public_key, bytes_of(*message)));
+                  if (json_wanted) {
+                    print_json({{"address", wire::to_string(who.identity.address)},
+                                {"file", given[1]},
+                                {"signature", signature}});
+                  } else {
+                    std::cout << signature;
+                  }
+                  return 0;
+                });
   sign->add_option("FILE", b, "file to sign")->required();
-  sign->callback([arguments, &exit_code] {
-    const auto who = identity_argument((*arguments)[0]);
-    const auto message = file_content((*arguments)[1]);
-    exit_code = 1;
-    if (!who) return;
-    if (!who->has_private) {
-      std::cerr << (*arguments)[0] << " holds no private key\n";
-    } else if (!message) {
-      std::cerr << "cannot read " << (*arguments)[1] << '\n';
-    } else {
-      std::cout << to_hex(
-          crypto::sign(who->private_key, who->identity.public_key, bytes_of(*message)));
-      exit_code = 0;
-    }
-  });
 
   CLI::App* check_signature = group->add_subcommand("verify", "Check a signature");
-  check_signature->add_option("IDENTITY", a, "identity text or file")->required();
+  check_signature->add_option("IDENTITY", a, kTextOrFile)->required();
   check_signature->add_option("FILE", b, "file that was signed")->required();
   check_signature->add_option("SIGNATURE", c, "192 hexadecimal digits, or a file that holds them")
       ->required();
-  check_signature->callback([arguments, &exit_code] {
-    exit_code = verify((*arguments)[0], (*arguments)[1], (*arguments)[2]);
+  check_signature->callback([arguments, &as_json, &exit_code] {
+    exit_code = verify((*arguments)[0], (*arguments)[1], (*arguments)[2], as_json);
   });
 }
 

@@ -7,8 +7,10 @@
 
 namespace orrery::service {
 
-/// Adds the three command groups; a chosen command stores its exit code in `exit_code`.
-void add_identity_commands(CLI::App& app, int& exit_code);
-void add_world_commands(CLI::App& app, int& exit_code);
+/// Adds the three command groups; a chosen command stores its exit code in `exit_code` and prints
+/// JSON instead of zerotier-idtool's text if `as_json` is then set. Both must outlive `app`'s
+/// parse().
+void add_identity_commands(CLI::App& app, const bool& as_json, int& exit_code);
+void add_world_commands(CLI::App& app, const bool& as_json, int& exit_code);
 
 }  // namespace orrery::service

@@ -2,14 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "control/controller/json_text.h"
 #include "crypto/curve.h"
-#include "service/home.h"
+#include "service/command_files.h"
 #include "service/identity_commands.h"
 #include "wire/world.h"
 
@@ -33,19 +32,28 @@ SigningKey new_key() {
   return key;
 }
 
-std::optional<std::string> content_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(in), {});
+/// Text of a field; `missing` when there is none. Nothing, with a message, for what is no text.
+std::optional<std::string> text_field(const json& object, const char* name,
+                                      const std::string& missing) {
+  const auto it = object.find(name);
+  if (it == object.end()) return missing;
+  if (it->is_string()) return it->get<std::string>();
+  std::cerr << "field \"" << name << "\": expected a text, not " << control::json_text(*it) << '\n';
+  return std::nullopt;
 }
 
-bool save(const std::string& path, Bytes content) {
-  const std::size_t slash = path.rfind('/');
-  const auto written =
-      Home::peek(slash == std::string::npos ? "." : path.substr(0, slash + 1))
-          .write(slash == std::string::npos ? path : path.substr(slash + 1), content);
-  if (!written) std::cerr << written.error().text << '\n';
-  return written.has_value();
+/// The JSON object in a file; nothing, with a message, when there is none.
+std::optional<json> object_in(const std::string& file) {
+  const auto text = file_content(file);
+  if (!text) return std::nullopt;
+  auto object = control::parse_json(*text);
+  if (object && object->is_object()) return object;
+  std::cerr << file << " is not a JSON object\n";
+  return std::nullopt;
+}
+
+void print_json(const json& value) {
+  std::cout << control::json_text(value, 1) << '\n';
 }
 
 template <std::size_t N>
@@ -77,7 +85,11 @@ bool read_roots(const json& object, wire::World& world) {
       return false;
     }
     wire::WorldRoot root{identity->identity, {}};
-    if (r.contains("stableEndpoints") && r["stableEndpoints"].is_array()) {
+    if (r.contains("stableEndpoints")) {
+      if (!r["stableEndpoints"].is_array()) {
+        std::cerr << "field \"stableEndpoints\": expected an array of texts \"IP/port\"\n";
+        return false;
+      }
       for (const json& e : r["stableEndpoints"]) {
         const auto endpoint =
             e.is_string() ? wire::parse_endpoint(e.get<std::string>()) : std::nullopt;
@@ -85,7 +97,7 @@ bool read_roots(const json& object, wire::World& world) {
             root.endpoints.size() >= wire::kMaxEndpointsPerRoot) {
           std::cerr
               << "field \"stableEndpoints\": expected at most 32 of the form \"IP/port\", not "
-              << e.dump() << '\n';
+              << control::json_text(e) << '\n';
           return false;
         }
         root.endpoints.push_back(*endpoint);
@@ -99,23 +111,21 @@ bool read_roots(const json& object, wire::World& world) {
   return true;
 }
 
-/// Signs the world that a JSON file describes.
+/// Signs the world that a JSON object describes; nothing, with a message, when it does not.
 std::optional<wire::World> build_world(const json& object) {
-  if (!object.is_object()) {
-    std::cerr << "expected a JSON object\n";
-    return std::nullopt;
-  }
   wire::World world;
-  const std::string type = object.value("worldType", "moon");
-  if (type != "moon" && type != "planet") {
-    std::cerr << "field \"worldType\": expected \"moon\" or \"planet\", not \"" << type << "\"\n";
+  const auto type = text_field(object, "worldType", "moon");
+  if (!type) return std::nullopt;
+  if (*type != "moon" && *type != "planet") {
+    std::cerr << "field \"worldType\": expected \"moon\" or \"planet\", not \"" << *type << "\"\n";
     return std::nullopt;
   }
-  world.type = type == "planet" ? wire::World::Type::kPlanet : wire::World::Type::kMoon;
-  const std::string id = object.value("id", "");
-  if (id.empty() || id.size() > 16 ||
-      id.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos ||
-      (world.id = std::strtoull(id.c_str(), nullptr, 16)) == 0) {
+  world.type = *type == "planet" ? wire::World::Type::kPlanet : wire::World::Type::kMoon;
+  const auto id = text_field(object, "id", "");
+  if (!id) return std::nullopt;
+  if (id->empty() || id->size() > 16 ||
+      id->find_first_not_of("0123456789abcdefABCDEF") != std::string::npos ||
+      (world.id = std::strtoull(id->c_str(), nullptr, 16)) == 0) {
     std::cerr << "field \"id\": expected a hexadecimal number that is not 0\n";
     return std::nullopt;
   }
@@ -154,22 +164,8 @@ json template_of(const std::vector<std::string>& identities,
 }
 
 std::optional<std::string> public_identity(const std::string& argument) {
-  std::string text = argument;
-  if (!(argument.size() > 32 && argument[10] == ':')) {
-    const auto content = content_of(argument);
-    if (!content) {
-      std::cerr << "cannot read identity file " << argument << '\n';
-      return std::nullopt;
-    }
-    text = *content;
-  }
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
-    text.pop_back();
-  auto parsed = wire::parse_identity(text);
-  if (!parsed) {
-    std::cerr << argument << " is not an identity\n";
-    return std::nullopt;
-  }
+  auto parsed = identity_argument(argument);
+  if (!parsed) return std::nullopt;
   burn(parsed->private_key);
   return wire::to_string(parsed->identity);
 }
@@ -201,7 +197,7 @@ std::optional<RootArgument> root_argument(const std::string& text) {
 }
 
 int create_planet(const std::string& file, const std::vector<std::string>& roots,
-                  const std::string& id_text) {
+                  const std::string& id_text, bool as_json) {
   std::vector<std::string> identities;
   std::vector<std::vector<std::string>> endpoints;
   for (const std::string& text : roots) {
@@ -220,35 +216,41 @@ int create_planet(const std::string& file, const std::vector<std::string>& roots
   }
   const json object = template_of(identities, endpoints, "planet", id);
   const auto world = build_world(object);
-  if (!world || !save(file + ".json", bytes_of(object.dump(1))) ||
-      !save(file, wire::encode_world(*world)))
+  if (!world || !write_file(file + ".json", bytes_of(control::json_text(object, 1))) ||
+      !write_file(file, wire::encode_world(*world)))
     return 1;
-  std::cout << file << " written; " << file
-            << ".json holds the signing key for later revisions: keep it safe\n";
+  if (as_json) {
+    print_json({{"file", file},
+                {"keyFile", file + ".json"},
+                {"id", wire::to_string(wire::NetworkId{world->id})},
+                {"timestamp", world->timestamp}});
+  } else {
+    std::cout << file << " written; " << file
+              << ".json holds the signing key for later revisions: keep it safe\n";
+  }
   return 0;
 }
 
-int sign_world(const std::string& json_file, const std::string& out) {
-  const auto text = content_of(json_file);
-  if (!text) {
-    std::cerr << "cannot read " << json_file << '\n';
-    return 1;
-  }
-  const auto world = build_world(json::parse(*text, nullptr, false));
+int sign_world(const std::string& json_file, const std::string& out, bool as_json) {
+  const auto object = object_in(json_file);
+  const auto world = object ? build_world(*object) : std::nullopt;
   if (!world) return 1;
   const std::string file =
       out.empty() ? wire::to_string(wire::NetworkId{world->id}) + ".moon" : out;
-  if (!save(file, wire::encode_world(*world))) return 1;
-  std::cout << "wrote " << file << " (signed world with timestamp " << world->timestamp << ")\n";
+  if (!write_file(file, wire::encode_world(*world))) return 1;
+  if (as_json) {
+    print_json({{"file", file},
+                {"id", wire::to_string(wire::NetworkId{world->id})},
+                {"timestamp", world->timestamp}});
+  } else {
+    std::cout << "wrote " << file << " (signed world with timestamp " << world->timestamp << ")\n";
+  }
   return 0;
 }
 
 int inspect(const std::string& file) {
-  const auto content = content_of(file);
-  if (!content) {
-    std::cerr << "cannot read " << file << '\n';
-    return 1;
-  }
+  const auto content = file_content(file);
+  if (!content) return 1;
   Reader reader(bytes_of(*content));
   const auto world = wire::read_world(reader);
   if (!world) {
@@ -263,25 +265,20 @@ int inspect(const std::string& file) {
   }
   const bool own =
       crypto::verify(world->update_key, wire::world_signed_bytes(*world), world->signature);
-  std::cout << json{{"worldType", world->type == wire::World::Type::kPlanet ? "planet" : "moon"},
-                    {"id", wire::to_string(wire::NetworkId{world->id})},
-                    {"timestamp", world->timestamp},
-                    {"updatesMustBeSignedBy", to_hex(world->update_key)},
-                    {"signature", to_hex(world->signature)},
-                    {"signedByOwnKey", own},
-                    {"roots", roots}}
-                   .dump(1)
-            << '\n';
+  print_json({{"worldType", world->type == wire::World::Type::kPlanet ? "planet" : "moon"},
+              {"id", wire::to_string(wire::NetworkId{world->id})},
+              {"timestamp", world->timestamp},
+              {"updatesMustBeSignedBy", to_hex(world->update_key)},
+              {"signature", to_hex(world->signature)},
+              {"signedByOwnKey", own},
+              {"roots", roots}});
   return 0;
 }
 
-int rotate(const std::string& json_file) {
-  const auto text = content_of(json_file);
-  json object = text ? json::parse(*text, nullptr, false) : json();
-  if (!object.is_object()) {
-    std::cerr << json_file << " is not a JSON object\n";
-    return 1;
-  }
+int rotate(const std::string& json_file, bool as_json) {
+  auto read = object_in(json_file);
+  if (!read) return 1;
+  json& object = *read;
   SigningKey next = new_key();
   object["updatesMustBeSignedBy"] = to_hex(next.open);
   const auto world = build_world(object);
@@ -291,15 +288,23 @@ int rotate(const std::string& json_file) {
   object["signingKey"] = to_hex(next.open);
   object["signingKey_SECRET"] = to_hex(next.secret);
   burn(next.secret);
-  if (!save(file, wire::encode_world(*world)) || !save(json_file, bytes_of(object.dump(1))))
+  if (!write_file(file, wire::encode_world(*world)) ||
+      !write_file(json_file, bytes_of(control::json_text(object, 1))))
     return 1;
-  std::cout << file << " written, signed by the old key; " << json_file << " holds the new one\n";
+  if (as_json) {
+    print_json({{"file", file},
+                {"keyFile", json_file},
+                {"id", wire::to_string(wire::NetworkId{world->id})},
+                {"timestamp", world->timestamp}});
+  } else {
+    std::cout << file << " written, signed by the old key; " << json_file << " holds the new one\n";
+  }
   return 0;
 }
 
 }  // namespace
 
-void add_world_commands(CLI::App& app, int& exit_code) {
+void add_world_commands(CLI::App& app, const bool& as_json, int& exit_code) {
   auto file = std::make_shared<std::string>();
   auto out = std::make_shared<std::string>();
   auto id = std::make_shared<std::string>();
@@ -317,16 +322,17 @@ void add_world_commands(CLI::App& app, int& exit_code) {
       ->required()
       ->expected(1, 4);
   create->add_option("--id", *id, "world id, hexadecimal (default: random)");
-  create->callback([=, &exit_code] { exit_code = create_planet(*file, *roots, *id); });
+  create->callback(
+      [=, &as_json, &exit_code] { exit_code = create_planet(*file, *roots, *id, as_json); });
   CLI::App* sign = planet->add_subcommand("sign", "Sign an edited JSON description again");
   sign->add_option("JSON", *file, "description with signing key")->required();
   sign->add_option("FILE", *out, "planet file to write")->required();
-  sign->callback([=, &exit_code] { exit_code = sign_world(*file, *out); });
+  sign->callback([=, &as_json, &exit_code] { exit_code = sign_world(*file, *out, as_json); });
   CLI::App* turn =
       planet->add_subcommand("rotate", "New signing key; the old one signs the change");
   turn->add_option("JSON", *file, "description with the current signing key (FILE.json)")
       ->required();
-  turn->callback([=, &exit_code] { exit_code = rotate(*file); });
+  turn->callback([=, &as_json, &exit_code] { exit_code = rotate(*file, as_json); });
 
   CLI::App* moon = app.add_subcommand("moon", "Make moons: further roots for those who orbit them");
   moon->require_subcommand(1);
@@ -336,12 +342,11 @@ void add_world_commands(CLI::App& app, int& exit_code) {
   init->callback([=, &exit_code] {
     const auto identity = public_identity(*file);
     exit_code = identity ? 0 : 1;
-    if (identity)
-      std::cout << template_of({*identity}, {{}}, "moon", identity->substr(0, 10)).dump(1) << '\n';
+    if (identity) print_json(template_of({*identity}, {{}}, "moon", identity->substr(0, 10)));
   });
   CLI::App* gen = moon->add_subcommand("create", "Sign a description and write <16 hex id>.moon");
   gen->add_option("JSON", *file, "description, see init")->required();
-  gen->callback([=, &exit_code] { exit_code = sign_world(*file, ""); });
+  gen->callback([=, &as_json, &exit_code] { exit_code = sign_world(*file, "", as_json); });
 
   for (CLI::App* group : {planet, moon}) {
     CLI::App* show = group->add_subcommand("inspect", "Print a planet or moon file as JSON");

@@ -1,0 +1,486 @@
+// The programs as a user runs them: what they print, what they refuse, and their exit codes. The
+// daemon behind the command line is the real API with a node made of lists.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "fake_target.h"
+#include "http_probe.h"
+#include "service/http_server.h"
+
+namespace orrery::service {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kNetwork = "3401ba0b9a000077";
+
+struct Outcome {
+  int exit = -1;  // -1: ended by a signal
+  std::string out, err;
+};
+
+std::string read_all(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string program(const char* variable) {
+  const char* path = std::getenv(variable);
+  return path == nullptr ? std::string() : path;
+}
+
+class CliTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (program("ORRERY_CLI").empty()) GTEST_SKIP() << "ORRERY_CLI names no program";
+    char name[] = "/tmp/orrery-cli-test.XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    directory_ = name;
+    home_ = directory_ + "/home";
+    std::filesystem::create_directory(home_);
+  }
+
+  void TearDown() override {
+    server_.stop();
+    if (!directory_.empty()) std::filesystem::remove_all(directory_);
+  }
+
+  /// Runs a program in the test's directory, without the caller's settings.
+  Outcome run_program(const std::string& file, std::vector<std::string> arguments) {
+    const std::string out = directory_ + "/.out", err = directory_ + "/.err";
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::chdir(directory_.c_str()) != 0 || std::freopen(out.c_str(), "w", stdout) == nullptr ||
+          std::freopen(err.c_str(), "w", stderr) == nullptr) {
+        ::_exit(99);
+      }
+      ::setenv("ORRERY_HOME", home_.c_str(), 1);
+      ::setenv("HOME", directory_.c_str(), 1);
+      std::vector<char*> raw = {const_cast<char*>(file.c_str())};
+      for (std::string& a : arguments) raw.push_back(a.data());
+      raw.push_back(nullptr);
+      ::execv(file.c_str(), raw.data());
+      ::_exit(99);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+  }
+
+  Outcome run(std::vector<std::string> arguments) {
+    return run_program(program("ORRERY_CLI"), std::move(arguments));
+  }
+
+  /// Words of a line without quotes.
+  Outcome run(const std::string& line) {
+    std::istringstream words(line);
+    return run(std::vector<std::string>(std::istream_iterator<std::string>(words), {}));
+  }
+
+  json run_json(const std::string& line) {
+    const Outcome o = run(line);
+    EXPECT_EQ(o.exit, 0) << line << '\n' << o.err;
+    json value = json::parse(o.out, nullptr, false);
+    EXPECT_FALSE(value.is_discarded()) << line << '\n' << o.out;
+    return value;
+  }
+
+  void put(const std::string& name, const std::string& content) const {
+    std::ofstream(directory_ + "/" + name, std::ios::binary) << content;
+  }
+
+  /// The API with our own target.
+  void start_daemon() {
+    start([this](const HttpRequest& request) { return api_.handle(request); });
+  }
+
+  void start(HttpServer::Handler handler) {
+    const std::uint16_t port = test::free_port();
+    ASSERT_TRUE(server_.start(port, home_ + "/orrery.sock", std::move(handler)));
+    put("home/zerotier-one.port", std::to_string(port));
+    put("home/authtoken.secret", "secret\n");
+  }
+
+  std::string directory_, home_;
+  test::FakeTarget target_;
+  LocalApi api_{"secret", [this](const std::function<void(ApiTarget&)>& run_on) {
+                  run_on(target_);
+                  return true;
+                }};
+  HttpServer server_;
+};
+
+/// What failed must be told in a few lines, not by a signal.
+void expect_refusal(const Outcome& o, int code, const std::string& named,
+                    const std::string& expected) {
+  EXPECT_EQ(o.exit, code) << o.out << o.err;
+  EXPECT_NE(o.err.find(named), std::string::npos) << "names " << named << ":\n" << o.err;
+  EXPECT_NE(o.err.find(expected), std::string::npos) << "expects " << expected << ":\n" << o.err;
+  EXPECT_EQ(o.out, "");
+}
+
+TEST_F(CliTest, UnknownInputIsNamedAndWhatWasExpected) {
+  expect_refusal(run(""), 2, "no command", "listpeers");
+  expect_refusal(run("nonsense"), 2, "\"nonsense\"", "listpeers");
+  expect_refusal(run("nonsense -j"), 2, "\"nonsense\"", "listpeers");
+  expect_refusal(run("info extra"), 2, "\"extra\"", "orrery info");
+  expect_refusal(run("--nonsense info"), 2, "\"--nonsense\"", "orrery");
+  expect_refusal(run("info --nonsense"), 2, "\"--nonsense\"", "orrery info");
+  expect_refusal(run("controller nonsense"), 2, "\"nonsense\"", "authorize");
+  expect_refusal(run("identity"), 2, "no command", "getpublic");
+  expect_refusal(run("join"), 2, "NETWORK", "orrery join NETWORK");
+  expect_refusal(run("join 123"), 2, "\"123\"", "16 hexadecimal digits");
+  expect_refusal(run("leave 8056c2e21c00000g"), 2, "8056c2e21c00000g", "16 hexadecimal digits");
+  expect_refusal(run("orbit 12 1122334455"), 2, "\"12\"", "10 or 16");
+  expect_refusal(run("orbit 1122334455 12"), 2, "\"12\"", "10 hexadecimal digits");
+  expect_refusal(run("set 8056c2e21c000001 nosuch=1"), 2, "nosuch", "allowManaged");
+  expect_refusal(run("-p 70000 info"), 2, "70000", "65535");
+  expect_refusal(run("-p abc info"), 2, "abc", "orrery");
+  expect_refusal(run("request status"), 2, "\"status\"", "starts with /");
+  expect_refusal(run("controller network 8056c2e21c000001 --set {bad"), 2, "{bad", "JSON object");
+  expect_refusal(run("controller network zz"), 2, "\"zz\"", "16 hexadecimal digits");
+  expect_refusal(run("identity generate a b xyz"), 2, "\"xyz\"", "hexadecimal");
+}
+
+TEST_F(CliTest, NoDaemonIsExitCode3) {
+  expect_refusal(run("info"), 3, "zerotier-one.port", "-D");
+  expect_refusal(run("-D /nowhere info"), 3, "/nowhere", "orreryd");
+  const std::string port = std::to_string(test::free_port());
+  expect_refusal(run("-T secret info -p " + port), 3, port, "no daemon");
+  put("home/zerotier-one.port", "99999999");
+  put("home/authtoken.secret", "secret");
+  expect_refusal(run("info"), 3, "zerotier-one.port", "-D");
+}
+
+TEST_F(CliTest, HelpEverywhereWithTheExitCodes) {
+  const Outcome top = run("--help");
+  EXPECT_EQ(top.exit, 0);
+  EXPECT_NE(top.out.find("3 no daemon reachable"), std::string::npos) << top.out;
+  for (const char* command : {"info",
+                              "status",
+                              "listpeers",
+                              "peers",
+                              "listnetworks",
+                              "listmoons",
+                              "ports",
+                              "workers",
+                              "drops",
+                              "paths",
+                              "dump",
+                              "request",
+                              "join",
+                              "leave",
+                              "set",
+                              "get",
+                              "orbit",
+                              "deorbit",
+                              "controller",
+                              "controller networks",
+                              "controller network",
+                              "controller members",
+                              "controller member",
+                              "controller authorize",
+                              "controller deauthorize",
+                              "identity",
+                              "identity generate",
+                              "identity validate",
+                              "identity getpublic",
+                              "identity fingerprint",
+                              "identity sign",
+                              "identity verify",
+                              "planet",
+                              "planet create",
+                              "planet sign",
+                              "planet rotate",
+                              "planet inspect",
+                              "moon",
+                              "moon init",
+                              "moon create",
+                              "moon inspect"}) {
+    const Outcome o = run(std::string(command) + " --help");
+    EXPECT_EQ(o.exit, 0) << command;
+    EXPECT_NE(o.out.find("Exit codes: 0 done, 1 failed"), std::string::npos) << command;
+  }
+  EXPECT_EQ(run("--version").exit, 0);
+}
+
+TEST_F(CliTest, LinesOfTheStockTool) {
+  start_daemon();
+  target_.online = true;
+  EXPECT_EQ(run("info").out, "200 info 60a6b80e2e 1.14.1 ONLINE\n");
+  target_.online = false;
+  EXPECT_EQ(run("status").out, "200 info 60a6b80e2e 1.14.1 OFFLINE\n");
+  EXPECT_EQ(run("listpeers").out,
+            "200 listpeers <ztaddr> <path> <latency> <version> <role>\n"
+            "200 listpeers 3401ba0b9a 198.51.100.1/9993;-1;-1 23 1.14.1 PLANET\n");
+  EXPECT_EQ(run("peers").out,
+            "200 peers\n<ztaddr>   <ver>  <role> <lat> <link>   <lastTX> <lastRX> <path>\n"
+            "3401ba0b9a 1.14.1 PLANET    23 DIRECT   -1       -1       198.51.100.1/9993\n");
+  EXPECT_EQ(run(std::string("join ") + kNetwork).out, "200 join OK\n");
+  target_.joined[0].name = "a name";
+  EXPECT_EQ(run("listnetworks").out,
+            "200 listnetworks <nwid> <name> <mac> <status> <type> <dev> <ZT assigned ips>\n"
+            "200 listnetworks 3401ba0b9a000077 a name 00:00:00:00:00:00 REQUESTING_CONFIGURATION "
+            "PRIVATE zttest -\n");
+  EXPECT_EQ(run("orbit 3401ba0b9a 3401ba0b9a").out, "200 orbit OK\n");
+  EXPECT_EQ(run("deorbit 0000003401ba0b9a").out, "200 deorbit OK\n");
+  EXPECT_EQ(run("listmoons").out, "[]\n");
+  EXPECT_EQ(run(std::string("leave ") + kNetwork + " -j").out, R"({"result":true})");
+  EXPECT_EQ(run(std::string("leave ") + kNetwork).out, "200 leave OK\n");
+  EXPECT_EQ(run("/network").out, "[]");
+  const Outcome missing = run("/nosuch");
+  EXPECT_EQ(missing.exit, 1);
+  EXPECT_EQ(missing.out, "404 /nosuch \n");
+  const Outcome refused = run("-T wrong info");
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_EQ(refused.out, "401 info {}\n");
+}
+
+TEST_F(CliTest, OptionsBehindTheCommandCountToo) {
+  start_daemon();
+  const std::string port = read_all(home_ + "/zerotier-one.port");
+  for (const std::string& line :
+       {std::string("-j info"), std::string("info -j"), std::string("info --json"),
+        "info -j -p " + port + " -T secret -D /nowhere", "-p" + port + " -Tsecret info -j",
+        "info -j -D " + home_, std::string("request /status -j"), std::string("-j /status"),
+        std::string("/status -j")}) {
+    EXPECT_EQ(run_json(line)["address"], "60a6b80e2e") << line;
+  }
+}
+
+TEST_F(CliTest, EveryListingAsJson) {
+  start_daemon();
+  run(std::string("join ") + kNetwork);
+  for (const char* command : {"listpeers", "peers", "listnetworks", "listmoons"}) {
+    EXPECT_TRUE(run_json(std::string(command) + " -j").is_array()) << command;
+  }
+  for (const char* command : {"ports", "workers", "drops", "paths"}) {
+    EXPECT_EQ(run_json(std::string(command) + " -j")["what"], command);
+  }
+  EXPECT_EQ(run_json(std::string("join -j ") + kNetwork)["id"], kNetwork);
+  EXPECT_EQ(run_json(std::string("set -j ") + kNetwork + " allowGlobal=1")["allowGlobal"], true);
+  EXPECT_TRUE(run_json("orbit -j 3401ba0b9a 3401ba0b9a")["waiting"]);
+  EXPECT_TRUE(run_json("deorbit -j 3401ba0b9a")["result"]);
+  EXPECT_TRUE(run_json("controller networks -j").is_array());
+  const json all = run_json("dump -j");
+  for (const char* key : {"status", "network", "peer", "moon", "ports", "workers", "drops"})
+    EXPECT_TRUE(all.contains(key)) << key;
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/orrery_dump.txt"));
+  EXPECT_EQ(run("dump").exit, 0);
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/orrery_dump.txt"));
+}
+
+TEST_F(CliTest, GetPrintsOneValue) {
+  start_daemon();
+  const std::string get = std::string("get ") + kNetwork;
+  const Outcome before = run(get + " ip");
+  EXPECT_EQ(before.exit, 1);
+  EXPECT_EQ(before.err, "unknown network ID, check that you are a member of the network\n");
+  run(std::string("join ") + kNetwork);
+  target_.joined[0].addresses = {*wire::parse_endpoint("fd34:1ba:b9a:0:7799:9360:a6b8:e2e/88"),
+                                 *wire::parse_endpoint("10.55.0.41/24")};
+  EXPECT_EQ(run(get + " ip").out, "fd34:1ba:b9a:0:7799:9360:a6b8:e2e\n10.55.0.41\n");
+  EXPECT_EQ(run(get + " ip4").out, "10.55.0.41\n");
+  EXPECT_EQ(run(get + " ip6").out, "fd34:1ba:b9a:0:7799:9360:a6b8:e2e\n");
+  EXPECT_EQ(run(get + " ip6plane").out, "\n");
+  EXPECT_EQ(run(get + " ip6prefix").out, "\n");
+  EXPECT_EQ(run(get + " status").out, "REQUESTING_CONFIGURATION\n");
+  EXPECT_EQ(run(get + " allowManaged").out, "1\n");
+  EXPECT_EQ(run(get + " mtu").out, "2800\n");
+  EXPECT_EQ(run_json(get + " ip4 -j"), json::array({"10.55.0.41"}));
+  EXPECT_EQ(run_json(get + " allowManaged -j"), true);
+  expect_refusal(run(get + " nosuch"), 1, "\"nosuch\"", "netconfRevision");
+}
+
+TEST_F(CliTest, AnswersThatAreNotThoseOfADaemon) {
+  std::string body;
+  start([&](const HttpRequest&) { return HttpResponse{200, body}; });
+  for (const char* odd : {"", "{", "[1]", "{\"paths\":1}", "[{\"paths\":1}]", "[{}]", "null",
+                          "[{\"address\":7,\"id\":7,\"assignedAddresses\":[7],\"paths\":[7]}]",
+                          "{\"address\":7}", "\"\xff\""}) {
+    body = odd;
+    for (const std::string& line : {std::string("info"), std::string("listpeers"),
+                                    std::string("peers"), std::string("listnetworks"),
+                                    std::string("get ") + kNetwork + " ip", std::string("dump")}) {
+      const Outcome o = run(line);
+      EXPECT_TRUE(o.exit == 0 || o.exit == 1) << line << " of " << odd << '\n' << o.err;
+      EXPECT_LE(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
+    }
+  }
+}
+
+TEST_F(CliTest, IdentitiesAsTextAndJson) {
+  const Outcome made = run("identity generate a.secret a.public");
+  ASSERT_EQ(made.exit, 0) << made.err;
+  EXPECT_EQ(made.out, "a.secret written\na.public written\n");
+  const std::string open = read_all(directory_ + "/a.public");
+  const std::string address = open.substr(0, 10);
+  EXPECT_EQ(run("identity getpublic a.secret").out, open);
+  EXPECT_EQ(run_json("identity getpublic a.secret -j")["publicIdentity"], open);
+  EXPECT_EQ(run("identity validate a.public").out, "a.public is a valid identity\n");
+  EXPECT_EQ(run_json("-j identity validate a.public"),
+            (json{{"address", address}, {"publicIdentity", open}, {"valid", true}}));
+  EXPECT_EQ(run_json("identity fingerprint a.public -j")["fingerprint"].get<std::string>() + "\n",
+            run("identity fingerprint a.public").out);
+  put("text", "to be signed");
+  const std::string signature = run("identity sign a.secret text").out;
+  EXPECT_EQ(signature.size(), 192u);
+  EXPECT_EQ(run_json("identity sign a.secret text -j")["signature"].get<std::string>().size(),
+            192u);
+  EXPECT_EQ(run("identity verify a.public text " + signature).out, "text signature valid\n");
+  EXPECT_EQ(run_json("identity verify a.public text -j " + signature)["valid"], true);
+  put("text", "something else");
+  const Outcome forged = run("identity verify a.public text " + signature);
+  EXPECT_EQ(forged.exit, 1);
+  EXPECT_EQ(forged.err, "text signature check FAILED\n");
+  EXPECT_EQ(run("identity verify -j a.public text " + signature).exit, 1);
+
+  put("bad", "0123456789:0:zz");
+  std::filesystem::create_directory(directory_ + "/folder");
+  for (const char* line :
+       {"identity validate bad", "identity validate missing", "identity getpublic folder",
+        "identity fingerprint bad", "identity sign a.public text", "identity sign a.secret missing",
+        "identity verify bad text 00", "identity verify a.public missing 00",
+        "identity verify a.public text 00", "identity generate folder", "moon init bad",
+        "moon init missing"}) {
+    const Outcome o = run(line);
+    EXPECT_EQ(o.exit, 1) << line << o.err;
+    EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << line << '\n' << o.err;
+  }
+  const json printed = run_json("identity generate -j");
+  EXPECT_TRUE(printed["secretIdentity"].get<std::string>().starts_with(
+      printed["publicIdentity"].get<std::string>()));
+
+  // Worlds from this identity.
+  const json planet = run_json("planet create -j p a.public=198.51.100.7/9993 --id abc");
+  EXPECT_EQ(planet["keyFile"], "p.json");
+  EXPECT_EQ(run_json("planet inspect p")["id"], "0000000000000abc");
+  EXPECT_EQ(run_json("planet inspect p -j")["signedByOwnKey"], true);
+  EXPECT_EQ(run_json("planet sign p.json q -j")["file"], "q");
+  EXPECT_EQ(run_json("planet rotate p.json -j")["file"], "p");
+  EXPECT_EQ(run("planet rotate p.json").exit, 0);
+  json moon = run_json("moon init a.public");
+  put("m.json", moon.dump());
+  EXPECT_EQ(run_json("moon create m.json -j")["file"], "000000" + address + ".moon");
+  EXPECT_EQ(run_json("moon inspect 000000" + address + ".moon")["worldType"], "moon");
+
+  // Every field with every wrong type: one line and exit code 1, never a signal.
+  for (const char* field :
+       {"worldType", "id", "signingKey", "signingKey_SECRET", "updatesMustBeSignedBy", "roots"}) {
+    for (const json& wrong : {json(7), json(nullptr), json(json::array()), json(json::object()),
+                              json("zz"), json({{{"identity", 7}}}), json(1.5)}) {
+      json broken = moon;
+      broken[field] = wrong;
+      put("broken.json", broken.dump());
+      const Outcome o = run("moon create broken.json");
+      EXPECT_EQ(o.exit, 1) << broken;
+      EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
+    }
+  }
+  for (const json& wrong :
+       {json(7), json({7}), json({"198.51.100.7"}), json({"x/1"}), json({{{"a", 1}}})}) {
+    json broken = moon;
+    broken["roots"][0]["stableEndpoints"] = wrong;
+    put("broken.json", broken.dump());
+    EXPECT_EQ(run("moon create broken.json").exit, 1) << broken;
+  }
+  put("deep.json", "{\"worldType\":" + std::string(1'000'000, '['));
+  put("deep2.json", "{\"roots\":" + std::string(200'000, '[') + std::string(200'000, ']') + "}");
+  put("text.json", "no json");
+  put("array.json", "[]");
+  put("latin.json", "{\"id\":\"\xe9\"}");
+  for (const char* file : {"deep.json", "deep2.json", "text.json", "array.json", "latin.json",
+                           "missing.json", "folder", "p"}) {
+    for (const std::string& command : {std::string("moon create "), std::string("planet rotate "),
+                                       std::string("planet sign ")}) {
+      const Outcome o = run(command + file + (command == "planet sign " ? " out" : ""));
+      EXPECT_EQ(o.exit, 1) << command << file;
+      EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;
+    }
+  }
+  for (const char* file : {"text.json", "missing", "folder"}) {
+    EXPECT_EQ(run(std::string("moon inspect ") + file).exit, 1) << file;
+  }
+  expect_refusal(run("planet create x a.public=nowhere"), 2, "nowhere", "IP/port");
+  expect_refusal(run("planet create x a.public=198.51.100.7/9993 --id zz"), 1, "\"id\"",
+                 "hexadecimal");
+}
+
+TEST_F(CliTest, TheManPageHasEveryCommand) {
+  const char* source = std::getenv("ORRERY_SOURCE");
+  if (source == nullptr) GTEST_SKIP() << "ORRERY_SOURCE names no tree";
+  std::string page = read_all(std::string(source) + "/docs/man/orrery.1");
+  ASSERT_FALSE(page.empty());
+  std::erase_if(page, [](char c) { return c == '"' || c == '\\'; });
+  const auto commands_in = [&](const std::string& words) {
+    std::set<std::string> names;
+    std::istringstream lines(run(words + " --help").out);
+    bool listing = false;
+    for (std::string line; std::getline(lines, line);) {
+      if (line == "Subcommands:") {
+        listing = true;
+      } else if (listing && line.starts_with("  ") && line[2] != ' ') {
+        names.insert(line.substr(2, line.find(' ', 2) - 2));
+      } else if (listing && !line.starts_with(" ")) {
+        listing = false;
+      }
+    }
+    return names;
+  };
+  const auto expect_line = [&](const std::string& words) {
+    // ".B listpeers", ".BI join NETWORK", ".BR info , status"
+    std::istringstream lines(page);
+    bool found = false;
+    for (std::string line; !found && std::getline(lines, line);) {
+      if (!line.starts_with(".B")) continue;
+      const std::size_t space = line.find(' ');
+      if (space == std::string::npos) continue;
+      const std::string rest = line.substr(space + 1) + " ";
+      found = rest.starts_with(words + " ") || rest.find(" " + words + " ") != std::string::npos;
+    }
+    EXPECT_TRUE(found) << "docs/man/orrery.1 lacks " << words;
+  };
+  const std::set<std::string> top = commands_in("");
+  EXPECT_GT(top.size(), 15u);
+  for (const std::string& name : top) {
+    const std::set<std::string> inner = commands_in(name);
+    if (inner.empty()) expect_line(name);
+    for (const std::string& sub : inner) expect_line(name + " " + sub);
+  }
+}
+
+TEST_F(CliTest, TheDaemonRefusesBadArgumentsAndConfigurations) {
+  const std::string daemon = program("ORRERY_DAEMON");
+  if (daemon.empty()) GTEST_SKIP() << "ORRERY_DAEMON names no program";
+  EXPECT_EQ(run_program(daemon, {"--help"}).exit, 0);
+  EXPECT_EQ(run_program(daemon, {"--version"}).exit, 0);
+  EXPECT_EQ(run_program(daemon, {"--nonsense"}).exit, 2);
+  EXPECT_EQ(run_program(daemon, {"extra"}).exit, 2);
+  EXPECT_EQ(run_program(daemon, {"--port", "0"}).exit, 2);
+  EXPECT_EQ(run_program(daemon, {"--home", home_, "--config", "missing.toml"}).exit, 2);
+  for (const char* bad : {"[node]\nport = \"x\"\n", "nonsense = 1\n", "[[[", "\xff\xfe"}) {
+    put("home/orrery.toml", bad);
+    const Outcome o = run_program(daemon, {"--home", home_});
+    EXPECT_EQ(o.exit, 2) << bad;
+    EXPECT_NE(o.err.find("orrery.toml"), std::string::npos) << o.err;
+  }
+  std::filesystem::remove(home_ + "/orrery.toml");
+  for (const char* bad : {"{", "[]", "7", "\"\xff\""}) {
+    put("home/local.conf", bad);
+    EXPECT_EQ(run_program(daemon, {"--home", home_}).exit, 2) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace orrery::service
