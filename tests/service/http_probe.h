@@ -15,16 +15,16 @@
 
 namespace orrery::test {
 
-/// A port that nobody listens on right now, on either family.
+/// A port that nobody listens on right now.
 inline std::uint16_t free_port() {
-  const int fd = ::socket(AF_INET6, SOCK_STREAM, 0);
-  sockaddr_in6 address{};
-  address.sin6_family = AF_INET6;
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
   socklen_t size = sizeof address;
   ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
   ::close(fd);
-  return ntohs(address.sin6_port);
+  return ntohs(address.sin_port);
 }
 
 /// A connected socket with ten seconds of patience; -1 when refused.
