@@ -13,8 +13,6 @@ namespace orrery::control {
 
 namespace {
 
-constexpr std::size_t kIdleChecks =
-    16;  // proofs of work under way below which a stranger is checked at once
 constexpr std::size_t kMostChecks =
     128;  // and above which even those that answered a probe must wait: half of the driver's queue,
           // the rest is for WHOIS answers and moons
@@ -29,6 +27,27 @@ bool Node::State::pin_allows(Now now, const wire::Identity& identity, Effects& o
   notice(now, Notice::Level::kAlarm,
          "refused another key for pinned address " + wire::to_string(identity.address), out);
   return false;
+}
+
+bool Node::State::pinned(const wire::Identity& identity) const {
+  const auto known = pins.find(identity.address);
+  return known != pins.end() && known->second == crypto::fingerprint(identity);
+}
+
+void Node::State::pin(Peer& peer, Effects& out) {
+  peer.pinned = true;
+  if (pins.contains(peer.address()) || pins.size() >= options.limits.peers) return;
+  const auto fingerprint = crypto::fingerprint(peer.identity);
+  pins.emplace(peer.address(), fingerprint);
+  out.saves.push_back({StateKind::kPin, peer.address().value,
+                       ByteVector(fingerprint.begin(), fingerprint.end()), false});
+}
+
+void Node::State::identity_known(Now now, const wire::Identity& identity, Effects& out) {
+  lookups.erase(identity.address);
+  if (networks != nullptr) networks->on_identity(now, identity, out);
+  retry_sends(now, out);
+  retry_waiting(now, out);
 }
 
 void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet,
@@ -48,8 +67,10 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     return job.ok;
   };
 
-  Peer* peer = peer_of(now, identity.address, out);
+  // Who is only known from our disk is a stranger until his MAC holds: no work before the gate.
+  Peer* peer = topology.find(identity.address);
   std::unique_ptr<Peer> stranger;
+  bool newcomer = false;
   const bool collides = peer != nullptr && peer->identity != identity;
   if (peer != nullptr && !collides) {
     if (!authenticated && !mac_holds(peer->keys)) return count(Count::kMac);
@@ -96,11 +117,12 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     return;
   }
   if (stranger) {
-    make_provisional_room(now, out);
-    stranger->standing = Peer::Standing::kProvisional;
+    stranger->standing = standing_of(identity);
+    newcomer = stranger->established();
+    if (!newcomer) make_provisional_room(now, out);
     peer = add_peer(now, std::move(stranger), out);
     if (peer == nullptr) return count(Count::kIgnored);
-    provisional.push_back(identity.address);
+    if (!newcomer) provisional.push_back(identity.address);
   }
   in.peer = peer;
 
@@ -115,8 +137,16 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     peer->last_stale_hello = now.mono;
     peer->stale_time = hello_in.timestamp;
     peer->stale_path = via;
+  } else {
+    // The newest HELLO again: copies of several sockets have ids of their own, a replay has not.
+    // Each is answered once over each path, and there are not many.
+    if (hello_in.timestamp == peer->hello_time && !peer->equal_hellos.take(now.mono))
+      return count(Count::kHelloRate);
+    if (seen.insert(header->id, identity.address, path_hash(via))) return count(Count::kReplay);
   }
-  if (hops == 0 && !stale) surface_report(now, *peer, via, hello_in.sent_to, out);
+  // How we look from outside is pushed to all peers: only proven ones over proven paths say it.
+  if (hops == 0 && !stale && peer->established() && peer->confirmed(via, now.mono))
+    surface_report(now, *peer, via, hello_in.sent_to, out);
 
   ByteVector updates;
   const bool confirmed = hops > 0 || peer->confirmed(via, now.mono);
@@ -166,6 +196,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     if (peer->standing == Peer::Standing::kProvisional && checking < kIdleChecks)
       check_work(*peer, out);
   }
+  if (newcomer) identity_known(now, identity, out);
 }
 
 void Node::State::check_work(Peer& peer, Effects& out) {
@@ -187,40 +218,47 @@ void Node::State::identity_validated(Now now, const wire::Identity& identity, bo
                                      Effects& out) {
   for (const wire::World& moon : worlds.prove(identity, valid)) world_accepted(now, moon, out);
 
+  // A file of peers.d that names this very identity, in use or not.
+  const std::optional<CachedPeer> on_disk = read_cached(identity.address);
+  const bool damaged = !valid && on_disk && on_disk->identity == identity;
+  if (damaged) cache.erase(identity.address);
+
   bool known_now = false;
-  if (Peer* peer = topology.find(identity.address); peer != nullptr && peer->identity == identity) {
+  Peer* peer = topology.find(identity.address);
+  if (peer != nullptr && peer->identity == identity) {
     if (valid) {
       known_now = !peer->established();
       establish(now, *peer, out);
     } else if (!peer->established()) {
       count(Count::kIdentityInvalid);
+      const bool from_disk = peer->loaded;
+      if (from_disk) {
+        peer->from_cache.clear();
+        out.saves.push_back({StateKind::kPeer, identity.address.value, {}, true});
+      }
       forget(now, *peer, out);
+      peer = nullptr;
     }
   }
   const auto asked = unproven.find(identity.address);
   if (asked != unproven.end() && asked->second == identity) {
     unproven.erase(asked);
-    if (!valid) {
+    if (damaged) {
+      count(Count::kIdentityInvalid);
+      out.saves.push_back({StateKind::kPeer, identity.address.value, {}, true});
+    } else if (!valid) {
       count(Count::kIdentityInvalid);
       notice(
           now, Notice::Level::kAlarm,
           "a root named an identity without proof of work for " + wire::to_string(identity.address),
           out);
-    } else if (topology.find(identity.address) == nullptr) {
+    } else if (peer == nullptr) {
       known_now = add_peer(now, identity, Peer::Standing::kEstablished, out) != nullptr;
     }
   }
   if (!valid || !known_now) return;
-  lookups.erase(identity.address);
-  if (!pins.contains(identity.address) && pins.size() < options.limits.peers) {
-    const auto fingerprint = crypto::fingerprint(identity);
-    pins.emplace(identity.address, fingerprint);
-    out.saves.push_back({StateKind::kPin, identity.address.value,
-                         ByteVector(fingerprint.begin(), fingerprint.end()), false});
-  }
-  if (networks != nullptr) networks->on_identity(now, identity, out);
-  retry_sends(now, out);
-  retry_waiting(now, out);
+  if (peer != nullptr && peer->last_receive != 0) pin(*peer, out);
+  identity_known(now, identity, out);
 }
 
 void Node::State::validation_refused(const wire::Identity& identity) {
@@ -289,7 +327,8 @@ Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, Effe
   peer.version_major = decoded->version.major;
   peer.version_minor = decoded->version.minor;
   peer.version_revision = decoded->version.revision;
-  if (in.hops == 0) surface_report(now, peer, in.via, decoded->seen_from, out);
+  if (probe_answered && peer.established())
+    surface_report(now, peer, in.via, decoded->seen_from, out);
   if (from_root && !accepted) {
     accepted = true;
     out.saves.push_back({StateKind::kAccepted, 0, {}, false});

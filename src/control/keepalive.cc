@@ -153,9 +153,15 @@ void Node::State::housekeeping(Now now, Effects& out) {
 }
 
 void Node::State::forget(Now, Peer& peer, Effects& out) {
+  leave(peer, out);
+  topology.remove(peer.address());
+}
+
+void Node::State::leave(Peer& peer, Effects& out) {
   if (peer.standing == Peer::Standing::kChecking && checking > 0) --checking;
   if (peer.published) out.updates.push_back(fib::RemovePeer{peer.address()});
-  topology.remove(peer.address());
+  // What the disk says stays known, unless save_peer() had something newer.
+  if (!peer.from_cache.empty()) cache.try_emplace(peer.address(), std::move(peer.from_cache));
 }
 
 namespace {
@@ -204,35 +210,73 @@ void Node::State::save_and_cache(Peer& peer, Effects& out) {
     cache[peer.address()] = record_of(peer);
 }
 
-Peer* Node::State::load_cached(Now now, wire::Address address, Effects& out) {
+std::optional<Node::State::CachedPeer> Node::State::read_cached(wire::Address address) const {
   const auto cached = cache.find(address);
-  if (cached == cache.end()) return nullptr;
-  const ByteVector bytes = std::move(cached->second);
-  cache.erase(cached);
-  Reader reader(bytes);
+  if (cached == cache.end()) return std::nullopt;
+  Reader reader(cached->second);
   const std::uint8_t version = reader.u8();
   const auto parsed = wire::read_identity(reader);
-  if (version != kPeerFileVersion || !parsed || parsed->identity.address != address ||
-      !pin_allows(now, parsed->identity, out)) {
+  if (version != kPeerFileVersion || !parsed || parsed->identity.address != address)
+    return std::nullopt;
+  CachedPeer found{parsed->identity, {}};
+  reader.skip(8);  // versions are learned again
+  const std::uint16_t size = reader.u16();
+  for (std::uint16_t i = 0; i < size && reader.ok() && found.endpoints.size() < kMaxPathsPerPeer;
+       ++i) {
+    const wire::Endpoint endpoint = wire::read_endpoint(reader);
+    if (reader.ok() && endpoint) found.endpoints.push_back(endpoint);
+  }
+  return found;
+}
+
+std::unique_ptr<Peer> Node::State::cached_candidate(Now now, wire::Address address, Effects& out) {
+  if (!cache.contains(address)) return nullptr;
+  const std::optional<CachedPeer> found = read_cached(address);
+  if (!found || !pin_allows(now, found->identity, out)) {
     count(Count::kCacheRefused);
+    cache.erase(address);
     return nullptr;
   }
-  reader.skip(8);  // versions are learned again
-  std::vector<wire::Endpoint> endpoints;
-  const std::uint16_t size = reader.u16();
-  for (std::uint16_t i = 0; i < size && reader.ok() && endpoints.size() < kMaxPathsPerPeer; ++i) {
-    const wire::Endpoint endpoint = wire::read_endpoint(reader);
-    if (reader.ok() && endpoint) endpoints.push_back(endpoint);
+  crypto::SharedSecret secret;
+  if (!crypto::agree(options.identity.private_key(), found->identity.public_key, secret)) {
+    count(Count::kCacheRefused);
+    cache.erase(address);
+    return nullptr;
   }
-  Peer* peer = add_peer(now, parsed->identity, Peer::Standing::kEstablished, out);
+  auto peer = std::make_unique<Peer>(found->identity, secret);
+  burn(secret);
+  peer->standing = standing_of(peer->identity);
+  return peer;
+}
+
+Peer* Node::State::adopt(Now now, std::unique_ptr<Peer> candidate, Effects& out) {
+  const bool provisional_one = !candidate->established();
+  if (provisional_one) make_provisional_room(now, out);
+  Peer* peer = add_peer(now, std::move(candidate), out);
+  if (peer == nullptr || !provisional_one) return peer;
+  provisional.push_back(peer->address());
+  if (checking < kIdleChecks) check_work(*peer, out);
+  return peer;
+}
+
+Peer* Node::State::load_cached(Now now, wire::Address address, Effects& out) {
+  const std::optional<CachedPeer> found = read_cached(address);
+  std::unique_ptr<Peer> candidate = cached_candidate(now, address, out);
+  if (candidate == nullptr) return nullptr;
+  Peer* peer = adopt(now, std::move(candidate), out);
   if (peer == nullptr) return nullptr;
-  peer->on_disk = hash_of(bytes);
-  for (const wire::Endpoint& endpoint : endpoints) {
+  for (const wire::Endpoint& endpoint : found->endpoints) {
     if (path_allowed(*peer, endpoint) && probes.allow_target(now.mono, endpoint)) {
       hello(now, *peer, {0, endpoint}, out);
     }
   }
   return peer;
+}
+
+Peer::Standing Node::State::standing_of(const wire::Identity& identity) const {
+  const Upstream* listed = topology.upstream(identity.address);
+  const bool named = listed != nullptr && listed->identity == identity;
+  return named || pinned(identity) ? Peer::Standing::kEstablished : Peer::Standing::kProvisional;
 }
 
 Peer* Node::State::add_peer(Now now, const wire::Identity& identity, Peer::Standing standing,
@@ -250,17 +294,22 @@ Peer* Node::State::add_peer(Now now, const wire::Identity& identity, Peer::Stand
 
 Peer* Node::State::add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out) {
   peer->created = now.mono;
-  if (const auto cached = cache.find(peer->address()); cached != cache.end()) {
-    peer->on_disk = hash_of(cached->second);
-    cache.erase(cached);
+  const wire::Address address = peer->address();
+  if (const auto cached = read_cached(address)) {
+    peer->from_cache = cache[address];
+    peer->on_disk = hash_of(peer->from_cache);
+    peer->loaded = cached->identity == peer->identity;
   }
   Peer* added = topology.add(std::move(peer), now.mono, [&](Peer& evicted) {
     count(Count::kTableFull);
     save_and_cache(evicted, out);
-    if (evicted.standing == Peer::Standing::kChecking && checking > 0) --checking;
-    if (evicted.published) out.updates.push_back(fib::RemovePeer{evicted.address()});
+    leave(evicted, out);
   });
-  if (added == nullptr) count(Count::kTableFull);
+  if (added == nullptr) {
+    count(Count::kTableFull);
+  } else {
+    cache.erase(address);
+  }
   return added;
 }
 
@@ -274,6 +323,11 @@ void Node::State::refresh_upstreams(Now now, Effects& out) {
       continue;
     }
     if (!pin_allows(now, root.identity, out)) continue;
+    if (known != nullptr && !known->established()) {
+      // Whoever came first with that address has proven nothing; the world is our word.
+      forget(now, *topology.find(root.identity.address), out);
+      known = nullptr;
+    }
     if (known != nullptr) {
       notice(now, Notice::Level::kAlarm,
              "a world names another key for known peer " + wire::to_string(root.identity.address),

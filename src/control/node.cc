@@ -7,6 +7,28 @@
 
 namespace orrery::control {
 
+namespace {
+
+/// Whether nobody on the Internet can have an address of this network (prefix length in the port
+/// field).
+bool is_private_throughout(const wire::Endpoint& network) {
+  static const wire::Endpoint kPrivate[] = {
+      wire::Endpoint::v4(0x0a000000, 8),   // 10.0.0.0/8
+      wire::Endpoint::v4(0xac100000, 12),  // 172.16.0.0/12
+      wire::Endpoint::v4(0xc0a80000, 16),  // 192.168.0.0/16
+      wire::Endpoint::v4(0x64400000, 10),  // 100.64.0.0/10
+      wire::Endpoint::v4(0xa9fe0000, 16),  // 169.254.0.0/16
+      wire::Endpoint::v4(0x7f000000, 8),   // 127.0.0.0/8
+      wire::Endpoint::v6(std::array<std::uint8_t, 16>{0xfc}, 7),
+      wire::Endpoint::v6(std::array<std::uint8_t, 16>{0xfe, 0x80}, 10),
+  };
+  return std::any_of(std::begin(kPrivate), std::end(kPrivate), [&](const wire::Endpoint& block) {
+    return network.port >= block.port && wire::contains(block, network);
+  });
+}
+
+}  // namespace
+
 Node::State::State(Node& node_, NodeOptions options_)
     : node(node_),
       options(std::move(options_)),
@@ -44,13 +66,13 @@ Node::State::State(Node& node_, NodeOptions options_)
   };
   for (PhysicalNetwork& network : options.physical) {
     if (network.trusted_path_id == 0) continue;
-    const bool global = wire::scope_of(network.network) == wire::IpScope::kGlobal;
-    if (global) network.trusted_path_id = 0;
+    const bool open = !is_private_throughout(network.network);
+    if (open) network.trusted_path_id = 0;
     pending_notices.push_back(
-        {global ? Notice::Level::kAlarm : Notice::Level::kWarning,
+        {open ? Notice::Level::kAlarm : Notice::Level::kWarning,
          "trusted path " + wire::to_string(network.network) +
-             (global ? " is not private and is ignored"
-                     : ": packets there are neither encrypted nor authenticated")});
+             (open ? " is not private throughout and is ignored"
+                   : ": packets there are neither encrypted nor authenticated")});
   }
   if (!options.planet.empty()) load(options.planet, "the planet file");
   for (const ByteVector& moon : options.moons) load(moon, "a moon file");

@@ -28,6 +28,9 @@
 
 namespace orrery::control {
 
+/// Proofs of work under way below which somebody who has proven nothing is checked at once.
+inline constexpr std::size_t kIdleChecks = 16;
+
 /// An address whose identity we want.
 struct Lookup {
   Millis asked = 0;       // mono; last WHOIS
@@ -74,6 +77,11 @@ struct Node::State {
   void on_collision(Now now, const Incoming& in, const Expectation& asked, Effects& out);
   /// Whether our records allow this key for its address; a mismatch is counted and noticed.
   bool pin_allows(Now now, const wire::Identity& identity, Effects& out);
+  [[nodiscard]] bool pinned(const wire::Identity& identity) const;
+  /// Binds the address to this key for ever: at the first authenticated use of who is established.
+  void pin(Peer& peer, Effects& out);
+  /// An identity that others wait for is known now.
+  void identity_known(Now now, const wire::Identity& identity, Effects& out);
   void identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
   /// Back to where it was before the proof was asked for; the next HELLO, answered probe, WHOIS
   /// answer or offer asks again.
@@ -149,7 +157,25 @@ struct Node::State {
   bool save_peer(Peer& peer, Effects& out);
   /// The same for a peer that is about to go; it can then be loaded again.
   void save_and_cache(Peer& peer, Effects& out);
+
+  /// What peers.d says of an address.
+  struct CachedPeer {
+    wire::Identity identity;
+    std::vector<wire::Endpoint> endpoints;
+  };
+
+  [[nodiscard]] std::optional<CachedPeer> read_cached(wire::Address address) const;
+  /// A peer from the cache with its secret, not in the table yet; null when there is no sound one.
+  /// Costs a key agreement: gate it where a stranger can ask for it.
+  std::unique_ptr<Peer> cached_candidate(Now now, wire::Address address, Effects& out);
+  /// Into the table; one that nobody has proven yet has its work checked.
+  Peer* adopt(Now now, std::unique_ptr<Peer> candidate, Effects& out);
+  /// For our own needs: a peer from the cache, tried at all its endpoints.
   Peer* load_cached(Now now, wire::Address address, Effects& out);
+  /// Established at once is who a world names or whose key is pinned: it was proven before.
+  [[nodiscard]] Peer::Standing standing_of(const wire::Identity& identity) const;
+  /// What must be told and kept when a peer goes.
+  void leave(Peer& peer, Effects& out);
   Peer* add_peer(Now now, const wire::Identity& identity, Peer::Standing standing, Effects& out);
   Peer* add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out);
   void refresh_upstreams(Now now, Effects& out);
@@ -211,7 +237,12 @@ struct Node::State {
 
   void limit_answer(const fib::PathKey& via, std::size_t wire_size);
 
-  SipKey reassembly_key;        // of sources in the reassembler
+  SipKey reassembly_key;  // of sources in the reassembler, and of paths in the set of ids
+
+  [[nodiscard]] std::uint64_t path_hash(const fib::PathKey& via) const {
+    return KeyedHash{reassembly_key}(via);
+  }
+
   bool probe_answered = false;  // the packet in hand answers a probe of its path
   bool woke = false;            // an identity became known: run waiting packets again
   Millis retry_until = 0;  // not 0 while waiting packets are run again: the end of the one in hand

@@ -64,13 +64,14 @@ struct Peer {
   std::int64_t stale_time = 0;  // its time field, believed when its path answers a probe
   fib::PathKey stale_path;
   Millis last_hint = 0;
-  TokenBucket whois{64, 32};    // answers of a root to this peer
-  TokenBucket echoes{32, 32};   // answers over paths that are not known yet
-  Millis last_whois = 0;        // mono; last answer of a leaf
-  std::int64_t hello_time = 0;  // newest time field of a HELLO, sender's clock
-  unsigned pushes = 0;          // PUSH_DIRECT_PATHS without 30 s of silence
-  Millis probe_window = 0;      // start of the minute in which `probes` counts
-  unsigned probes = 0;          // addresses probed on this peer's word
+  TokenBucket whois{64, 32};        // answers of a root to this peer
+  TokenBucket equal_hellos{16, 8};  // answers to HELLOs of the same time as the newest
+  TokenBucket echoes{32, 32};       // answers over paths that are not known yet
+  Millis last_whois = 0;            // mono; last answer of a leaf
+  std::int64_t hello_time = 0;      // newest time field of a HELLO, sender's clock
+  unsigned pushes = 0;              // PUSH_DIRECT_PATHS without 30 s of silence
+  Millis probe_window = 0;          // start of the minute in which `probes` counts
+  unsigned probes = 0;              // addresses probed on this peer's word
 
   std::vector<PeerPath> paths;  // at most kMaxPathsPerPeer
 
@@ -84,6 +85,9 @@ struct Peer {
 
   std::optional<fib::Peer> published;  // what the workers hold
   std::uint64_t on_disk = 0;           // hash of the record last given out to be kept; 0: none
+  bool loaded = false;                 // its identity comes from a file on disk
+  bool pinned = false;                 // its key is on record for its address
+  ByteVector from_cache;               // its file on disk, until something newer is saved over it
   bool traffic = false;                // something authenticated was exchanged: worth publishing
 
   [[nodiscard]] wire::Address address() const { return identity.address; }

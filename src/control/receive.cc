@@ -173,7 +173,19 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
       seen.insert(header->id, header->source)) {
     return count(Count::kReplay);
   }
-  Peer* peer = peer_of(now, header->source, out);
+  Peer* peer = topology.find(header->source);
+  std::unique_ptr<Peer> candidate;
+  if (peer == nullptr && cache.contains(header->source)) {
+    if (authenticated) {
+      peer = load_cached(now, header->source, out);
+    } else {
+      // Anybody can name an address of our disk: gate before the key agreement, and nothing is
+      // taken from the cache before the MAC holds.
+      if (!strangers.allow(now.mono, via.remote)) return count(Count::kCacheRate);
+      candidate = cached_candidate(now, header->source, out);
+      peer = candidate.get();
+    }
+  }
   if (peer == nullptr) {
     count(Count::kUnknownSender);
     request_identity(now, header->source, true, out);
@@ -195,6 +207,8 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
       armorer.dearmor({&job, 1});
       if (!job.ok) return count(Count::kMac);
     }
+    if (candidate != nullptr) peer = adopt(now, std::move(candidate), out);
+    if (peer == nullptr) return count(Count::kIgnored);
     const auto verb = static_cast<wire::Verb>(bytes[wire::kVerbOffset] & wire::kVerbMask);
     if (!repeats(verb) && seen.insert(header->id, header->source)) return count(Count::kReplay);
     if (verb == wire::Verb::kHello && (bytes[wire::kVerbOffset] & wire::kVerbCompressed) == 0) {
@@ -292,6 +306,12 @@ Handled Node::State::dispatch(Now now, Incoming& in, Effects& out) {
       return in.verb == wire::Verb::kMulticastFrame ? Handled::kIgnored : Handled::kDone;
     case wire::Verb::kNetworkConfigRequest: {
       if (controller != nullptr) {
+        if (!in.peer->established()) {
+          // The controller speaks with proven members only; the proof is a matter of milliseconds.
+          check_work(*in.peer, out);
+          if (retry_until == 0 && !waiting_budget.take(now.mono)) return Handled::kIgnored;
+          return Handled::kNotYet;
+        }
         controller->on_config_request(now, in, out);
         return Handled::kDone;
       }

@@ -1,9 +1,8 @@
 // Ids of authenticated packets that control has handled: a second copy is dropped.
 //
-// Entered after the MAC was checked, so strangers cannot fill it. HELLO, ECHO, OK and ERROR do
-// without it: copies of the first two over several paths must each be answered (their rates are
-// limited), the others consume what was asked. The workers keep a larger set of their own for what
-// they carry; see docs/architecture.md.
+// Entered after the MAC was checked, so strangers cannot fill it; what workers opened is entered
+// too. ECHO, OK and ERROR do without it: copies of ECHO over several paths must each be answered
+// (their rate is limited), the others consume what was asked. HELLO is entered by path.
 #pragma once
 
 #include <vector>
@@ -16,11 +15,13 @@ class SeenSet {
  public:
   SeenSet(std::size_t entries, SipKey key) : tags_(entries / kWays * kWays + kWays), hash_{key} {}
 
-  /// Whether (id, source) was there already; it is from now on.
-  bool insert(std::uint64_t id, wire::Address source) {
-    std::uint8_t bytes[16];
+  /// Whether (id, source) was there already; it is from now on. `via`: 0, or the path's hash where
+  /// copies over several paths are different packets.
+  bool insert(std::uint64_t id, wire::Address source, std::uint64_t via = 0) {
+    std::uint8_t bytes[24];
     store_be64(bytes, id);
     store_be64(bytes + 8, source.value);
+    store_be64(bytes + 16, via);
     const std::uint64_t tag = siphash(hash_.key, bytes) | 1;
     std::uint64_t* way = &tags_[tag / 2 % (tags_.size() / kWays) * kWays];
     for (std::size_t i = 0; i < kWays; ++i) {

@@ -27,12 +27,13 @@ std::optional<Surface::Reset> Surface::observe(Millis now, wire::Address reporte
           std::min_element(reports_.begin(), reports_.end(),
                            [](const Report& a, const Report& b) { return a.at < b.at; }));
     }
-    reports_.push_back({reporter, via, reported, now});
+    reports_.push_back({reporter, via, reported, now, from_root});
     return std::nullopt;
   }
   const bool moved = from_root && now - known->at < kLifetime && !known->reported.same_ip(reported);
   known->reported = reported;
   known->at = now;
+  known->from_root = from_root;
   if (!moved || (last_reset_ != 0 && now - last_reset_ < kResetInterval)) return std::nullopt;
   last_reset_ = now;
   std::erase_if(reports_, [&](const Report& r) {
@@ -48,7 +49,13 @@ void Surface::expire(Millis now) {
 std::vector<wire::Endpoint> Surface::endpoints() const {
   std::vector<wire::Endpoint> found;
   for (const Report& r : reports_) {
-    if (std::find(found.begin(), found.end(), r.reported) == found.end())
+    const bool root_speaks =
+        !r.from_root && std::any_of(reports_.begin(), reports_.end(), [&](const Report& other) {
+          return other.from_root && other.via.socket == r.via.socket &&
+                 other.reported.family == r.reported.family &&
+                 wire::scope_of(other.reported) == wire::scope_of(r.reported);
+        });
+    if (!root_speaks && std::find(found.begin(), found.end(), r.reported) == found.end())
       found.push_back(r.reported);
   }
   return found;

@@ -1,6 +1,8 @@
 // How others see us: external addresses reported by HELLO and OK(HELLO).
 //
-// Anybody may report, but only a root's change of mind resets paths, at most once a minute.
+// Established peers may report over confirmed paths, but only a root's change of mind resets paths,
+// at most once a minute, and where roots have told us about a socket, family and scope, nobody else
+// is listened to.
 // Source: docs/protocol/04-paths-and-roots.md section 10.
 #pragma once
 
@@ -27,7 +29,8 @@ class Surface {
   std::optional<Reset> observe(Millis now, wire::Address reporter, const fib::PathKey& via,
                                const wire::Endpoint& reported, bool from_root);
   void expire(Millis now);
-  /// Distinct endpoints, as they were first reported.
+  /// Distinct endpoints, as they were first reported; of others than roots only where no root
+  /// speaks.
   [[nodiscard]] std::vector<wire::Endpoint> endpoints() const;
 
  private:
@@ -36,6 +39,7 @@ class Surface {
     fib::PathKey via;
     wire::Endpoint reported;
     Millis at = 0;
+    bool from_root = false;
   };
 
   std::vector<Report> reports_;

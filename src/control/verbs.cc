@@ -31,12 +31,8 @@ std::optional<wire::Identity> Node::State::known_identity(wire::Address address)
     if (peer->established()) return peer->identity;
     return std::nullopt;
   }
-  const auto cached = cache.find(address);
-  if (cached == cache.end()) return std::nullopt;
-  Reader reader(cached->second);
-  reader.skip(1);
-  const auto parsed = wire::read_identity(reader);
-  return parsed ? std::optional(parsed->identity) : std::nullopt;
+  const std::optional<CachedPeer> cached = read_cached(address);
+  return cached && pinned(cached->identity) ? std::optional(cached->identity) : std::nullopt;
 }
 
 Handled Node::State::on_whois(Now now, Incoming& in, Effects& out) {
@@ -68,7 +64,12 @@ Handled Node::State::on_whois(Now now, Incoming& in, Effects& out) {
     if (asked.size() >= kMostAnswers || !asked.insert(address).second) return;
     const std::optional<wire::Identity> identity = known_identity(address);
     if (!identity) {
-      request_identity(now, address, true, out);
+      const std::optional<CachedPeer> cached = read_cached(address);
+      if (cached && !pins.contains(address)) {
+        prove_later(cached->identity, true, out);  // named when it holds and he asks again
+      } else {
+        request_identity(now, address, true, out);
+      }
     } else if (found < most) {
       wire::write_identity(writer, *identity);
       ++found;
@@ -234,6 +235,7 @@ void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, un
                                 wire::Verb verb, bool trusted, bool confirmed, Effects& out) {
   peer.last_receive = now.mono;
   peer.traffic = true;
+  if (!peer.pinned && peer.established()) pin(peer, out);
   switch (verb) {
     case wire::Verb::kFrame:
     case wire::Verb::kExtFrame:

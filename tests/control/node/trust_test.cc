@@ -4,6 +4,7 @@
 
 #include "control/peer.h"
 #include "control/root.h"
+#include "control/surface.h"
 #include "crypto/kdf.h"
 #include "crypto/nonce.h"
 #include "node/forger.h"
@@ -488,6 +489,243 @@ TEST_F(Trust, ALieAboutTheSourceIntroducesNobody) {  // X4
   net_.inject(kAliceAt, kRootAt, packet);
   net_.run_for(8);
   EXPECT_EQ(sent_to(kAliceAt).size(), 1U);  // RENDEZVOUS
+}
+
+/// A file of peers.d.
+ByteVector peer_file(const wire::Identity& identity, const Endpoint& at) {
+  ByteVector file(200);
+  Writer writer(file);
+  writer.u8(2);
+  wire::write_identity(writer, identity);
+  for (int i = 0; i < 4; ++i) writer.u16(1);
+  writer.u16(1);
+  wire::write_endpoint(writer, at);
+  file.resize(writer.size());
+  return file;
+}
+
+const Endpoint kCarolAt = Endpoint::v4(0x0a000304, 9993);
+
+TEST_F(Trust, NamingACachedPeerCostsNothingBeforeTheGate) {  // 2.12
+  NodeOptions o{.identity = identity_of_vectors(1)};
+  o.planet = planet_;
+  const wire::Identity carol = identity_of_vectors(4).identity();
+  o.cached_peers = {{carol.address, peer_file(carol, kCarolAt)}};
+  SimHost& alice = net_.add("alice", std::move(o), {kAliceAt});
+  net_.start(alice);
+  Forger forger(identity_of_vectors(4), alice.node->self().identity());
+  for (int i = 0; i < 100; ++i) {
+    ByteVector packet = forger.seal(64 + static_cast<std::uint64_t>(i) * 8, wire::Verb::kEcho, {},
+                                    wire::Suite::kAesGmacSiv);
+    packet.back() ^= 1;
+    net_.inject(kThiefAt, kAliceAt, packet);
+    ByteVector hello = forger.hello(8'000 + static_cast<std::uint64_t>(i) * 8, 1, kAliceAt);
+    hello.back() ^= 1;
+    net_.inject(kThiefAt, kAliceAt, hello);
+  }
+  net_.run_for(10);
+  EXPECT_FALSE(alice.peer(net_.now, carol.address));
+  EXPECT_TRUE(sent_to(kCarolAt).empty());
+  EXPECT_EQ(alice.counter("mac"), 16U);
+  EXPECT_EQ(alice.counter("cache_rate") + alice.counter("hello_rate"), 184U);
+  // the cache still knows her
+  net_.run_for(5'000);
+  net_.inject(kCarolAt, kAliceAt, forger.seal(16, wire::Verb::kEcho, {}, wire::Suite::kAesGmacSiv));
+  net_.run_for(10);
+  EXPECT_TRUE(alice.peer(net_.now, carol.address));
+  EXPECT_FALSE(sent_to(kCarolAt).empty());
+}
+
+TEST_F(Trust, ACachedPeerThatIsSilentStaysKnown) {
+  NodeOptions o{.identity = identity_of_vectors(1)};
+  o.planet = planet_;
+  const wire::Identity carol = identity_of_vectors(4).identity();
+  o.cached_peers = {{carol.address, peer_file(carol, kCarolAt)}};
+  SimHost& alice = net_.add("alice", std::move(o), {kAliceAt});
+  net_.start(alice);
+  for (int round = 0; round < 3; ++round) {
+    flights_.clear();
+    alice.node->send(net_.now, carol.address, wire::Verb::kUserMessage, ByteVector(8), {},
+                     alice.effects);
+    net_.settle(alice);
+    EXPECT_FALSE(sent_to(kCarolAt).empty()) << round;
+    net_.run_for(600'000);
+    EXPECT_FALSE(alice.peer(net_.now, carol.address));
+  }
+}
+
+TEST_F(Trust, ADamagedCacheShutsNobodyOut) {  // I1, 2.1
+  NodeOptions o{.identity = identity_of_vectors(1)};
+  o.planet = planet_;
+  const wire::Identity carol = identity_of_vectors(4).identity();
+  o.cached_peers = {
+      {carol.address,
+       peer_file(with_address(identity_of_vectors(6), carol.address).identity(), kCarolAt)}};
+  SimHost& alice = net_.add("alice", std::move(o), {kAliceAt});
+  net_.start(alice);
+  alice.node->request_identity(net_.now, carol.address, alice.effects);
+  net_.settle(alice);
+  EXPECT_EQ(alice.node->identity_of(carol.address), nullptr) << "not proven yet";
+  net_.run_for(1'000);
+  EXPECT_FALSE(alice.peer(net_.now, carol.address));
+  EXPECT_TRUE(std::any_of(alice.saves.begin(), alice.saves.end(), [&](const auto& save) {
+    return save.kind == control::StateKind::kPeer && save.id == carol.address.value && save.remove;
+  }));
+  Forger forger(identity_of_vectors(4), alice.node->self().identity());
+  net_.inject(kCarolAt, kAliceAt, forger.hello(8, net_.now.wall, kAliceAt));
+  net_.run_for(1'000);
+  ASSERT_NE(alice.node->identity_of(carol.address), nullptr);
+  EXPECT_EQ(*alice.node->identity_of(carol.address), carol);
+}
+
+TEST_F(Trust, RootsArePinnedAndPinnedKeysCostNoProof) {  // I2, 2.13
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(1'000);
+  EXPECT_EQ(root.validations, 1U);
+  const auto pin_of = [](const SimHost& h, wire::Address address) {
+    return std::count_if(h.saves.begin(), h.saves.end(), [&](const control::SaveState& save) {
+      return save.kind == control::StateKind::kPin && save.id == address.value;
+    });
+  };
+  EXPECT_EQ(pin_of(alice, root.address()), 1);
+  EXPECT_EQ(pin_of(root, alice.address()), 1);
+  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;
+  for (const control::SaveState& save : root.saves) {
+    if (save.kind == control::StateKind::kPin)
+      std::copy(save.bytes.begin(), save.bytes.end(), pins[wire::Address{save.id}].begin());
+  }
+  net_.remove(root);
+  SimHost& again = host(identity_of_vectors(0), kRootAt, false, pins);
+  net_.run_for(300'000);
+  EXPECT_NE(again.node->identity_of(alice.address()), nullptr);
+  EXPECT_EQ(again.validations, 0U);
+}
+
+TEST_F(Trust, TheNewestHelloAgainIsAnsweredOncePerPath) {  // P2
+  SimHost& root = host(0, kRootAt);
+  Forger forger(identity_of_vectors(3), root.node->self().identity());
+  const ByteVector hello = forger.hello(8, net_.now.wall, kRootAt);
+  for (int i = 0; i < 50; ++i) net_.inject(kThiefAt, kRootAt, hello);
+  net_.run_for(10);
+  EXPECT_EQ(sent_to(kThiefAt).size(), 2U);  // OK and one probe
+  std::size_t answers = 0;
+  for (std::uint16_t port = 1; port <= 200; ++port)
+    net_.inject(kThiefAt.with_port(port), kRootAt, hello);
+  net_.run_for(10);
+  for (std::uint16_t port = 1; port <= 200; ++port)
+    answers += sent_to(kThiefAt.with_port(port)).empty() ? 0 : 1;
+  EXPECT_LE(answers, 16U);
+  EXPECT_EQ(root.counter("replay") + root.counter("hello_rate"), 249U - answers);
+}
+
+struct RecordingController final : control::ControllerRole {
+  std::vector<Millis> asked;
+
+  void on_config_request(Now now, const control::Incoming&, control::Effects&) override {
+    asked.push_back(now.mono);
+  }
+
+  LocalAnswer on_local_request(Now, wire::NetworkId, Bytes, control::Effects&) override {
+    return {};
+  }
+
+  bool recently_configured(Now, wire::NetworkId, wire::Address) const override { return false; }
+
+  std::vector<wire::Address> owners_of(wire::NetworkId, wire::MulticastGroup) const override {
+    return {};
+  }
+
+  void tick(Now, control::Effects&) override {}
+
+  Millis next_deadline() const override { return INT64_MAX; }
+};
+
+TEST_F(Trust, AConfigRequestOfSomebodyUnprovenWaitsForTheProof) {
+  SimHost& alice = host(1, kAliceAt);
+  RecordingController controller;
+  alice.node->attach(nullptr, &controller);
+  net_.work_delay = 200;
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  const Millis start = net_.now.mono;
+  net_.inject(kThiefAt, kAliceAt, forger.hello(8, net_.now.wall, kAliceAt));
+  net_.inject(
+      kThiefAt, kAliceAt,
+      forger.seal(16, wire::Verb::kNetworkConfigRequest, ByteVector(10), wire::Suite::kAesGmacSiv));
+  net_.run_for(100);
+  EXPECT_TRUE(controller.asked.empty());
+  EXPECT_EQ(alice.counter("waiting"), 1U);
+  net_.run_for(200);
+  ASSERT_EQ(controller.asked.size(), 1U);
+  EXPECT_LE(controller.asked[0] - start, 210);
+  net_.run_for(10'000);
+  EXPECT_EQ(controller.asked.size(), 1U);
+}
+
+TEST_F(Trust, StrangersDoNotSayHowWeLook) {  // N5
+  SimHost& alice = host(1, kAliceAt);
+  const Endpoint thief = Endpoint::v4(0x09090909, 9993);
+  Forger forger(identity_of_vectors(3), alice.node->self().identity());
+  for (std::uint64_t id = 8; id < 80; id += 8) {
+    net_.now.wall += 1'000;
+    net_.inject(thief, kAliceAt, forger.hello(id, net_.now.wall, Endpoint::v4(0x08080808, 53)));
+    net_.run_for(1'000);
+  }
+  EXPECT_NE(alice.node->identity_of(forger.address()), nullptr);
+  EXPECT_TRUE(alice.node->status(net_.now).surface.empty()) << "his path has not answered";
+}
+
+TEST(Surface, WhereRootsSpeakNobodyElseIsHeard) {
+  control::Surface surface;
+  const auto global = [](std::uint32_t last) { return Endpoint::v4(0x08080800 + last, 1); };
+  const wire::Address root{1};
+  const wire::Address peer{2};
+  (void)surface.observe(1, peer, {1, global(9)}, global(66), false);
+  EXPECT_EQ(surface.endpoints(), std::vector{global(66)});
+  (void)surface.observe(2, root, {1, global(8)}, global(1), true);
+  EXPECT_EQ(surface.endpoints(), std::vector{global(1)});
+  (void)surface.observe(3, peer, {2, global(9)}, global(67), false);  // another socket
+  EXPECT_EQ(surface.endpoints(), (std::vector{global(1), global(67)}));
+}
+
+TEST_F(Trust, OnlyNetworksThatArePrivateThroughoutAreTrusted) {  // A9, 2.23
+  const auto net = [](std::uint32_t ip, std::uint16_t bits) { return Endpoint::v4(ip, bits); };
+  const auto trusted = [&](const Endpoint& network) {
+    SimNet sim;
+    NodeOptions o{.identity = identity_of_vectors(1)};
+    o.planet = planet_;
+    o.physical = {{network, false, 77, 0}};
+    SimHost& alice = sim.add("alice", std::move(o), {kAliceAt});
+    sim.start(alice);
+    Forger forger(identity_of_vectors(3), alice.node->self().identity());
+    sim.inject(kThiefAt, kAliceAt, forger.hello(8, sim.now.wall, kAliceAt));
+    sim.run_for(100);
+    ByteVector packet =
+        forger.seal(16, wire::Verb::kUserMessage, ByteVector(8), wire::Suite::kMacOnly);
+    crypto::armor_trusted(packet, 77);
+    sim.inject(kThiefAt, kAliceAt, packet);
+    sim.run_for(100);
+    return alice.counter("not_handled") == 1;
+  };
+  EXPECT_TRUE(trusted(net(0x0a000000, 8)));
+  EXPECT_TRUE(trusted(net(0x0a000900, 24)));
+  EXPECT_FALSE(trusted(net(0, 0)));
+  EXPECT_FALSE(trusted(net(0x0a000000, 7)));
+  EXPECT_FALSE(trusted(net(0x08000000, 5)));
+  SimNet sim;
+  NodeOptions o{.identity = identity_of_vectors(1)};
+  o.physical = {{Endpoint::v6(std::array<std::uint8_t, 16>{}, 0), false, 77, 0},
+                {Endpoint::v6(std::array<std::uint8_t, 16>{0xfd}, 8), false, 77, 0}};
+  SimHost& alice = sim.add("alice", std::move(o), {kAliceAt});
+  sim.start(alice);
+  std::size_t alarms = 0;
+  std::size_t warnings = 0;
+  for (const control::Notice& notice : alice.notices) {
+    if (notice.text.find("trusted path") == std::string::npos) continue;
+    (notice.level == control::Notice::Level::kAlarm ? alarms : warnings) += 1;
+  }
+  EXPECT_EQ(alarms, 1U);
+  EXPECT_EQ(warnings, 1U);
 }
 
 TEST_F(Trust, ClearTextIsForHelloAlone) {  // A5, A9

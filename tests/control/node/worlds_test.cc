@@ -3,6 +3,7 @@
 
 #include "control/worlds.h"
 #include "crypto/identity_work.h"
+#include "node/forger.h"
 #include "node/identities.h"
 #include "support/sim_net.h"
 #include "support/vectors.h"
@@ -237,6 +238,34 @@ TEST_F(WorldTravel, ANewerPlanetReachesTheLeaves) {
   EXPECT_TRUE(std::any_of(leaf.saves.begin(), leaf.saves.end(), [](const control::SaveState& save) {
     return save.kind == control::StateKind::kPlanet;
   }));
+}
+
+TEST_F(WorldTravel, AnUnprovenSquatterDoesNotKeepARootOut) {
+  const auto root_at = wire::Endpoint::v4(0x0a000001, 9993);
+  const auto other_at = wire::Endpoint::v4(0x0a000005, 9993);
+  const auto planet = wire::World::Type::kPlanet;
+  SimHost& leaf =
+      host(1, wire::Endpoint::v4(0x0a000102, 9993), world(planet, 9, 1'000, {{0, root_at}}));
+  host(0, root_at, world(planet, 9, 2'000, {{0, root_at}, {5, other_at}}));
+  net_.run_for(6'000);  // the root proves the leaf
+  net_.work_delay = 10'000'000;
+  Forger squatter(with_address(identity_of_vectors(6), identity_of_vectors(5).address()),
+                  leaf.node->self().identity());
+  const auto squat = [&](std::uint64_t id) {
+    net_.inject(wire::Endpoint::v4(0x0a000606, 9993), leaf.sockets[0].address,
+                squatter.hello(id, net_.now.wall, leaf.sockets[0].address));
+    net_.run_for(50);
+  };
+  squat(8);
+  ASSERT_TRUE(leaf.peer(net_.now, squatter.address()));
+  ASSERT_EQ(leaf.node->status(net_.now).planet_timestamp, 1'000);
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    squat(16 + i * 8);
+    net_.run_for(5'000);
+  }
+  EXPECT_EQ(leaf.node->status(net_.now).planet_timestamp, 2'000);
+  ASSERT_TRUE(leaf.peer(net_.now, squatter.address()));
+  EXPECT_TRUE(leaf.node->is_root(squatter.address())) << "the key of the world is in place";
 }
 
 TEST_F(WorldTravel, AMoonComesFromItsSeedAndGoes) {
