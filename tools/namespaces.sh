@@ -45,9 +45,12 @@ ours() {
 lingers() { ns "$1" ss -Htan "sport = :$2" | grep -q .; }
 free() { ! lingers "$@"; }
 stock() {
-  # Its API takes no port on which closed connections still linger (a minute): a member takes another one, a root has to wait.
+  # Its API takes no port on which closed connections of another program still linger (a minute): a member begins on another port, a
+  # root has to wait. Once begun it keeps its port: peers find it there after a restart.
   local udp_port=9993
-  if [ "$1" = root ]; then
+  if [ -s "$work/$1/zerotier-one.port" ]; then
+    udp_port=$(cat "$work/$1/zerotier-one.port")
+  elif [ "$1" = root ]; then
     wait_for 70 free root 9993
   else
     while lingers "$1" "$udp_port"; do udp_port=$((udp_port + 1)); done
