@@ -161,7 +161,7 @@ class Target final : public ApiTarget {
       effects_->frames.clear();
       return {
           500,
-          R"({"error":500,"description":"the record could not be stored; nothing was changed on disk"})"};
+          R"({"error":500,"description":"the record could not be stored yet; it is tried again, and changes are refused until it is"})"};
     }
     return {answer.status, answer.body, "application/json"};
   }
@@ -284,13 +284,27 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   control::Networks networks(node, controller.get());
   node.attach(&networks, controller.get());
 
+  // While the store refuses, the controller says nothing, so only the input that met the refusal has
+  // effects to hold back; the node's own go on.
+  constexpr Millis kStoreRetry = 1'000;
+  Millis next_commit = 0;
   const ControlLoop::CommitRecords commit = [&] {
+    const Millis at = ControlLoop::now().mono;
+    if (controller->suspended() && at < next_commit) return true;
     auto writes = controller->take_writes();
     if (writes.empty()) return true;
     const auto saved = store->commit(writes);
-    if (saved) return true;
-    spdlog::error("controller store: {}", saved.error().text);
+    if (saved) {
+      if (controller->suspended()) spdlog::info("controller store: takes writes again");
+      controller->suspend(false);
+      return true;
+    }
     controller->put_back(std::move(writes));
+    next_commit = at + kStoreRetry;
+    if (controller->suspended()) return true;
+    spdlog::error("controller store: {}; the controller is suspended until it takes writes",
+                  saved.error().text);
+    controller->suspend(true);
     return false;
   };
   ControlLoop loop(config, home, pools, link, worker, publisher, *netlink, node, networks);
@@ -327,6 +341,13 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     return fail(r.error());
   if (auto r = home.write("zerotier-one.pid", bytes_of(std::to_string(::getpid()))); !r)
     return fail(r.error());
+
+  struct PidFile {
+    Home& home;
+
+    ~PidFile() { (void)home.remove("zerotier-one.pid"); }
+  } const pid_file{home};
+
   HttpServer server;
   if (auto r = server.start(config.port, home.path("orrery.sock"),
                             [&](const HttpRequest& q) { return api.handle(q); });
@@ -362,7 +383,6 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   server.stop();
   worker.stop();
   rte_eal_wait_lcore(lcore);
-  (void)home.remove("zerotier-one.pid");
   if (!loop.identity_collided()) return 0;
   spdlog::error(
       "a root says that our address belongs to somebody else; the identity is kept aside and a new "

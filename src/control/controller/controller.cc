@@ -48,6 +48,7 @@ bool may_be(const MemberView& member, const wire::Identity& identity) {
 Controller::Controller(Transport& transport) : transport_(transport) {}
 
 void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
+  if (suspended_) return counters_.add(ControllerCount::kSuspended);
   const auto request = wire::decode_network_config_request(in.payload);
   if (!request) return counters_.add(ControllerCount::kMalformed);
   if (request->network.controller() != transport_.self().address()) {
@@ -225,7 +226,7 @@ void Controller::tick(Now now, Effects& out) {
 }
 
 Millis Controller::next_deadline() const {
-  return pushes_.empty() ? std::numeric_limits<Millis>::max() : next_push_;
+  return suspended_ || pushes_.empty() ? std::numeric_limits<Millis>::max() : next_push_;
 }
 
 void Controller::push_all(Now now, wire::NetworkId id) {
@@ -239,7 +240,7 @@ void Controller::queue_push(Now now, MemberKey key, const MemberEntry& member) {
 }
 
 void Controller::drain_pushes(Now now, Effects& out) {
-  if (pushes_.empty() || now.mono < next_push_) return;
+  if (suspended_ || pushes_.empty() || now.mono < next_push_) return;
   for (std::size_t i = 0; i < kPushesPerTurn && !pushes_.empty(); ++i) {
     const MemberKey key = pushes_.front();
     pushes_.pop_front();

@@ -5,7 +5,8 @@
 // Duty of the driver, in this order after every input (packet, tick, HTTP call, local request):
 //   1. take_writes() and commit them durably;
 //   2. if that failed: put_back() the writes, drop the datagrams of this input, answer an HTTP call
-//      with 500 (memory is then ahead of the disk until a later commit succeeds);
+//      with 500 (memory is then ahead of the disk until a later commit succeeds), and suspend()
+//      until one does: a suspended controller reads, but neither writes, answers nor pushes;
 //   3. only then carry out the effects and answer the HTTP call.
 // So no address, authorisation or revocation that anybody has seen can be lost. A call may leave
 // writes and no effects.
@@ -58,6 +59,12 @@ class Controller final : public ControllerRole {
 
   /// Writes that could not be committed; they come first in the next take_writes().
   void put_back(std::vector<StoreWrite> writes) { registry_.put_back(std::move(writes)); }
+
+  /// While the store takes no writes: requests of members are not answered, changes over HTTP are
+  /// refused with 503. The node goes on.
+  void suspend(bool on) { suspended_ = on; }
+
+  [[nodiscard]] bool suspended() const { return suspended_; }
 
   /// One call of the paths under /controller and /unstable/controller; `path` without query. Access
   /// has been checked.
@@ -136,6 +143,7 @@ class Controller final : public ControllerRole {
       refused_;                   // their last requests, mono; at most those of about a second
   std::deque<MemberKey> pushes_;  // to be configured anew, each once
   std::set<MemberKey> push_queued_;
+  bool suspended_ = false;
   Millis next_push_ = 0;   // mono
   Millis last_stamp_ = 0;  // wall, of the last certificate or revocation
 };

@@ -16,6 +16,9 @@ HttpAnswer Controller::handle(Now now, std::string_view method, std::string_view
                               std::string_view body, Effects& out) {
   const auto parsed = parse_api_path(path);
   if (!parsed) return empty_answer(404);
+  if (suspended_ && method != "GET" && method != "HEAD") {
+    return {503, R"({"description":"the store takes no writes at present; nothing was changed"})"};
+  }
   try {
     HttpAnswer answer = route(now, method, *parsed, body, out);
     drain_pushes(now, out);
@@ -178,8 +181,6 @@ HttpAnswer Controller::write_member(Now now, wire::NetworkId id, wire::Address a
   }
   if (was_authorized && !member.view.authorized) {
     member.last_config = 0;
-    member.identity = {};  // it is pushed to again once it has asked again
-    member.metadata.clear();
     revoke(now, id, {address}, out);
   }
   return json_answer(member.record);

@@ -7,6 +7,7 @@
 // X(enumerator, label)
 #define ORRERY_FOR_EACH_CONTROLLER_COUNTER(X) \
   X(kMalformed, "malformed_request")          \
+  X(kSuspended, "store_takes_no_writes")      \
   X(kNotOurs, "not_our_network")              \
   X(kUnknownSender, "unknown_sender")         \
   X(kTooSoon, "too_soon")                     \

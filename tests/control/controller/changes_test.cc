@@ -73,6 +73,34 @@ TEST_F(Changes, MemberChangeIsPushedToThatMember) {
   EXPECT_EQ(answer.config->tags[0].value, 4u);
 }
 
+TEST_F(Changes, AMemberAuthorisedAgainIsConfiguredAtOnce) {
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  lab.advance(3'000);
+  EXPECT_EQ(lab.request(id, members[1]).error, wire::ErrorCode::kNone) << "public: admitted again";
+  lab.set_network(id, {{"private", true}});
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  lab.advance(3'000);
+  EXPECT_EQ(lab.request(id, members[1]).error, wire::ErrorCode::kNetworkAccessDenied);
+  lab.advance(1'000);
+  lab.transport.sent.clear();
+  lab.set_member(id, members[1].address, {{"authorized", true}});
+  EXPECT_TRUE(lab.collect(0, members[1].address, 0).config) << "pushed, not waited for";
+}
+
+TEST_F(Changes, WhileTheStoreRefusesNothingIsSaid) {
+  lab.controller.suspend(true);
+  EXPECT_EQ(lab.controller.handle(lab.now, "POST", lab.member_path(id, members[1].address),
+                                  R"({"authorized":false})", lab.out)
+                .status,
+            503);
+  EXPECT_EQ(lab.request(id, members[0]).packets, 0u);
+  EXPECT_TRUE(lab.transport.sent.empty());
+  EXPECT_EQ(lab.member(id, members[1].address)["authorized"], true) << "reading goes on";
+  lab.controller.suspend(false);
+  lab.advance(2'000);
+  EXPECT_TRUE(lab.request(id, members[0]).config);
+}
+
 TEST_F(Changes, BridgesAreToldToAll) {
   lab.set_member(id, members[1].address, {{"activeBridge", true}});
   for (const auto& m : members) {
