@@ -28,7 +28,25 @@ bool due(Millis now, Millis last, Millis interval) {
 
 }  // namespace
 
+void Node::State::withhold(Now now, Effects& out) {
+  if (withheld) return;
+  withheld = true;
+  topology.for_each([&](Peer& peer) {
+    if (!peer.published) return;
+    out.updates.push_back(fib::RemovePeer{peer.address()});
+    peer.published.reset();
+  });
+  notice(now, Notice::Level::kAlarm,
+         "the mark of packet ids cannot be saved: nothing is sent until it can", out);
+}
+
 void Node::State::tick(Now now, Effects& out) {
+  if (!nonces.keep_ahead(now, out)) {
+    withhold(now, out);
+  } else if (withheld) {
+    withheld = false;
+    next_ping = now.mono;  // which publishes the peers again
+  }
   if (next_queue != 0 && now.mono >= next_queue) {
     next_queue = 0;
     for (auto it = lookups.begin(); it != lookups.end();) {

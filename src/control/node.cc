@@ -97,6 +97,7 @@ void Node::State::start(Now now, Effects& out) {
   started = true;
   for (Notice& early : pending_notices) out.notices.push_back(std::move(early));
   pending_notices.clear();
+  nonces.keep_ahead(now, out);
   refresh_upstreams(now, out);
 }
 
@@ -176,6 +177,13 @@ void Node::on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Eff
   state_->next_ping = now.mono;
 }
 
+bool Node::on_save_failed(Now now, const SaveState& save, Effects& out) {
+  if (save.kind != StateKind::kNonce || save.bytes.size() != 8) return true;
+  if (state_->nonces.save_failed(now, load_be64(save.bytes.data()))) return true;
+  state_->withhold(now, out);
+  return false;
+}
+
 void Node::tick(Now now, Effects& out) {
   state_->start(now, out);
   state_->tick(now, out);
@@ -185,6 +193,7 @@ Millis Node::next_deadline() const {
   const State& s = *state_;
   Millis next = std::min(s.next_ping, s.next_housekeeping);
   if (s.next_queue != 0) next = std::min(next, s.next_queue);
+  if (s.nonces.retry_at() != 0) next = std::min(next, s.nonces.retry_at());
   if (s.networks != nullptr) next = std::min(next, s.networks->next_deadline());
   if (s.controller != nullptr) next = std::min(next, s.controller->next_deadline());
   return next;

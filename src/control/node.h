@@ -126,6 +126,10 @@ class Node final : public Transport {
   /// The driver had no room for this proof of work. Nothing is known then: whoever waits for it
   /// asks again.
   void on_validation_refused(Now now, const wire::Identity& identity, Effects& out);
+  /// A save that must come before what follows from the same input (kNonce) could not be done.
+  /// False: packet ids of that input are not covered by what is on disk; its datagrams must not
+  /// leave and its fib::Peer updates must not be applied.
+  [[nodiscard]] bool on_save_failed(Now now, const SaveState& save, Effects& out);
   /// The complete list of bound sockets, at start and whenever it changes.
   void on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out);
   void tick(Now now, Effects& out);

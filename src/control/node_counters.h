@@ -55,6 +55,7 @@
   X(kSendExpired, "send_expired", kNote)             \
   X(kReceiveExpired, "receive_expired", kNote)       \
   X(kTooBig, "too_big", kNote)                       \
+  X(kNoId, "no_packet_id", kNote)                    \
   X(kNotHandled, "not_handled", kEnds)               \
   X(kIgnored, "ignored", kEnds)
 

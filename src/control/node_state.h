@@ -148,6 +148,8 @@ struct Node::State {
   // -------------------------------------------------------------------------------------
   void start(Now now, Effects& out);
   void tick(Now now, Effects& out);
+  /// Takes all keys from the workers: their packet ids may have reached the mark on disk.
+  void withhold(Now now, Effects& out);
   void ping_check(Now now, Effects& out);
   /// Keeps the peer's paths open; which families were written to: 4, 6 as bits 0, 1.
   unsigned ping(Now now, Peer& peer, Effects& out);
@@ -225,6 +227,7 @@ struct Node::State {
   TokenBucket collision_budget{10, 1};
   std::deque<wire::Address> provisional;  // in order of arrival; some may be established or gone
   std::size_t checking = 0;               // proofs of work of strangers under way
+  bool withheld = false;                  // workers have no keys, see withhold()
   bool accepted = false;                  // a root has accepted our identity
   bool started = false;
   std::vector<Notice> pending_notices;  // of the constructor

@@ -134,11 +134,15 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
   const wire::Suite suite = trusted != 0          ? wire::Suite::kTrustedPath
                             : is_clear_verb(verb) ? wire::Suite::kMacOnly
                                                   : peer.suite();
-  const std::uint64_t chosen =
+  const std::optional<std::uint64_t> chosen =
       suite == wire::Suite::kSalsaPoly || suite == wire::Suite::kTrustedPath
           ? nonces.permuted(now, out)
           : nonces.plain(now, out);
-  ByteVector packet = compose(chosen, peer.address(), options.identity.address(), verb, payload);
+  if (!chosen) {
+    count(Count::kNoId);
+    return false;
+  }
+  ByteVector packet = compose(*chosen, peer.address(), options.identity.address(), verb, payload);
   if (send_options.compress) compress(packet);
   const wire::FragmentPlan plan = wire::plan_fragments(packet.size(), mtu_of(route->key.remote));
   if (plan.pieces > wire::kMaxFragments || packet.size() > wire::kMaxPacket) {
@@ -220,9 +224,13 @@ std::uint64_t Node::State::send_via(Now now, const crypto::PeerKeys& keys, wire:
     count(Count::kTooBig);
     return 0;
   }
-  const std::uint64_t chosen =
+  const std::optional<std::uint64_t> chosen =
       suite == wire::Suite::kSalsaPoly ? nonces.permuted(now, out) : nonces.plain(now, out);
-  ByteVector packet = compose(chosen, to, options.identity.address(), verb, payload);
+  if (!chosen) {
+    count(Count::kNoId);
+    return 0;
+  }
+  ByteVector packet = compose(*chosen, to, options.identity.address(), verb, payload);
   if (verb == wire::Verb::kPushDirectPaths) compress(packet);
   crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite, &keys, 0};
   armorer.armor({&job, 1});
@@ -254,7 +262,9 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     writer.u16(static_cast<std::uint16_t>(moons.size()));
     for (const wire::MoonEntry& moon : moons) wire::write_moon_entry(writer, moon);
     write_features(writer);
-    ByteVector packet = compose(nonces.plain(now, out), peer.address(), options.identity.address(),
+    const std::optional<std::uint64_t> chosen = nonces.plain(now, out);
+    if (!chosen) return count(Count::kNoId);
+    ByteVector packet = compose(*chosen, peer.address(), options.identity.address(),
                                 wire::Verb::kHello, writer.written());
     crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, peer.keys.secret());
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()),
@@ -335,7 +345,7 @@ void Node::State::ask_whois(Now now, wire::Address address, Lookup& lookup, Effe
 }
 
 void Node::State::publish(Now now, Peer& peer, Effects& out) {
-  if (!peer.traffic || !peer.established()) return;
+  if (!peer.traffic || !peer.established() || withheld) return;
   fib::Peer record;
   record.address = peer.address();
   record.secret = peer.keys.secret();

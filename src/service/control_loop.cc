@@ -239,13 +239,22 @@ void ControlLoop::carry_out() {
       out.updates.clear();
       out.frames.clear();
     }
+    bool ids_covered = true;
     for (const control::SaveState& s : out.saves) {
       if (s.kind != control::StateKind::kNonce) {
         saver_->submit(s);
         continue;
       }
       // Written ahead: no id beyond the old mark may leave before the new one is on disk.
-      if (const auto saved = home_.save(s); !saved) spdlog::error("{}", saved.error().text);
+      if (const auto saved = home_.save(s); !saved) {
+        spdlog::error("{}", saved.error().text);
+        ids_covered &= node_.on_save_failed(now(), s, effects_);
+      }
+    }
+    if (!ids_covered) {
+      out.datagrams.clear();
+      std::erase_if(out.updates,
+                    [](const fib::Update& u) { return std::holds_alternative<fib::Peer>(u); });
     }
     for (const fib::Update& u : out.updates) publisher_.apply(u);
     for (const control::ValidateIdentity& v : out.validations) {

@@ -35,6 +35,7 @@ struct SimHost {
   std::vector<control::SaveState> saves;
   std::size_t validations = 0;
   bool collided = false;
+  bool disk_full = false;  // marks of packet ids cannot be saved
   std::mt19937_64 random;
 
   [[nodiscard]] wire::Address address() const { return node->self().address(); }
@@ -111,6 +112,22 @@ class SimNet {
   /// Carries out what an input of the host's node asked for.
   void settle(SimHost& host) {
     control::Effects out = std::exchange(host.effects, {});
+    bool ids_covered = true;
+    for (const control::SaveState& save : out.saves) {
+      if (save.kind == control::StateKind::kNonce && host.disk_full)
+        ids_covered &= host.node->on_save_failed(now, save, host.effects);
+    }
+    if (host.disk_full) {
+      std::erase_if(out.saves, [](const control::SaveState& save) {
+        return save.kind == control::StateKind::kNonce;
+      });
+    }
+    if (!ids_covered) {
+      out.datagrams.clear();
+      std::erase_if(out.updates, [](const fib::Update& update) {
+        return std::holds_alternative<fib::Peer>(update);
+      });
+    }
     for (control::Datagram& datagram : out.datagrams) {
       for (const control::LocalEndpoint& socket : host.sockets) {
         if (datagram.via.socket != 0 && datagram.via.socket != socket.socket) continue;

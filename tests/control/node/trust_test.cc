@@ -781,6 +781,64 @@ TEST_F(Trust, HopsEndAtTheLimit) {  // W3, F9
   EXPECT_EQ(alice.counter("relay_refused"), 1U);
 }
 
+TEST_F(Trust, NoPacketIdBeyondTheMarkOnDiskLeaves) {  // A6
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  std::uint64_t mark = 0;
+  const auto read_mark = [&] {
+    for (const control::SaveState& save : alice.saves) {
+      if (save.kind == control::StateKind::kNonce) mark = load_be64(save.bytes.data());
+    }
+    alice.saves.clear();
+  };
+  net_.run_for(10'000);
+  read_mark();
+  ASSERT_NE(mark, 0U);
+  const auto holds_keys = [&] {
+    bool keys = false;
+    for (const fib::Update& update : alice.updates) {
+      if (std::holds_alternative<fib::Peer>(update)) keys = true;
+      if (std::holds_alternative<fib::RemovePeer>(update)) keys = false;
+    }
+    return keys;
+  };
+  EXPECT_TRUE(holds_keys());
+  // Control is silent but for its ticks; the workers are not: the mark moves on.
+  for (int i = 0; i < 30; ++i) {
+    net_.run_for(10'000);
+    read_mark();
+    EXPECT_GT(mark, static_cast<std::uint64_t>(net_.now.wall) * 125'000);
+  }
+  alice.disk_full = true;
+  flights_.clear();
+  net_.tap = [&](const SimNet::Flight& flight) {
+    if (flight.from != kAliceAt) return;
+    flights_.push_back(flight);
+    EXPECT_LT(load_be64(flight.payload.data()) & crypto::NonceLane::kTimeMask, mark)
+        << "ids of HELLO are shown as they are";
+  };
+  for (int i = 0; i < 60; ++i) {
+    net_.run_for(5'000);
+    // as if the workers had sent all the time
+    if (static_cast<std::uint64_t>(net_.now.wall) * 125'000 >= mark + 5'000 * 125'000ULL) {
+      EXPECT_FALSE(holds_keys());
+    }
+  }
+  EXPECT_GT(alice.counter("no_packet_id"), 0U);
+  const std::size_t sent = flights_.size();
+  net_.run_for(60'000);
+  EXPECT_EQ(flights_.size(), sent);
+  // room again: the mark is written and everything goes on
+  alice.disk_full = false;
+  net_.tap = [&](const SimNet::Flight& flight) { flights_.push_back(flight); };
+  net_.run_for(20'000);
+  read_mark();
+  EXPECT_GT(mark, static_cast<std::uint64_t>(net_.now.wall) * 125'000);
+  EXPECT_GT(flights_.size(), sent);
+  EXPECT_TRUE(holds_keys());
+  EXPECT_TRUE(alice.has_direct_path(net_.now, root.address()));
+}
+
 TEST_F(Trust, PacketIdsNeverRepeatAcrossARestartWithTheClockSetBack) {  // A6
   const auto ids = [&](std::uint64_t floor, Millis wall, std::uint64_t& mark) {
     SimNet net;
