@@ -15,6 +15,7 @@ constexpr Millis kHousekeeping = 30'000;
 // Changed peer records kept per housekeeping. Each costs two syncs of the disk in the background;
 // what is left over at a clean exit has to be written within a second.
 constexpr std::size_t kSavesPerTurn = 64;
+constexpr Millis kSaveAgain = 24 * 3'600'000;
 constexpr Millis kHeartbeat = 14'000;
 constexpr Millis kFullHello = 60'000;
 constexpr Millis kRootHello = 16 * kHeartbeat;  // a root that has paths is left alone this long
@@ -157,12 +158,12 @@ void Node::State::housekeeping(Now now, Effects& out) {
     if (!topology.is_upstream(peer) && now.mono - last >= patience) silent.push_back(&peer);
   });
   for (Peer* peer : silent) {
-    save_and_cache(*peer, out);
+    save_and_cache(now, *peer, out);
     forget(now, *peer, out);
   }
   std::size_t saves = 0;
   topology.for_each([&](Peer& peer) {
-    if (saves < kSavesPerTurn && save_peer(peer, out)) ++saves;
+    if (saves < kSavesPerTurn && save_peer(now, peer, out)) ++saves;
   });
   paths.sweep(now.mono, kHousekeeping);
   surface.expire(now.mono);
@@ -211,18 +212,20 @@ std::uint64_t hash_of(Bytes record) {
 
 }  // namespace
 
-bool Node::State::save_peer(Peer& peer, Effects& out) {
+bool Node::State::save_peer(Now now, Peer& peer, Effects& out) {
   if (!peer.established() || peer.last_receive == 0) return false;
   ByteVector record = record_of(peer);
   const std::uint64_t hash = hash_of(record);
-  if (hash == peer.on_disk) return false;
+  // Files of peers.d age by their date: one that stays true is written anew each day.
+  if (hash == peer.on_disk && now.mono - peer.saved_at < kSaveAgain) return false;
   peer.on_disk = hash;
+  peer.saved_at = now.mono;
   out.saves.push_back({StateKind::kPeer, peer.address().value, std::move(record), false});
   return true;
 }
 
-void Node::State::save_and_cache(Peer& peer, Effects& out) {
-  save_peer(peer, out);
+void Node::State::save_and_cache(Now now, Peer& peer, Effects& out) {
+  save_peer(now, peer, out);
   if (!peer.established() || peer.last_receive == 0) return;
   if (cache.size() < options.limits.peers || cache.contains(peer.address()))
     cache[peer.address()] = record_of(peer);
@@ -316,11 +319,12 @@ Peer* Node::State::add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out) {
   if (const auto cached = read_cached(address)) {
     peer->from_cache = cache[address];
     peer->on_disk = hash_of(peer->from_cache);
+    peer->saved_at = now.mono;
     peer->loaded = cached->identity == peer->identity;
   }
   Peer* added = topology.add(std::move(peer), now.mono, [&](Peer& evicted) {
     count(Count::kTableFull);
-    save_and_cache(evicted, out);
+    save_and_cache(now, evicted, out);
     leave(evicted, out);
   });
   if (added == nullptr) {

@@ -213,8 +213,8 @@ void Node::deorbit(Now now, std::uint64_t moon, Effects& out) {
   state_->refresh_upstreams(now, out);
 }
 
-void Node::save_all(Now, Effects& out) {
-  state_->topology.for_each([&](Peer& peer) { state_->save_peer(peer, out); });
+void Node::save_all(Now now, Effects& out) {
+  state_->topology.for_each([&](Peer& peer) { state_->save_peer(now, peer, out); });
 }
 
 NodeStatus Node::status(Now now) const {

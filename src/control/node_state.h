@@ -156,9 +156,9 @@ struct Node::State {
   void housekeeping(Now now, Effects& out);
   void forget(Now now, Peer& peer, Effects& out);
   /// Asks for the peer's record to be kept, unless it is the one on disk. True if it asked.
-  bool save_peer(Peer& peer, Effects& out);
+  bool save_peer(Now now, Peer& peer, Effects& out);
   /// The same for a peer that is about to go; it can then be loaded again.
-  void save_and_cache(Peer& peer, Effects& out);
+  void save_and_cache(Now now, Peer& peer, Effects& out);
 
   /// What peers.d says of an address.
   struct CachedPeer {

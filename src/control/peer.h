@@ -85,6 +85,7 @@ struct Peer {
 
   std::optional<fib::Peer> published;  // what the workers hold
   std::uint64_t on_disk = 0;           // hash of the record last given out to be kept; 0: none
+  Millis saved_at = 0;                 // mono; when it was
   bool loaded = false;                 // its identity comes from a file on disk
   bool pinned = false;                 // its key is on record for its address
   ByteVector from_cache;               // its file on disk, until something newer is saved over it

@@ -3,8 +3,10 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "crypto/identity_work.h"
 
@@ -74,9 +76,66 @@ void Saver::submit(const control::SaveState& state) {
   wake_.notify_one();
 }
 
+Result<void> Saver::save_now(const control::SaveState& state) {
+  const Key key{state.kind, state.id};
+  const std::lock_guard lock(mutex_);
+  queue_.erase(key);
+  Result<void> saved;
+  {
+    const std::lock_guard disk(disk_);
+    superseded_.insert(key);
+    saved = save_({&state, 1});
+  }
+  if (saved) return saved;
+  failed_(saved.error());
+  queue_.insert_or_assign(key, Job{state});
+  wake_.notify_one();
+  return saved;
+}
+
+/// True: done with, written or given up.
+bool Saver::write_one(const Key& key, Job& job, bool ending) {
+  Result<void> saved;
+  {
+    const std::lock_guard disk(disk_);
+    if (superseded_.contains(key)) return true;
+    saved = save_({&job.state, 1});
+  }
+  if (saved) return true;
+  failed_(saved.error());
+  if (job.last_try) return true;
+  job.last_try = ending;
+  return false;
+}
+
+/// All pins of the batch at once; returns those to be tried again.
+Saver::Jobs Saver::write_pins(Jobs& batch, bool ending) {
+  Jobs pins;
+  std::vector<control::SaveState> states;
+  for (auto it = batch.begin(); it != batch.end();) {
+    const auto at = it++;
+    if (at->first.first != control::StateKind::kPin) continue;
+    states.push_back(at->second.state);
+    pins.insert(batch.extract(at));
+  }
+  if (pins.empty()) return pins;
+  Result<void> saved;
+  {
+    const std::lock_guard disk(disk_);
+    saved = save_(states);
+  }
+  if (!saved) failed_(saved.error());
+  std::erase_if(pins, [&](auto& entry) {
+    const bool done = saved.has_value() || entry.second.last_try;
+    entry.second.last_try = ending;
+    return done;
+  });
+  return pins;
+}
+
 /// Writes the batch, peers last; returns what is to be tried again.
 Saver::Jobs Saver::carry_out(Jobs batch, bool ending) {
-  Jobs again;
+  Jobs again = write_pins(batch, ending);
   std::size_t given_up = 0;
   for (const bool peers : {false, true}) {
     for (auto& [key, job] : batch) {
@@ -91,14 +150,9 @@ Saver::Jobs Saver::carry_out(Jobs batch, bool ending) {
       }
       if (peers && ending && std::chrono::steady_clock::now() >= end_) {
         ++given_up;
-        continue;
+      } else if (!write_one(key, job, ending)) {
+        again.emplace(key, std::move(job));
       }
-      const auto saved = save_(job.state);
-      if (saved) continue;
-      failed_(saved.error());
-      if (job.last_try) continue;
-      job.last_try = ending;
-      again.emplace(key, std::move(job));
     }
   }
   if (given_up != 0) {
@@ -109,19 +163,51 @@ Saver::Jobs Saver::carry_out(Jobs batch, bool ending) {
   return again;
 }
 
+bool Saver::due() const {
+  if (stop_) return true;
+  const bool only_pins = std::all_of(queue_.begin(), queue_.end(), [](const auto& entry) {
+    return entry.first.first == control::StateKind::kPin;
+  });
+  return !queue_.empty() && (!only_pins || std::chrono::steady_clock::now() >= next_pins_);
+}
+
 void Saver::run() {
   reset_affinity();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stop_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    auto batch = std::exchange(queue_, {});
+    wake_.wait_until(lock, next_pins_, [this] { return due(); });
+    if (queue_.empty()) {
+      if (stop_) return;
+      continue;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    Jobs batch = std::exchange(queue_, {});
+    if (!stop_ && now < next_pins_) {
+      // Pins wait for their second.
+      for (auto it = batch.begin(); it != batch.end();) {
+        const auto at = it++;
+        if (at->first.first == control::StateKind::kPin) queue_.insert(batch.extract(at));
+      }
+    } else {
+      next_pins_ = now + kPinInterval;
+    }
     const bool ending = stop_;
+    {
+      const std::lock_guard disk(disk_);
+      superseded_.clear();
+    }
     lock.unlock();
     Jobs again = carry_out(std::move(batch), ending);
     lock.lock();
     if (again.empty()) continue;
-    for (auto& [key, job] : again) queue_.try_emplace(key, std::move(job));  // a newer write wins
+    {
+      const std::lock_guard disk(disk_);
+      for (auto& [key, job] : again) {
+        if (!superseded_.contains(key))
+          queue_.try_emplace(key, std::move(job));  // a newer one wins
+      }
+    }
     // A full disk does not mend in a millisecond.
     wake_.wait_for(lock, std::chrono::seconds(2), [this] { return stop_; });
   }

@@ -10,6 +10,8 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
+#include <span>
 #include <thread>
 
 #include "base/result.h"
@@ -44,11 +46,13 @@ class Validator {
 };
 
 /// Writes state files in the background; of two writes to one file only the later one happens.
-/// Failures are reported and tried again until they succeed or are superseded.
+/// Failures are reported and tried again until they succeed or are superseded. Pins share one file,
+/// which is written once a second at most: a pin that a crash loses is learned again.
 class Saver {
  public:
   using Failed = std::function<void(const Error&)>;
-  using Save = std::function<Result<void>(const control::SaveState&)>;
+  /// Writes one file. Several states come only of the kind that shares a file: pins.
+  using Save = std::function<Result<void>(std::span<const control::SaveState>)>;
 
   /// A clean exit has 1.5 s. Records of peers are only a cache; those that have not been written
   /// this long after the end began are given up, and reported as one failure.
@@ -58,6 +62,9 @@ class Saver {
   /// Writes everything that was submitted; what fails is tried once more and then given up.
   ~Saver();
   void submit(const control::SaveState& state);
+  /// Writes here and now, in place of whatever of the same file is waiting; returns when it is on
+  /// disk. After a failure it is tried again in the background. Called by the thread that submits.
+  Result<void> save_now(const control::SaveState& state);
 
  private:
   struct Job {
@@ -67,14 +74,22 @@ class Saver {
 
   using Key = std::pair<control::StateKind, std::uint64_t>;
   using Jobs = std::map<Key, Job>;
+  static constexpr std::chrono::seconds kPinInterval{1};
+
   void run();
+  [[nodiscard]] bool due() const;  // REQUIRES: mutex_
   Jobs carry_out(Jobs batch, bool ending);
+  bool write_one(const Key& key, Job& job, bool ending);
+  Jobs write_pins(Jobs& batch, bool ending);
 
   Save save_;
   Failed failed_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // taken before disk_
   std::condition_variable wake_;
   Jobs queue_;
+  std::chrono::steady_clock::time_point next_pins_{};  // not before
+  std::mutex disk_;                                    // held while a file is written
+  std::set<Key> superseded_;  // by save_now() during the batch that is running; under disk_
   std::chrono::steady_clock::time_point end_;  // of patience; set before stop_
   bool stop_ = false;
   std::thread thread_;

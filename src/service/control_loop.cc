@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace orrery::service {
 namespace {
@@ -46,9 +47,8 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
       underlay_(config, netlink, pools),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  saver_ =
-      std::make_unique<Saver>([this](const control::SaveState& state) { return home_.save(state); },
-                              [](const Error& error) { spdlog::error("{}", error.text); });
+  saver_ = std::make_unique<Saver>([this](auto states) { return home_.save(states); },
+                                   [](const Error& error) { spdlog::error("{}", error.text); });
   validator_ = std::make_unique<Validator>([this](const wire::Identity& identity, bool valid) {
     {
       const std::lock_guard lock(mutex_);
@@ -95,7 +95,9 @@ void ControlLoop::take_commands() {
       carry_out();  // what it had asked for by then
       throw;
     }
-    carry_out();  // an answer never precedes its effects
+    // An answer never precedes its effects.
+    if (!carry_out(Saves::kOnDisk))
+      throw std::runtime_error("the change is in force, but could not be written to disk yet");
   });
 }
 
@@ -225,7 +227,16 @@ void ControlLoop::deliver(const control::DeliverFrame& frame) {
   }
 }
 
-void ControlLoop::carry_out() {
+bool ControlLoop::save(const control::SaveState& state, Saves saves) {
+  using control::StateKind;
+  const bool asked_for = state.kind != StateKind::kPeer && state.kind != StateKind::kPin;
+  if (saves == Saves::kOnDisk && asked_for) return saver_->save_now(state).has_value();
+  saver_->submit(state);
+  return true;
+}
+
+bool ControlLoop::carry_out(Saves saves) {
+  bool saved = true;
   // Inputs below (a port that cannot be made) may add effects; they are carried out in the next
   // round.
   // A request may leave records to keep and nothing to send.
@@ -242,12 +253,12 @@ void ControlLoop::carry_out() {
     bool ids_covered = true;
     for (const control::SaveState& s : out.saves) {
       if (s.kind != control::StateKind::kNonce) {
-        saver_->submit(s);
+        saved &= save(s, saves);
         continue;
       }
       // Written ahead: no id beyond the old mark may leave before the new one is on disk.
-      if (const auto saved = home_.save(s); !saved) {
-        spdlog::error("{}", saved.error().text);
+      if (const auto written = home_.save(s); !written) {
+        spdlog::error("{}", written.error().text);
         ids_covered &= node_.on_save_failed(now(), s, effects_);
       }
     }
@@ -286,6 +297,7 @@ void ControlLoop::carry_out() {
   }
   if (pushed_) link_.wake_worker();
   pushed_ = false;
+  return saved;
 }
 
 void ControlLoop::on_hosts_changed(Now at, const HostInterfaces::Change& change) {

@@ -3,7 +3,8 @@
 //
 // One thread runs it. Order of every turn: commands and punts in, tick, then the effects out: the
 // controller's records are committed before anything else of the same input is carried out, table
-// updates before packets, state files in the background.
+// updates before packets, state files in the background except those of an operator's command,
+// whose answer never precedes them.
 #pragma once
 
 #include <atomic>
@@ -50,8 +51,9 @@ class ControlLoop {
   void run();
   void stop();
 
-  /// From any thread: runs `command` on the control thread and waits. False when the loop is
-  /// stopping. Throws what the command threw.
+  /// From any thread: runs `command` on the control thread and waits until its effects are carried
+  /// out and on disk. False when the loop is stopping. Throws what the command threw, and
+  /// std::runtime_error when what it changed could not be written yet.
   bool invoke(const CommandQueue::Command& command);
 
   /// The node asked for a new identity.
@@ -77,7 +79,11 @@ class ControlLoop {
   void take_commands();
   bool take_punts();
   void take_punt(Now at, const rte_mbuf* m);
-  void carry_out();
+  enum class Saves : std::uint8_t { kInBackground, kOnDisk };
+
+  /// False: something that `kOnDisk` asked for could not be written yet.
+  bool carry_out(Saves saves = Saves::kInBackground);
+  bool save(const control::SaveState& state, Saves saves);
   void send(const control::Datagram& datagram);
   void send_from(fib::LocalSocket socket, const control::Datagram& datagram);
   void deliver(const control::DeliverFrame& frame);

@@ -186,16 +186,6 @@ void harden() {
   ::umask(077);
 }
 
-std::vector<std::pair<wire::Address, ByteVector>> cached_peers(const Home& home) {
-  std::vector<std::pair<wire::Address, ByteVector>> peers;
-  for (const std::string& file : home.list("peers.d", ".peer")) {
-    const auto address = wire::parse_address(std::string_view(file).substr(0, file.size() - 5));
-    const auto content = home.read("peers.d/" + file);
-    if (address && content && *content) peers.emplace_back(*address, **content);
-  }
-  return peers;
-}
-
 Result<control::NodeOptions> node_options(const Home& home, const Config& config) {
   auto identity = home.identity();
   if (!identity) return std::unexpected(identity.error());
@@ -223,7 +213,7 @@ Result<control::NodeOptions> node_options(const Home& home, const Config& config
     if (const auto moon = home.read("moons.d/" + file); moon && *moon)
       options.moons.push_back(**moon);
   }
-  options.cached_peers = cached_peers(home);
+  options.cached_peers = home.cached_peers(ControlLoop::now().wall / 1000, options.limits.peers);
   options.physical = config.physical;
   options.hints = config.hints;
   options.low_bandwidth = config.low_bandwidth;
@@ -284,8 +274,8 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   control::Networks networks(node, controller.get());
   node.attach(&networks, controller.get());
 
-  // While the store refuses, the controller says nothing, so only the input that met the refusal has
-  // effects to hold back; the node's own go on.
+  // While the store refuses, the controller says nothing, so only the input that met the refusal
+  // has effects to hold back; the node's own go on.
   constexpr Millis kStoreRetry = 1'000;
   Millis next_commit = 0;
   const ControlLoop::CommitRecords commit = [&] {
@@ -350,7 +340,13 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
 
   HttpServer server;
   if (auto r = server.start(config.port, home.path("orrery.sock"),
-                            [&](const HttpRequest& q) { return api.handle(q); });
+                            [&](const HttpRequest& q) -> HttpResponse {
+                              try {
+                                return api.handle(q);
+                              } catch (const std::runtime_error& e) {
+                                return {500, json{{"error", e.what()}}.dump(), "application/json"};
+                              }
+                            });
       !r) {
     return fail(r.error());
   }

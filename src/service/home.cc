@@ -285,10 +285,58 @@ Result<std::map<wire::Address, std::array<std::uint8_t, 48>>> Home::pins() const
   return pins;
 }
 
-Result<void> Home::save_pins() const {
+Result<void> Home::save_pins(std::span<const control::SaveState> states) {
+  if (pins_.empty()) {
+    auto loaded = pins();
+    if (!loaded) return std::unexpected(loaded.error());
+    pins_ = std::move(*loaded);
+  }
+  for (const control::SaveState& state : states) {
+    if (state.remove) {
+      pins_.erase(wire::Address{state.id});
+    } else if (state.bytes.size() == 48) {
+      std::copy(state.bytes.begin(), state.bytes.end(), pins_[wire::Address{state.id}].begin());
+    } else {
+      return failure(Errc::kInvalid, "a pin is a hash of 48 bytes");
+    }
+  }
   nlohmann::json json = nlohmann::json::object();
   for (const auto& [address, hash] : pins_) json[wire::to_string(address)] = to_hex(hash);
   return write("pins.json", bytes_of(json.dump(1)));
+}
+
+std::vector<std::pair<wire::Address, ByteVector>> Home::cached_peers(std::int64_t now,
+                                                                     std::size_t most) const {
+  // Source: docs/protocol/12-local-service.md section 2.
+  constexpr std::int64_t kMostAge = 30 * 24 * 3600;  // seconds
+
+  struct Candidate {
+    std::int64_t written;
+    wire::Address address;
+    std::string name;
+  };
+
+  std::vector<Candidate> candidates;
+  for (const std::string& file : list("peers.d", ".peer")) {
+    const std::string name = "peers.d/" + file;
+    const auto address = wire::parse_address(std::string_view(file).substr(0, file.size() - 5));
+    struct stat info{};
+    if (!address || ::lstat(path(name).c_str(), &info) != 0) continue;
+    if (now - info.st_mtim.tv_sec > kMostAge) {
+      ::unlink(path(name).c_str());  // a cache: if it stays, the next start tries again
+      continue;
+    }
+    candidates.push_back({info.st_mtim.tv_sec, *address, name});
+  }
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.written > b.written; });
+  if (candidates.size() > most) candidates.resize(most);
+  std::vector<std::pair<wire::Address, ByteVector>> peers;
+  for (const Candidate& c : candidates) {
+    auto content = read(c.name);
+    if (content && *content) peers.emplace_back(c.address, std::move(**content));
+  }
+  return peers;
 }
 
 control::NetworkSettings Home::network_settings(wire::NetworkId id) const {
@@ -326,21 +374,8 @@ Result<void> Home::save(const control::SaveState& state) {
       if (auto r = write("identity.secret", state.bytes); !r) return r;
       return write("identity.public", bytes_of(wire::to_string(parsed->identity)));
     }
-    case StateKind::kPin: {
-      if (pins_.empty()) {
-        auto loaded = pins();
-        if (!loaded) return std::unexpected(loaded.error());
-        pins_ = std::move(*loaded);
-      }
-      if (state.remove) {
-        pins_.erase(wire::Address{state.id});
-      } else if (state.bytes.size() == 48) {
-        std::copy(state.bytes.begin(), state.bytes.end(), pins_[wire::Address{state.id}].begin());
-      } else {
-        return failure(Errc::kInvalid, "a pin is a hash of 48 bytes");
-      }
-      return save_pins();
-    }
+    case StateKind::kPin:
+      return save_pins({&state, 1});
     case StateKind::kPlanet:
       name = "planet";
       break;

@@ -10,6 +10,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -59,16 +60,28 @@ class Home {
   /// Local permissions in networks.d/<id>.local.conf; defaults where there is none.
   [[nodiscard]] control::NetworkSettings network_settings(wire::NetworkId id) const;
 
+  /// What peers.d knows, the newest `most` of it; files that nobody has written for 30 days are
+  /// removed. `now`: seconds of the wall clock.
+  [[nodiscard]] std::vector<std::pair<wire::Address, ByteVector>> cached_peers(
+      std::int64_t now, std::size_t most) const;
+
   /// Carries out one SaveState. kPin merges into pins.json.
   Result<void> save(const control::SaveState& state);
+
+  /// One state, or any number of pins.
+  Result<void> save(std::span<const control::SaveState> states) {
+    return states.front().kind == control::StateKind::kPin ? save_pins(states)
+                                                           : save(states.front());
+  }
+
+  /// Any number of kPin with one write of pins.json.
+  Result<void> save_pins(std::span<const control::SaveState> states);
   /// Sets the collided identity files aside (identity.secret.saved_after_collision) so that a start
   /// makes a new one.
   Result<void> set_identity_aside() const;
 
  private:
   explicit Home(std::string directory) : directory_(std::move(directory)) {}
-
-  Result<void> save_pins() const;
 
   std::string directory_;
   int lock_fd_ = -1;

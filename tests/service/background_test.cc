@@ -1,10 +1,16 @@
-// The saver: nothing that was submitted is lost at the end, and the end is bounded.
+// The saver: what is asked for at once is on disk at once and is not overwritten by what waited;
+// pins share a file that is written once a second at most; nothing that was submitted is lost at
+// the end, and the end is bounded.
 #include "service/background.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <set>
 #include <thread>
 
 namespace orrery::service {
@@ -25,7 +31,8 @@ struct Disk {
 
   std::unique_ptr<Saver> saver() {
     return std::make_unique<Saver>(
-        [this](const SaveState& state) -> Result<void> {
+        [this](std::span<const SaveState> states) -> Result<void> {
+          const SaveState& state = states.front();
           ++busy;
           std::this_thread::sleep_for(delay);
           if (full) return failure(Errc::kFull, "no room for " + std::to_string(state.id));
@@ -113,6 +120,128 @@ TEST(Saver, ManyPeersOnASlowDiskDoNotHoldUpTheEnd) {
   EXPECT_EQ(std::count_if(disk.written.begin(), disk.written.end(),
                           [](const SaveState& s) { return s.kind == StateKind::kNetwork; }),
             1);
+}
+
+class SaverTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/orrery-saver-test.XXXXXX";
+    ASSERT_NE(::mkdtemp(name), nullptr);
+    directory_ = name;
+    home_ = std::make_unique<Home>(std::move(*Home::open(directory_)));
+  }
+
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  Saver::Save save() {
+    return [this](auto states) { return home_->save(states); };
+  }
+
+  static SaveState state(StateKind kind, std::uint64_t id, std::string_view text) {
+    return {kind, id, ByteVector(text.begin(), text.end()), false};
+  }
+
+  static SaveState pin(std::uint64_t id) {
+    return {StateKind::kPin, id, ByteVector(48, static_cast<std::uint8_t>(id)), false};
+  }
+
+  [[nodiscard]] std::string content(const std::string& name) const {
+    const auto read = home_->read(name);
+    return read && *read ? std::string(text_of(**read)) : "(none)";
+  }
+
+  [[nodiscard]] ino_t inode(const std::string& name) const {
+    struct stat info{};
+    return ::stat(home_->path(name).c_str(), &info) == 0 ? info.st_ino : 0;
+  }
+
+  template <typename Condition>
+  static bool within(std::chrono::seconds patience, Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(5ms);
+    }
+    return true;
+  }
+
+  std::string directory_;
+  std::unique_ptr<Home> home_;
+  std::vector<std::string> failures_;
+};
+
+const char* const kLocal = "networks.d/8056c2e21c000001.local.conf";
+constexpr std::uint64_t kNetwork = 0x8056c2e21c000001;
+
+TEST_F(SaverTest, AtOnceIsOnDiskWhenItReturnsAndStays) {
+  for (int round = 0; round < 20; ++round) {
+    Saver saver(save(), [](const Error& e) { FAIL() << e.text; });
+    for (std::uint64_t id = 1; id < 40; ++id) saver.submit(state(StateKind::kPeer, id, "x"));
+    saver.submit(state(StateKind::kNetworkLocal, kNetwork, "old"));
+    const std::string text = "new " + std::to_string(round);
+    ASSERT_TRUE(saver.save_now(state(StateKind::kNetworkLocal, kNetwork, text)));
+    ASSERT_EQ(content(kLocal), text);
+    if (round % 2 == 0) std::this_thread::sleep_for(2ms);
+  }
+  EXPECT_EQ(content(kLocal), "new 19");
+}
+
+TEST_F(SaverTest, AFailureIsToldAndTriedAgain) {
+  std::atomic<int> failed = 0;
+  Saver saver(save(), [&](const Error&) { ++failed; });
+  std::filesystem::remove_all(home_->path("networks.d"));
+  EXPECT_FALSE(saver.save_now(state(StateKind::kNetworkLocal, kNetwork, "kept")));
+  EXPECT_GE(failed, 1);
+  std::filesystem::create_directory(home_->path("networks.d"));
+  EXPECT_TRUE(within(10s, [&] { return content(kLocal) == "kept"; }));
+}
+
+TEST_F(SaverTest, PinsShareOneWriteASecond) {
+  Saver saver(save(), [](const Error& e) { FAIL() << e.text; });
+  saver.submit(pin(1));
+  ASSERT_TRUE(within(5s, [&] { return inode("pins.json") != 0; }));
+  std::set<ino_t> seen{inode("pins.json")};
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::uint64_t id = 2; id <= 200; ++id) {
+    saver.submit(pin(id));
+    std::this_thread::sleep_for(1ms);
+    seen.insert(inode("pins.json"));
+  }
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
+  EXPECT_LE(seen.size(), 2u + static_cast<std::size_t>(seconds.count()));
+  EXPECT_TRUE(within(5s, [&] { return home_->pins()->size() == 200; }));
+}
+
+TEST_F(SaverTest, TheEndWritesWhatIsLeft) {
+  {
+    Saver saver(save(), [](const Error& e) { FAIL() << e.text; });
+    for (std::uint64_t id = 1; id <= 50; ++id) {
+      saver.submit(pin(id));
+      saver.submit(state(StateKind::kPeer, id, "x"));
+    }
+  }
+  EXPECT_EQ(home_->pins()->size(), 50u);
+  EXPECT_EQ(home_->list("peers.d", ".peer").size(), 50u);
+}
+
+TEST_F(SaverTest, OldPeersAreForgottenAndTheNewestLoaded) {
+  const std::int64_t now = 1'700'000'000;
+  const auto put = [&](std::uint64_t id, std::int64_t written) {
+    ASSERT_TRUE(home_->save(state(StateKind::kPeer, id, std::to_string(id))));
+    const std::string file = home_->path("peers.d/" + wire::to_string(wire::Address{id}) + ".peer");
+    const timespec times[2] = {{written, 0}, {written, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, file.c_str(), times, 0), 0);
+  };
+  put(1, now - 31 * 86'400);
+  put(2, now - 29 * 86'400);
+  put(3, now - 1);
+  put(4, now + 1'000);  // a clock that went back does not make files old
+  const auto peers = home_->cached_peers(now, 2);
+  ASSERT_EQ(peers.size(), 2u);
+  EXPECT_EQ(peers[0].first.value, 4u);
+  EXPECT_EQ(peers[1].first.value, 3u);
+  EXPECT_EQ(home_->list("peers.d", ".peer").size(), 3u);
 }
 
 }  // namespace

@@ -89,8 +89,9 @@ TEST_F(Changes, AMemberAuthorisedAgainIsConfiguredAtOnce) {
 
 TEST_F(Changes, WhileTheStoreRefusesNothingIsSaid) {
   lab.controller.suspend(true);
-  EXPECT_EQ(lab.controller.handle(lab.now, "POST", lab.member_path(id, members[1].address),
-                                  R"({"authorized":false})", lab.out)
+  EXPECT_EQ(lab.controller
+                .handle(lab.now, "POST", lab.member_path(id, members[1].address),
+                        R"({"authorized":false})", lab.out)
                 .status,
             503);
   EXPECT_EQ(lab.request(id, members[0]).packets, 0u);
