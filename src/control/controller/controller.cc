@@ -223,10 +223,13 @@ std::vector<wire::Address> Controller::owners_of(wire::NetworkId network,
 
 void Controller::tick(Now now, Effects& out) {
   drain_pushes(now, out);
+  send_revocations(now, out);
 }
 
 Millis Controller::next_deadline() const {
-  return suspended_ || pushes_.empty() ? std::numeric_limits<Millis>::max() : next_push_;
+  if (suspended_) return std::numeric_limits<Millis>::max();
+  return std::min(pushes_.empty() ? std::numeric_limits<Millis>::max() : next_push_,
+                  revocations_.next_deadline());
 }
 
 void Controller::push_all(Now now, wire::NetworkId id) {
@@ -269,26 +272,38 @@ void Controller::push(Now now, MemberKey key, Effects& out) {
 
 void Controller::revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets,
                         Effects& out) {
-  const NetworkEntry* net = registry_.find(id);
   if (targets.empty() || id.controller() != transport_.self().address()) return;
   const Millis threshold = stamp(now);
   last_stamp_ = threshold + 1;  // a certificate of the same millisecond would be void, too
-  const std::size_t count = std::min(targets.size(), kMostRevocations);
-  for (std::size_t at = 0; at < count; at += kRevocationsPerPacket) {
-    const std::vector<wire::Address> batch(
-        targets.begin() + static_cast<std::ptrdiff_t>(at),
-        targets.begin() + static_cast<std::ptrdiff_t>(std::min(count, at + kRevocationsPerPacket)));
-    const ByteVector payload = revocation_payload(
-        transport_.self(), id, batch, [this] { return transport_.random_u64(); }, threshold);
-    for (const auto& [address, member] : net->members) {
-      if (!member.online(now.mono, kOnline)) continue;
-      if (address != transport_.self().address()) {
-        transport_.send(now, address, wire::Verb::kNetworkCredentials, payload, {}, out);
-      } else if (local_) {
-        local_(now, id, wire::Verb::kNetworkCredentials, payload, out);
-      }
-    }
+  const std::size_t count = std::min(targets.size(), Revocations::kMost);
+  for (std::size_t i = 0; i < count; ++i) {
+    revocations_.add(revoke_membership(transport_.self(), id, targets[i],
+                                       static_cast<std::uint32_t>(transport_.random_u64()),
+                                       threshold));
   }
+  send_revocations(now, out);
+}
+
+std::vector<wire::Address> Controller::online_members(Now now, wire::NetworkId id) const {
+  std::vector<wire::Address> online;
+  const NetworkEntry* net = registry_.find(id);
+  if (net == nullptr) return online;
+  for (const auto& [address, member] : net->members) {
+    if (member.online(now.mono, kOnline)) online.push_back(address);
+  }
+  return online;
+}
+
+void Controller::send_revocations(Now now, Effects& out) {
+  revocations_.send_due(
+      now.mono, [&](wire::NetworkId id) { return online_members(now, id); },
+      [&](wire::NetworkId id, wire::Address address, Bytes payload) {
+        if (address != transport_.self().address()) {
+          transport_.send(now, address, wire::Verb::kNetworkCredentials, payload, {}, out);
+        } else if (local_) {
+          local_(now, id, wire::Verb::kNetworkCredentials, payload, out);
+        }
+      });
 }
 
 Millis Controller::stamp(Now now) {

@@ -26,6 +26,7 @@
 #include "control/controller/controller_counters.h"
 #include "control/controller/http.h"
 #include "control/controller/registry.h"
+#include "control/controller/revocations.h"
 #include "control/roles.h"
 #include "control/token_bucket.h"
 
@@ -42,10 +43,6 @@ class Controller final : public ControllerRole {
   /// About 10 ms of signatures, and what lies between two turns: half of a core at most.
   static constexpr std::size_t kPushesPerTurn = 64;
   static constexpr Millis kPushInterval = 20;
-  /// 60 of 152 bytes fill a packet; a receiver takes one packet a second, so that only the first
-  /// counts at once. When a network goes, members beyond these find out by asking.
-  static constexpr std::size_t kRevocationsPerPacket = 60;
-  static constexpr std::size_t kMostRevocations = 240;
 
   /// `transport` must outlive this.
   explicit Controller(Transport& transport);
@@ -119,6 +116,9 @@ class Controller final : public ControllerRole {
   void drain_pushes(Now now, Effects& out);
   void push(Now now, MemberKey key, Effects& out);
   void revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets, Effects& out);
+  void send_revocations(Now now, Effects& out);
+  /// Those who may still hold a certificate.
+  [[nodiscard]] std::vector<wire::Address> online_members(Now now, wire::NetworkId id) const;
   [[nodiscard]] Millis stamp(Now now);
 
   // controller_api.cc: HTTP
@@ -143,6 +143,7 @@ class Controller final : public ControllerRole {
       refused_;                   // their last requests, mono; at most those of about a second
   std::deque<MemberKey> pushes_;  // to be configured anew, each once
   std::set<MemberKey> push_queued_;
+  Revocations revocations_;
   bool suspended_ = false;
   Millis next_push_ = 0;   // mono
   Millis last_stamp_ = 0;  // wall, of the last certificate or revocation

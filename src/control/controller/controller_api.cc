@@ -129,6 +129,7 @@ HttpAnswer Controller::delete_network(Now now, wire::NetworkId id, Effects& out)
     if (member.view.authorized) holders.push_back(address);
   }
   revoke(now, id, holders, out);
+  revocations_.close(id, online_members(now, id));
   registry_.remove_network(id);
   return answer;
 }

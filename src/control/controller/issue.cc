@@ -182,27 +182,29 @@ wire::NetworkConfig issue(const crypto::SecretIdentity& controller, wire::Networ
   return config;
 }
 
-ByteVector revocation_payload(const crypto::SecretIdentity& controller, wire::NetworkId id,
-                              const std::vector<wire::Address>& targets,
-                              const std::function<std::uint64_t()>& random, Millis threshold) {
+wire::Revocation revoke_membership(const crypto::SecretIdentity& controller, wire::NetworkId id,
+                                   wire::Address target, std::uint32_t revocation_id,
+                                   Millis threshold) {
+  wire::Revocation revocation;
+  revocation.id = revocation_id;
+  revocation.network = id;
+  revocation.threshold = threshold;
+  revocation.flags = wire::Revocation::kFastPropagation;
+  revocation.target = target;
+  revocation.signed_by = controller.address();
+  revocation.type = static_cast<std::uint8_t>(wire::CredentialType::kMembership);
+  revocation.signature = crypto::sign(controller, wire::revocation_signed_bytes(revocation));
+  return revocation;
+}
+
+ByteVector revocation_payload(std::span<const wire::Revocation> revocations) {
   ByteVector payload(kMaxPayload);
   Writer w(payload);
   w.u8(0);   // no certificate of membership
   w.u16(0);  // capabilities
   w.u16(0);  // tags
-  w.u16(static_cast<std::uint16_t>(targets.size()));
-  for (const wire::Address target : targets) {
-    wire::Revocation revocation;
-    revocation.id = static_cast<std::uint32_t>(random());
-    revocation.network = id;
-    revocation.threshold = threshold;
-    revocation.flags = wire::Revocation::kFastPropagation;
-    revocation.target = target;
-    revocation.signed_by = controller.address();
-    revocation.type = static_cast<std::uint8_t>(wire::CredentialType::kMembership);
-    revocation.signature = crypto::sign(controller, wire::revocation_signed_bytes(revocation));
-    wire::write_revocation(w, revocation);
-  }
+  w.u16(static_cast<std::uint16_t>(revocations.size()));
+  for (const wire::Revocation& revocation : revocations) wire::write_revocation(w, revocation);
   w.u16(0);  // certificates of ownership
   payload.resize(w.size());
   return payload;

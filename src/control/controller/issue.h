@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "control/controller/registry.h"
 #include "crypto/curve.h"
@@ -25,14 +26,15 @@ void complete_member(nlohmann::json& record, const NetworkEntry& net, wire::Addr
                                         const wire::Identity& identity, const MemberView& member,
                                         bool rules_engine, Millis stamp);
 
-/// Payload of NETWORK_CREDENTIALS with one signed revocation per target, for fast propagation:
-/// certificates of membership up to and including `threshold` are void. REQUIRES: at most 60
-/// targets, so that it fits a packet.
-[[nodiscard]] ByteVector revocation_payload(const crypto::SecretIdentity& controller,
-                                            wire::NetworkId id,
-                                            const std::vector<wire::Address>& targets,
-                                            const std::function<std::uint64_t()>& random,
-                                            Millis threshold);
+/// For fast propagation: the target's certificates of membership up to and including `threshold`
+/// are void.
+[[nodiscard]] wire::Revocation revoke_membership(const crypto::SecretIdentity& controller,
+                                                 wire::NetworkId id, wire::Address target,
+                                                 std::uint32_t revocation_id, Millis threshold);
+
+/// Payload of NETWORK_CREDENTIALS with nothing but these. REQUIRES: at most 60, so that it fits a
+/// packet.
+[[nodiscard]] ByteVector revocation_payload(std::span<const wire::Revocation> revocations);
 
 /// The signed chunks of a configuration, bodies as in NETWORK_CONFIG; `update` is not 0.
 [[nodiscard]] std::vector<ByteVector> sign_chunks(const crypto::SecretIdentity& controller,

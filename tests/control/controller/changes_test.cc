@@ -7,6 +7,7 @@
 namespace orrery::test {
 namespace {
 
+using control::Revocations;
 using nlohmann::json;
 using wire::Verb;
 
@@ -35,6 +36,20 @@ struct Changes : testing::Test {
       }));
     }
     return found;
+  }
+
+  /// Whose certificates `to` has been told are void.
+  std::set<wire::Address> targets_told(wire::Address to) {
+    std::set<wire::Address> targets;
+    for (const wire::Revocation& r : revocations_to(to)) targets.insert(r.target);
+    return targets;
+  }
+
+  void run(Millis duration) {
+    for (Millis t = 0; t < duration; t += 50) {
+      lab.advance(50);
+      lab.controller.tick(lab.now, lab.out);
+    }
   }
 
   ControllerLab lab;
@@ -167,6 +182,53 @@ TEST_F(Changes, DeauthorisationIsRevokedEverywhere) {
   EXPECT_GT(again.config->com->timestamp(), threshold);
 }
 
+TEST_F(Changes, RevocationsOfTheSameSecondAllArrive) {
+  // What a member acts upon: one packet of credentials a second from a peer.
+  std::map<wire::Address, Millis> last;
+  std::map<wire::Address, std::set<wire::Address>> known;
+  const auto deliver = [&] {
+    for (const auto& sent : lab.transport.of(Verb::kNetworkCredentials)) {
+      const auto it = last.find(sent.to);
+      if (it != last.end() && lab.now.mono - it->second < 1'000) continue;
+      last[sent.to] = lab.now.mono;
+      (void)wire::for_each_credential(sent.payload, [&](const auto& credential) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(credential)>, wire::Revocation>)
+          known[sent.to].insert(credential.target);
+      });
+    }
+    lab.transport.sent.clear();
+  };
+  const wire::NetworkId second = lab.network(2);
+  lab.set_network(second, {{"private", false}});
+  for (const auto& m : members) ASSERT_TRUE(lab.request(second, m).config);
+  lab.transport.sent.clear();
+  lab.set_member(id, members[0].address, {{"authorized", false}});
+  deliver();
+  EXPECT_EQ(known[members[2].address].size(), 1u) << "the first one at once";
+  lab.advance(300);
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  deliver();
+  lab.set_member(second, members[2].address, {{"authorized", false}});
+  deliver();
+  for (int i = 0; i < 40; ++i) {
+    lab.advance(50);
+    lab.controller.tick(lab.now, lab.out);
+    deliver();
+  }
+  for (const auto& m : members) EXPECT_EQ(known[m.address].size(), 3u);
+}
+
+TEST_F(Changes, ALostRevocationIsRepeatedAndThenLeftAlone) {
+  lab.set_member(id, members[0].address, {{"authorized", false}});
+  std::size_t packets = lab.transport.of(Verb::kNetworkCredentials, members[1].address).size();
+  EXPECT_EQ(packets, 1u);
+  run(20'000);
+  const auto all = revocations_to(members[1].address);
+  ASSERT_EQ(all.size(), Revocations::kRounds);
+  EXPECT_EQ(all[0], all[1]) << "word for word: the receiver finds it redundant";
+  EXPECT_EQ(lab.controller.next_deadline(), std::numeric_limits<Millis>::max());
+}
+
 TEST_F(Changes, StampsNeverGoBack) {
   const auto first = lab.request(id, members[0]);
   lab.now.mono += 2'000;
@@ -186,7 +248,9 @@ TEST_F(Changes, DeletionRevokes) {
 
   lab.transport.sent.clear();
   lab.call("DELETE", "/controller/network/" + wire::to_string(id), nullptr);
-  EXPECT_EQ(revocations_to(members[0].address).size(), 2u);
+  run(Revocations::kInterval);
+  EXPECT_EQ(targets_told(members[0].address),
+            (std::set{members[0].address, members[1].address, members[2].address}));
   EXPECT_TRUE(lab.disk.empty());
   EXPECT_EQ(lab.request(id, members[0]).error, wire::ErrorCode::kObjectNotFound);
 }
@@ -195,7 +259,8 @@ TEST_F(Changes, ALargeNetworkGoesInFullPackets) {
   for (std::uint64_t i = 0; i < 400; ++i) lab.request(id, made_up_identity(0x4400000000 + i));
   lab.transport.sent.clear();
   lab.call("DELETE", "/controller/network/" + wire::to_string(id), nullptr);
-  EXPECT_EQ(revocations_to(members[0].address).size(), control::Controller::kMostRevocations);
+  run(4 * Revocations::kInterval);
+  EXPECT_EQ(targets_told(members[0].address).size(), Revocations::kMost);
   for (const auto& sent : lab.transport.of(Verb::kNetworkCredentials)) {
     EXPECT_LE(sent.payload.size(), wire::kMaxPacket - wire::kHeaderSize);
   }
