@@ -26,21 +26,26 @@ Joined* Networks::State::find_configured(wire::NetworkId id) {
 }
 
 PeerRates& Networks::State::rates(Now now, wire::Address peer) {
-  if (peers.size() >= kMaxPeers && !peers.contains(peer)) {
-    const auto oldest = std::min_element(
-        peers.begin(), peers.end(),
-        [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
-    peers.erase(oldest);
+  const auto known = peers.find(peer);
+  if (known != peers.end()) {
+    known->second.used = now.mono;
+    peers_by_use.splice(peers_by_use.end(), peers_by_use, known->second.place);
+    return known->second;
   }
-  PeerRates& found = peers[peer];
-  found.used = now.mono;
-  return found;
+  if (peers.size() >= kMaxPeers) {
+    peers.erase(peers_by_use.front());
+    peers_by_use.pop_front();
+  }
+  PeerRates& fresh = peers[peer];
+  fresh.used = now.mono;
+  fresh.place = peers_by_use.insert(peers_by_use.end(), peer);
+  return fresh;
 }
 
 void Networks::join(Now now, wire::NetworkId id, const NetworkSettings& settings, Bytes cached,
                     Effects& out) {
   if (!id || state_->joined.contains(id)) return;
-  Joined& net = state_->joined[id];
+  Joined& net = state_->joined.try_emplace(id, state_->fresh_key()).first->second;
   net.id = id;
   net.mac = wire::mac_of(state_->self(), id);
   net.settings = settings;
@@ -258,7 +263,6 @@ void Networks::State::tick(Now now, Effects& out) {
     }
     if (net.config) announce_periodically(now, net, out);
     std::erase_if(net.queue, [&](const QueuedMulticast& q) { return now.mono >= q.until; });
-    std::erase_if(net.last_gather, [&](const auto& g) { return now.mono - g.second >= kAnnounce; });
     std::erase_if(net.bridged_groups,
                   [&](const auto& g) { return now.mono - g.second >= kBridgedGroupAge; });
     const auto& bridges = net.record.active_bridges;
@@ -272,7 +276,12 @@ void Networks::State::tick(Now now, Effects& out) {
   if (now.mono - last_expiry >= kExpiry) {
     last_expiry = now.mono;
     groups.expire(now.mono);
-    std::erase_if(peers, [&](const auto& p) { return now.mono - p.second.used >= kRefresh; });
+    while (!peers_by_use.empty()) {
+      const auto oldest = peers.find(peers_by_use.front());
+      if (now.mono - oldest->second.used < kRefresh) break;
+      peers.erase(oldest);
+      peers_by_use.pop_front();
+    }
   }
 }
 

@@ -42,10 +42,12 @@
   X(kConfigStale, "config_stale")                          \
   X(kLikeRefused, "like_refused")                          \
   X(kGroupsFull, "groups_full")                            \
+  X(kGroupsDisplaced, "groups_displaced")                  \
   X(kGatherRefused, "gather_refused")                      \
   X(kMulticastQueueFull, "multicast_queue_full")           \
   X(kBridgedGroupsFull, "bridged_groups_full")             \
-  X(kMembersFull, "members_full")
+  X(kMembersDisplaced, "members_displaced")                \
+  X(kPushRate, "push_rate")
 
 namespace orrery::control {
 

@@ -46,21 +46,24 @@ fib::IdentityLookup Networks::State::lookup() const {
   };
 }
 
+void Networks::State::touch(Joined& net, MemberEntry& entry) {
+  net.by_use.splice(net.by_use.end(), net.by_use, entry.place);
+}
+
 MemberEntry& Networks::State::member(Now now, Joined& net, wire::Address address, Effects& out) {
   const auto known = net.members.find(address);
   if (known != net.members.end()) {
-    known->second.used = now.mono;
+    touch(net, known->second);
     return known->second;
   }
   if (net.members.size() >= kMaxMembers) {
-    const auto oldest = std::min_element(
-        net.members.begin(), net.members.end(),
-        [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
-    out.updates.push_back(fib::RemoveMember{net.id, oldest->first});
-    net.members.erase(oldest);
+    counters.add(NetworkCount::kMembersDisplaced);
+    out.updates.push_back(fib::RemoveMember{net.id, net.by_use.front()});
+    net.members.erase(net.by_use.front());
+    net.by_use.pop_front();
   }
   MemberEntry& entry = net.members[address];
-  entry.used = now.mono;
+  entry.place = net.by_use.insert(net.by_use.end(), address);
   refresh_member(now, net, address, entry, out);
   return entry;
 }
@@ -94,7 +97,7 @@ bool Networks::State::passes(Now now, Joined& net, wire::Address address, Effect
   const auto it = net.members.find(address);
   if (it == net.members.end() && !net.config->is_public) return false;
   MemberEntry& entry = it == net.members.end() ? member(now, net, address, out) : it->second;
-  entry.used = now.mono;
+  touch(net, entry);
   if (!entry.allowed) refresh_member(now, net, address, entry, out);
   if (!entry.allowed) return false;
   if (entry.last_announce == 0 || now.mono - entry.last_announce >= kAnnounce) {
@@ -130,19 +133,31 @@ bool Networks::State::push_due(Now now, const Joined& net, const MemberEntry& en
 void Networks::State::push_credentials(Now now, Joined& net, wire::Address to, bool on_error,
                                        Effects& out) {
   if (!net.config || to == self()) return;
-  if (on_error && !net.members.contains(to) && net.members.size() >= kMaxMembers) {
-    return counters.add(NetworkCount::kMembersFull);
-  }
+  if (on_error && !net.members.contains(to)) return push_to_stranger(now, net, to, out);
   MemberEntry& entry = member(now, net, to, out);
   if (!push_due(now, net, entry) && !(on_error && now.mono - entry.last_push > kPushOnError)) {
     return;
   }
   entry.last_push = now.mono;
   entry.pushed_generation = net.generation;
+  send_credentials(now, net, to, out);
+  refresh_member(now, net, to, entry, out);
+}
+
+void Networks::State::push_to_stranger(Now now, Joined& net, wire::Address to, Effects& out) {
+  // The receiver of a copied frame is no member that we know, and has to know us all the same.
+  PeerRates& rate = rates(now, to);
+  if (rate.last_push != 0 && now.mono - rate.last_push <= kPushOnError) {
+    return counters.add(NetworkCount::kPushRate);
+  }
+  rate.last_push = now.mono;
+  send_credentials(now, net, to, out);
+}
+
+void Networks::State::send_credentials(Now now, const Joined& net, wire::Address to, Effects& out) {
   for (const ByteVector& payload : pack_credentials(*net.config)) {
     transport.send(now, to, wire::Verb::kNetworkCredentials, payload, {.compress = true}, out);
   }
-  refresh_member(now, net, to, entry, out);
 }
 
 template <typename Credential>

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "control/network_state.h"
+#include "control/peer.h"
 #include "wire/verbs/ok.h"
 
 namespace orrery::control {
@@ -134,6 +135,11 @@ Handled Networks::State::on_like(Now now, const Incoming& in, Effects& out) {
           (controller != nullptr && controller->recently_configured(now, like.network, in.source));
     }
     if (!it->second) return counters.add(NetworkCount::kLikeRefused);
+    // Keys cost nothing, so many quiet peers are no sign of honesty: when it gets crowded there is
+    // room for those only whose identity is proven.
+    if (groups.crowded() && in.peer != nullptr && !in.peer->established()) {
+      return counters.add(NetworkCount::kLikeRefused);
+    }
     add_group_member(now, like.network, like.group, in.source, out);
   });
   return trusted ? Handled::kDoneTrusted : Handled::kDone;
@@ -215,7 +221,17 @@ Handled Networks::State::on_gathered(Now now, const wire::GatherResult& result,
 
 void Networks::State::add_group_member(Now now, wire::NetworkId id, wire::MulticastGroup group,
                                        wire::Address address, Effects& out) {
-  if (!groups.add(now.mono, id, group, address)) return;
+  switch (groups.add(now.mono, id, group, address)) {
+    case MulticastTable::Added::kKnown:
+      return;
+    case MulticastTable::Added::kRefused:
+      return counters.add(NetworkCount::kGroupsFull);
+    case MulticastTable::Added::kNewInPlace:
+      counters.add(NetworkCount::kGroupsDisplaced);
+      break;
+    case MulticastTable::Added::kNew:
+      break;
+  }
   Joined* net = find(id);
   if (net == nullptr || !net->config) return;
   for (QueuedMulticast& queued : net->queue) {
@@ -328,10 +344,8 @@ void Networks::State::replicate(Now now, Joined& net, MulticastJob job, wire::Ad
           ? 1u
           : static_cast<std::uint32_t>(std::min<std::size_t>(limit - members.size() + 1, 0xffff));
   if (!enough) {
-    const auto asked = net.last_gather.find(job.group);
-    if (members.empty() || asked == net.last_gather.end() ||
-        now.mono - asked->second >= kAnnounce) {
-      net.last_gather[job.group] = now.mono;
+    if (members.empty() || net.last_gather.due(now.mono, job.group, kAnnounce)) {
+      net.last_gather.asked(now.mono, job.group);
       gather_explicitly(now, net, job.group, job.gather_limit, out);
     }
   }

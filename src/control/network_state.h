@@ -9,10 +9,12 @@
 #pragma once
 
 #include <deque>
+#include <list>
 #include <set>
 
 #include "control/bridge_table.h"
 #include "control/config_assembly.h"
+#include "control/gather_times.h"
 #include "control/member.h"
 #include "control/multicast.h"
 #include "control/network.h"
@@ -43,8 +45,8 @@ struct MemberEntry {
   std::uint64_t pushed_generation = 0;  // configuration whose credentials it got
   Millis last_push = 0;                 // mono, 0 never
   Millis last_announce = 0;             // of our groups to it
-  Millis used = 0;                      // last looked up; the longest unused gives way
   std::optional<fib::Member> published;
+  std::list<wire::Address>::iterator place;  // in Joined::by_use
 };
 
 /// A multicast frame and what is the same for all its recipients.
@@ -64,6 +66,8 @@ struct QueuedMulticast {
 };
 
 struct Joined {
+  explicit Joined(SipKey key) : last_gather(key) {}
+
   wire::NetworkId id;
   wire::Mac mac;
   NetworkSettings settings;
@@ -76,10 +80,11 @@ struct Joined {
   Millis last_announce = 0;
   ConfigAssembly assembly;
   std::map<wire::Address, MemberEntry> members;
+  std::list<wire::Address> by_use;  // the members, longest unused first: they give way
   BridgeTable bridges;
   std::vector<wire::MulticastGroup> subscriptions;        // ascending
   std::map<wire::MulticastGroup, Millis> bridged_groups;  // to when seen
-  std::map<wire::MulticastGroup, Millis> last_gather;
+  GatherTimes last_gather;
   std::deque<QueuedMulticast> queue;
   std::optional<ConfigurePort> port;
 };
@@ -90,7 +95,9 @@ struct PeerRates {
   Millis last_error = 0;             // "need certificate" sent to it
   TokenBucket verifications{10, 5};  // spent on failures and inline certificates
   Millis blocked_until = 0;          // no signature is checked for it before
+  Millis last_push = 0;              // credentials pushed to it without a record of a member
   Millis used = 0;
+  std::list<wire::Address>::iterator place;  // in State::peers_by_use
 
   [[nodiscard]] bool may_verify(Millis now) const { return now >= blocked_until; }
 
@@ -101,7 +108,7 @@ struct PeerRates {
 
 struct Networks::State {
   State(Transport& transport_, ControllerRole* controller_)
-      : transport(transport_), controller(controller_) {}
+      : transport(transport_), controller(controller_), groups(fresh_key()) {}
 
   // --- network.cc
   [[nodiscard]] Joined* find(wire::NetworkId id);
@@ -118,6 +125,9 @@ struct Networks::State {
   [[nodiscard]] wire::Address self() const { return transport.self().address(); }
 
   PeerRates& rates(Now now, wire::Address peer);
+
+  [[nodiscard]] SipKey fresh_key() { return {transport.random_u64(), transport.random_u64()}; }
+
   void tick(Now now, Effects& out);
 
   // --- network_config.cc
@@ -133,7 +143,8 @@ struct Networks::State {
 
   // --- network_members.cc
   [[nodiscard]] fib::IdentityLookup lookup() const;
-  /// Creates the record when it is missing.
+  static void touch(Joined& net, MemberEntry& entry);
+  /// Creates the record when it is missing; the one that was not used for longest makes room.
   MemberEntry& member(Now now, Joined& net, wire::Address address, Effects& out);
   /// Recomputes what depends on credentials and configuration; publishes a changed record.
   void refresh_member(Now now, Joined& net, wire::Address address, MemberEntry& entry,
@@ -143,6 +154,9 @@ struct Networks::State {
   bool gate(Now now, Joined& net, const Incoming& in, Effects& out);
   [[nodiscard]] bool push_due(Now now, const Joined& net, const MemberEntry& entry) const;
   void push_credentials(Now now, Joined& net, wire::Address to, bool on_error, Effects& out);
+  /// To somebody who asks and of whom nothing else is known: leaves no record.
+  void push_to_stranger(Now now, Joined& net, wire::Address to, Effects& out);
+  void send_credentials(Now now, const Joined& net, wire::Address to, Effects& out);
   void count(AddResult result);
   void accept_inline(Now now, Joined& net, const Incoming& in,
                      const wire::CertificateOfMembership& com, Effects& out);
@@ -215,6 +229,7 @@ struct Networks::State {
   ControllerRole* controller;
   std::map<wire::NetworkId, Joined> joined;
   std::map<wire::Address, PeerRates> peers;
+  std::list<wire::Address> peers_by_use;  // longest unused first
   MulticastTable groups;
   NetworkCounters counters;
   Millis next_tick = 0;  // mono; 0: nothing joined

@@ -1,6 +1,7 @@
 // Frames, bridges, rules, neighbour discovery, groups and multicast.
 #include <gtest/gtest.h>
 
+#include "control/gather_times.h"
 #include "control/multicast.h"
 #include "control/network/lab.h"
 
@@ -258,14 +259,113 @@ TEST(Multicast, LikesAreJudgedPerNetworkAndBounded) {
   EXPECT_EQ(gather(other), 0u);  // nothing was stored for it
   lab.transport.confirmed = false;
   EXPECT_EQ(gather(lab.id), 0u);
+}
 
-  MulticastTable table;
+TEST(MulticastTable, ThePeersNewestPushOutItsOldest) {
+  MulticastTable table(SipKey{1, 2});
+  const wire::NetworkId id{0x8056c2e21c000001};
+  const wire::Address bob{0x1122334455};
   for (std::uint32_t i = 0; i < MulticastTable::kPerPeer + 5; ++i) {
-    table.add(1, lab.id, {kStation, i}, lab.bob.address());
+    EXPECT_EQ(table.add(1 + i, id, {kStation, i}, bob), i < MulticastTable::kPerPeer
+                                                            ? MulticastTable::Added::kNew
+                                                            : MulticastTable::Added::kNewInPlace);
   }
   EXPECT_EQ(table.size(), MulticastTable::kPerPeer);
-  table.expire(2 + MulticastTable::kLifetime);
+  EXPECT_TRUE(table.members(2'000, id, {kStation, 4}).empty());
+  EXPECT_EQ(table.members(2'000, id, {kStation, 5}), std::vector{bob});
+  EXPECT_EQ(table.add(2'000, id, {kStation, 5}, bob), MulticastTable::Added::kKnown);
+  EXPECT_EQ(table.add(2'001, id, {kStation, 9'999}, bob), MulticastTable::Added::kNewInPlace);
+  EXPECT_EQ(table.members(2'001, id, {kStation, 5}), std::vector{bob}) << "heard of again";
+  EXPECT_TRUE(table.members(2'001, id, {kStation, 6}).empty());
+  table.expire(2'000 + MulticastTable::kLifetime);
+  EXPECT_EQ(table.size(), 2u);
+  table.expire(2'002 + MulticastTable::kLifetime);
   EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(MulticastTable, AFullNetworkStillTakesQuietPeers) {
+  MulticastTable table(SipKey{1, 2});
+  const wire::NetworkId id{0x8056c2e21c000001};
+  const wire::Address alice{1};
+  const wire::Address bob{2};
+  EXPECT_EQ(table.add(1, id, {kStation, 7}, alice), MulticastTable::Added::kNew);
+  std::uint64_t next = 0x1000000000;
+  while (table.size() < MulticastTable::kPerNetwork) {
+    for (std::uint32_t i = 0; i < 1'000; ++i) table.add(2, id, {kStation, i}, {next});
+    ++next;
+  }
+  EXPECT_EQ(table.size(), MulticastTable::kPerNetwork);
+  for (std::uint32_t i = 0; i < 500; ++i) {
+    EXPECT_EQ(table.add(3, id, {kStation, i}, bob), MulticastTable::Added::kNewInPlace);
+  }
+  EXPECT_EQ(table.size(), MulticastTable::kPerNetwork);
+  const auto seventh = table.members(3, id, {kStation, 7});
+  EXPECT_TRUE(std::binary_search(seventh.begin(), seventh.end(), alice));
+  EXPECT_TRUE(std::binary_search(seventh.begin(), seventh.end(), bob));
+  table.remove_network(id);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(MulticastTable, AFullTableStillTakesQuietPeers) {
+  MulticastTable table(SipKey{3, 4});
+  const wire::NetworkId own{0x8056c2e21c000001};
+  const wire::Address alice{1};
+  table.add(1, own, {kStation, 7}, alice);
+  for (std::uint64_t peer = 0; !table.crowded() || table.size() < MulticastTable::kTotal; ++peer) {
+    for (std::uint32_t i = 0; i < MulticastTable::kPerPeer; ++i) {
+      table.add(2, wire::NetworkId{0x1000 + peer / 32}, {kStation, i}, {0x1000000000 + peer});
+    }
+  }
+  for (std::uint64_t peer = 0; peer < 1'000; ++peer) {
+    EXPECT_EQ(table.add(3, own, {kStation, 8}, {0x2000000000 + peer}),
+              MulticastTable::Added::kNewInPlace);
+  }
+  EXPECT_EQ(table.size(), MulticastTable::kTotal);
+  EXPECT_EQ(table.members(3, own, {kStation, 7}), std::vector{alice});
+  EXPECT_EQ(table.members(3, own, {kStation, 8}).size(), 1'000u);
+  table.expire(4 + MulticastTable::kLifetime);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(MulticastTable, AnyOrderOfOperationsAgreesWithAPlainModel) {
+  MulticastTable table(SipKey{5, 6});
+  std::map<std::pair<std::uint32_t, std::uint64_t>, Millis> model;
+  std::uint64_t random = 1;
+  const wire::NetworkId id{7};
+  for (Millis now = 1; now < 200'000; now += 7) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    const auto group = static_cast<std::uint32_t>(random >> 33) % 20;
+    const std::uint64_t peer = 1 + (random >> 40) % 30;
+    if ((random >> 50) % 5 == 0) {
+      table.remove(id, {kStation, group}, {peer});
+      model.erase({group, peer});
+    } else {
+      table.add(now, id, {kStation, group}, {peer});
+      model[{group, peer}] = now;
+    }
+    ASSERT_EQ(table.size(), model.size());
+  }
+  for (std::uint32_t group = 0; group < 20; ++group) {
+    std::vector<wire::Address> expected;
+    for (const auto& [key, heard] : model) {
+      if (key.first == group) expected.push_back({key.second});
+    }
+    EXPECT_EQ(table.members(200'000, id, {kStation, group}), expected);
+  }
+}
+
+TEST(GatherTimes, RemembersRecentGroupsWithinAFixedSize) {
+  control::GatherTimes times(SipKey{1, 2});
+  EXPECT_TRUE(times.due(5, {kStation, 1}, 60'000));
+  times.asked(5, {kStation, 1});
+  EXPECT_FALSE(times.due(60'004, {kStation, 1}, 60'000));
+  EXPECT_TRUE(times.due(60'005, {kStation, 1}, 60'000));
+  for (std::uint32_t i = 0; i < 100'000; ++i) times.asked(10 + i, {kStation, i});
+  std::size_t known = 0;
+  for (std::uint32_t i = 0; i < 100'000; ++i)
+    known += times.due(100'010, {kStation, i}, 200'000) ? 0 : 1;
+  EXPECT_EQ(known, control::GatherTimes::kSets * control::GatherTimes::kWays);
+  EXPECT_FALSE(times.due(100'010, {kStation, 99'999}, 200'000));
 }
 
 TEST(Multicast, StrangersNeitherLikeNorGather) {

@@ -152,6 +152,52 @@ TEST(Networks, PushesWhenConfigurationChangesAndOnErrorOnceASecond) {
   EXPECT_EQ(complain(), 0u);
 }
 
+TEST(Networks, AStrangersErrorIsAnsweredButLeavesNoRecord) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  const wire::Address stranger{0x0102030405};
+  const auto complain = [&](wire::Address from) {
+    ByteVector error(18);
+    error[0] = static_cast<std::uint8_t>(wire::Verb::kExtFrame);
+    error[9] = static_cast<std::uint8_t>(wire::ErrorCode::kNeedMembershipCertificate);
+    store_be64(error.data() + 10, lab.id.value);
+    (void)lab.receive(from, wire::Verb::kError, error);
+  };
+  complain(stranger);
+  complain(stranger);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kNetworkCredentials, stranger).size(), 1u);
+  EXPECT_TRUE(lab.out.updates.empty()) << "nothing is published for a stranger";
+  lab.advance(1'001);
+  complain(stranger);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kNetworkCredentials, stranger).size(), 2u);
+}
+
+TEST(Networks, TheMemberUnusedForLongestMakesRoom) {
+  NetworkLab lab;
+  wire::NetworkConfig config = lab.config();
+  config.is_public = true;
+  config.com.reset();
+  lab.join(config);
+  constexpr std::uint64_t kFirst = 0x1000000000;
+  constexpr std::uint64_t kMembers = 65'536;
+  const auto frame = [&](std::uint64_t n) {
+    (void)lab.frame_from(wire::Address{kFirst + n}, 0x0800, ByteVector(20));
+  };
+  for (std::uint64_t n = 0; n < kMembers; ++n) {
+    frame(n);
+    if (n % 1'000 == 0) lab.clear();
+  }
+  frame(0);
+  lab.clear();
+  frame(kMembers);
+  std::vector<wire::Address> removed;
+  for (const fib::Update& update : lab.out.updates) {
+    if (const auto* gone = std::get_if<fib::RemoveMember>(&update))
+      removed.push_back(gone->address);
+  }
+  EXPECT_EQ(removed, std::vector{wire::Address{kFirst + 1}});
+}
+
 TEST(Networks, RevocationSpreadsOnceAndShutsTheGate) {
   NetworkLab lab;
   lab.join(lab.config());
