@@ -340,13 +340,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
 
   HttpServer server;
   if (auto r = server.start(config.port, home.path("orrery.sock"),
-                            [&](const HttpRequest& q) -> HttpResponse {
-                              try {
-                                return api.handle(q);
-                              } catch (const std::runtime_error& e) {
-                                return {500, json{{"error", e.what()}}.dump(), "application/json"};
-                              }
-                            });
+                            [&](const HttpRequest& q) { return api.handle(q); });
       !r) {
     return fail(r.error());
   }

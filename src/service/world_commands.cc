@@ -1,6 +1,5 @@
 // `orrery planet …` and `orrery moon …`.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -10,6 +9,7 @@
 #include "crypto/curve.h"
 #include "service/command_files.h"
 #include "service/identity_commands.h"
+#include "service/world_document.h"
 #include "wire/world.h"
 
 #include <sodium.h>
@@ -32,16 +32,6 @@ SigningKey new_key() {
   return key;
 }
 
-/// Text of a field; `missing` when there is none. Nothing, with a message, for what is no text.
-std::optional<std::string> text_field(const json& object, const char* name,
-                                      const std::string& missing) {
-  const auto it = object.find(name);
-  if (it == object.end()) return missing;
-  if (it->is_string()) return it->get<std::string>();
-  std::cerr << "field \"" << name << "\": expected a text, not " << control::json_text(*it) << '\n';
-  return std::nullopt;
-}
-
 /// The JSON object in a file; nothing, with a message, when there is none.
 std::optional<json> object_in(const std::string& file) {
   const auto text = file_content(file);
@@ -56,92 +46,14 @@ void print_json(const json& value) {
   std::cout << control::json_text(value, 1) << '\n';
 }
 
-template <std::size_t N>
-bool key_field(const json& object, const char* name, std::array<std::uint8_t, N>& key) {
-  const auto bytes = object.contains(name) && object[name].is_string()
-                         ? from_hex(object[name].get<std::string>())
-                         : std::nullopt;
-  if (!bytes || bytes->size() != N) {
-    std::cerr << "field \"" << name << "\": expected " << 2 * N << " hexadecimal digits\n";
-    return false;
-  }
-  std::copy(bytes->begin(), bytes->end(), key.begin());
-  return true;
-}
-
-/// The roots of a world's JSON; false with a message when one does not parse.
-bool read_roots(const json& object, wire::World& world) {
-  if (!object.contains("roots") || !object["roots"].is_array() || object["roots"].empty() ||
-      object["roots"].size() > wire::kMaxRootsPerWorld) {
-    std::cerr << "field \"roots\": expected an array of 1 to 4 roots\n";
-    return false;
-  }
-  for (const json& r : object["roots"]) {
-    const auto identity = r.is_object() && r.contains("identity") && r["identity"].is_string()
-                              ? wire::parse_identity(r["identity"].get<std::string>())
-                              : std::nullopt;
-    if (!identity) {
-      std::cerr << "field \"identity\" of a root: expected a public identity\n";
-      return false;
-    }
-    wire::WorldRoot root{identity->identity, {}};
-    if (r.contains("stableEndpoints")) {
-      if (!r["stableEndpoints"].is_array()) {
-        std::cerr << "field \"stableEndpoints\": expected an array of texts \"IP/port\"\n";
-        return false;
-      }
-      for (const json& e : r["stableEndpoints"]) {
-        const auto endpoint =
-            e.is_string() ? wire::parse_endpoint(e.get<std::string>()) : std::nullopt;
-        if (!endpoint || endpoint->port == 0 ||
-            root.endpoints.size() >= wire::kMaxEndpointsPerRoot) {
-          std::cerr
-              << "field \"stableEndpoints\": expected at most 32 of the form \"IP/port\", not "
-              << control::json_text(e) << '\n';
-          return false;
-        }
-        root.endpoints.push_back(*endpoint);
-      }
-    }
-    std::sort(root.endpoints.begin(), root.endpoints.end());
-    world.roots.push_back(std::move(root));
-  }
-  std::sort(world.roots.begin(), world.roots.end(),
-            [](const auto& a, const auto& b) { return a.identity < b.identity; });
-  return true;
-}
-
-/// Signs the world that a JSON object describes; nothing, with a message, when it does not.
+/// Signs the world that a JSON file describes; says why not.
 std::optional<wire::World> build_world(const json& object) {
-  wire::World world;
-  const auto type = text_field(object, "worldType", "moon");
-  if (!type) return std::nullopt;
-  if (*type != "moon" && *type != "planet") {
-    std::cerr << "field \"worldType\": expected \"moon\" or \"planet\", not \"" << *type << "\"\n";
-    return std::nullopt;
-  }
-  world.type = *type == "planet" ? wire::World::Type::kPlanet : wire::World::Type::kMoon;
-  const auto id = text_field(object, "id", "");
-  if (!id) return std::nullopt;
-  if (id->empty() || id->size() > 16 ||
-      id->find_first_not_of("0123456789abcdefABCDEF") != std::string::npos ||
-      (world.id = std::strtoull(id->c_str(), nullptr, 16)) == 0) {
-    std::cerr << "field \"id\": expected a hexadecimal number that is not 0\n";
-    return std::nullopt;
-  }
-  SigningKey signing;
-  if (!key_field(object, "signingKey", signing.open) ||
-      !key_field(object, "signingKey_SECRET", signing.secret) ||
-      !key_field(object, "updatesMustBeSignedBy", world.update_key) || !read_roots(object, world)) {
-    return std::nullopt;
-  }
-  world.timestamp =
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                     std::chrono::system_clock::now().time_since_epoch())
-                                     .count());
-  world.signature = crypto::sign(signing.secret, signing.open, wire::world_signed_bytes(world));
-  burn(signing.secret);
-  return world;
+  const auto wall = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::system_clock::now().time_since_epoch());
+  auto world = world_from_json(object, static_cast<std::uint64_t>(wall.count()));
+  if (world) return std::move(*world);
+  std::cerr << world.error().text << '\n';
+  return std::nullopt;
 }
 
 json template_of(const std::vector<std::string>& identities,
@@ -279,6 +191,7 @@ int rotate(const std::string& json_file, bool as_json) {
   auto read = object_in(json_file);
   if (!read) return 1;
   json& object = *read;
+  const std::string before = control::json_text(object, 1);
   SigningKey next = new_key();
   object["updatesMustBeSignedBy"] = to_hex(next.open);
   const auto world = build_world(object);
@@ -288,8 +201,10 @@ int rotate(const std::string& json_file, bool as_json) {
   object["signingKey"] = to_hex(next.open);
   object["signingKey_SECRET"] = to_hex(next.secret);
   burn(next.secret);
-  if (!write_file(file, wire::encode_world(*world)) ||
-      !write_file(json_file, bytes_of(control::json_text(object, 1))))
+  // Whatever fails between two writes, both keys are on disk.
+  if (!write_file(json_file + ".previous", bytes_of(before)) ||
+      !write_file(json_file, bytes_of(control::json_text(object, 1))) ||
+      !write_file(file, wire::encode_world(*world)))
     return 1;
   if (as_json) {
     print_json({{"file", file},
@@ -297,7 +212,8 @@ int rotate(const std::string& json_file, bool as_json) {
                 {"id", wire::to_string(wire::NetworkId{world->id})},
                 {"timestamp", world->timestamp}});
   } else {
-    std::cout << file << " written, signed by the old key; " << json_file << " holds the new one\n";
+    std::cout << file << " written, signed by the old key; " << json_file << " holds the new one, "
+              << json_file << ".previous the old\n";
   }
   return 0;
 }
