@@ -42,7 +42,14 @@ wire::Mac UnderlayView::mac_of(const wire::Endpoint& next_hop) const noexcept {
   const auto it = std::lower_bound(
       neighbours.begin(), neighbours.end(), next_hop,
       [](const Neighbour& n, const wire::Endpoint& wanted) { return n.ip < wanted; });
-  return it != neighbours.end() && it->ip == next_hop ? it->mac : wire::Mac{};
+  if (it == neighbours.end() || it->ip != next_hop) return {};
+  std::atomic_ref used(it->used);
+  if (used.load(std::memory_order_relaxed) == 0) used.store(1, std::memory_order_relaxed);
+  return it->mac;
+}
+
+bool UnderlayView::take_used(const Neighbour& neighbour) noexcept {
+  return std::atomic_ref(neighbour.used).exchange(0, std::memory_order_relaxed) != 0;
 }
 
 void sort_view(UnderlayView& view) {
@@ -88,35 +95,29 @@ std::optional<UdpDatagram> read_udp(Bytes frame) {
   return d;
 }
 
-Result<std::shared_ptr<EthdevPort>> EthdevPort::open(const std::string& device, const Pools& pools,
-                                                     std::shared_ptr<FramePort> mirror) {
-  const auto queues = start_ethdev(device, pools, false);
+Result<std::shared_ptr<EthdevPort>> EthdevPort::open(const std::string& device,
+                                                     const Pools& pools) {
+  const auto queues = start_ethdev(device, pools, Hears::kMulticast);
   if (!queues) return std::unexpected(queues.error());
   rte_ether_addr address{};
   std::uint16_t mtu = 0;
   if (rte_eth_macaddr_get(queues->port, &address) != 0 ||
       rte_eth_dev_get_mtu(queues->port, &mtu) != 0) {
-    stop_ethdev(queues->port);
+    stop_ethdev(*queues);
     return failure(Errc::kIo, "DPDK device \"" + device + "\" tells neither its MAC nor its MTU");
   }
-  return std::shared_ptr<EthdevPort>(new EthdevPort(device, queues->port, queues->checksum_offload,
-                                                    wire::Mac::load(address.addr_bytes), mtu,
-                                                    std::move(mirror)));
+  return std::shared_ptr<EthdevPort>(
+      new EthdevPort(device, *queues, wire::Mac::load(address.addr_bytes), mtu));
 }
 
-EthdevPort::EthdevPort(std::string device, std::uint16_t port, bool offload, wire::Mac mac,
-                       std::uint16_t mtu, std::shared_ptr<FramePort> mirror)
-    : device_(std::move(device)),
-      port_(port),
-      offload_(offload),
-      mac_(mac),
-      mtu_(mtu),
-      mirror_(std::move(mirror)) {
+EthdevPort::EthdevPort(std::string device, const EthdevQueues& queues, wire::Mac mac,
+                       std::uint16_t mtu)
+    : device_(std::move(device)), queues_(queues), mac_(mac), mtu_(mtu) {
   hand_over(std::make_unique<const UnderlayView>());
 }
 
 EthdevPort::~EthdevPort() {
-  stop_ethdev(port_);
+  stop_ethdev(queues_);
 }
 
 void EthdevPort::hand_over(std::unique_ptr<const UnderlayView> view) {
@@ -156,6 +157,25 @@ bool EthdevPort::claim(rte_mbuf* m, const UnderlayView& view) noexcept {
   return false;
 }
 
+std::uint16_t EthdevPort::from_kernel(const UnderlayView& view, rte_mbuf** out,
+                                      std::uint16_t n) noexcept {
+  if (view.kernel == nullptr || n == 0) return 0;
+  const std::uint16_t got = view.kernel->receive(out, n);
+  counters_.rx_packets += got;
+  for (std::uint16_t i = 0; i < got; ++i) counters_.rx_bytes += rte_pktmbuf_data_len(out[i]);
+  return got;
+}
+
+void EthdevPort::to_kernel(const UnderlayView& view, rte_mbuf** in, std::uint16_t n) noexcept {
+  if (view.kernel == nullptr) {
+    counters_.tx_dropped += n;
+    rte_pktmbuf_free_bulk(in, n);
+    return;
+  }
+  // The frames come back over the mirror and are counted there.
+  view.kernel->send(in, n);
+}
+
 void EthdevPort::from_mirror() noexcept {
   if (mirror_ == nullptr) return;
   rte_mbuf* burst[kSlice];
@@ -165,10 +185,9 @@ void EthdevPort::from_mirror() noexcept {
 
 std::uint16_t EthdevPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
   const UnderlayView& current = view();
-  from_mirror();
   rte_mbuf* burst[kSlice];
   rte_mbuf* others[kSlice];
-  const std::uint16_t got = rte_eth_rx_burst(port_, 0, burst, std::min(n, kSlice));
+  const std::uint16_t got = rte_eth_rx_burst(queues_.port, 0, burst, std::min(n, kSlice));
   std::uint16_t kept = 0, rest = 0;
   for (std::uint16_t i = 0; i < got; ++i) {
     if (!claim(burst[i], current)) {
@@ -185,7 +204,12 @@ std::uint16_t EthdevPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
     counters_.rx_dropped += rest;
     if (rest != 0) rte_pktmbuf_free_bulk(others, rest);
   }
-  return kept;
+  // The kernel's side costs a system call per descriptor even when it has nothing to say.
+  if (got != 0 && rest == 0 && ++busy_turns_ < kBusyTurns) return kept;
+  busy_turns_ = 0;
+  from_mirror();
+  return static_cast<std::uint16_t>(
+      kept + from_kernel(current, out + kept, static_cast<std::uint16_t>(n - kept)));
 }
 
 void EthdevPort::want(const wire::Endpoint& next_hop) noexcept {
@@ -206,25 +230,26 @@ std::vector<wire::Endpoint> EthdevPort::take_wanted() {
   return taken;
 }
 
-bool EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noexcept {
+EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noexcept {
   const PacketMeta meta = meta_of(m);
   const auto local = std::find_if(view.locals.begin(), view.locals.end(),
                                   [&](const auto& l) { return l.id == meta.socket; });
-  if (local == view.locals.end() || local->address.family != meta.remote.family) return false;
+  if (local == view.locals.end() || local->address.family != meta.remote.family)
+    return Way::kNowhere;
   const bool v4 = meta.remote.family == 4;
   const std::size_t ip_size = v4 ? kIpv4 : kIpv6;
   const auto udp_length = static_cast<std::uint16_t>(kUdp + rte_pktmbuf_data_len(m));
-  if (ip_size + udp_length > mtu_) return false;
   const wire::Endpoint hop = view.next_hop(meta.remote);
-  if (!hop) return false;
+  if (!hop) return Way::kNowhere;
+  if (ip_size + udp_length > mtu_) return Way::kKernel;
   const wire::Mac to = view.mac_of(hop);
   if (!to) {
     want(hop);
-    return false;
+    return Way::kKernel;
   }
   auto* p = reinterpret_cast<std::uint8_t*>(
       rte_pktmbuf_prepend(m, static_cast<std::uint16_t>(kEthernet + ip_size + kUdp)));
-  if (p == nullptr) return false;
+  if (p == nullptr) return Way::kNowhere;
   to.store(p);
   mac_.store(p + 6);
   store_be16(p + 12, v4 ? kEtherIpv4 : kEtherIpv6);
@@ -251,7 +276,7 @@ bool EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noexcept {
     ip[9] = kProtocolUdp;
     std::memcpy(ip + 12, local->address.ip.data(), 4);
     std::memcpy(ip + 16, meta.remote.ip.data(), 4);
-    if (offload_) {
+    if (queues_.checksum_offload) {
       m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
       reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum = rte_ipv4_phdr_cksum(header, m->ol_flags);
     } else {
@@ -268,14 +293,14 @@ bool EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noexcept {
     ip[7] = ttl;
     std::memcpy(ip + 8, local->address.ip.data(), 16);
     std::memcpy(ip + 24, meta.remote.ip.data(), 16);
-    if (offload_) {
+    if (queues_.checksum_offload) {
       m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
       reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum = rte_ipv6_phdr_cksum(header, m->ol_flags);
     } else {
       reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum = rte_ipv6_udptcp_cksum(header, udp);
     }
   }
-  return true;
+  return Way::kDevice;
 }
 
 void EthdevPort::transmit(rte_mbuf** in, std::uint16_t n) noexcept {
@@ -283,7 +308,7 @@ void EthdevPort::transmit(rte_mbuf** in, std::uint16_t n) noexcept {
   std::uint64_t total = 0;
   // Sizes first: what the device took may be gone at once.
   for (std::uint16_t i = 0; i < n; ++i) bytes[i] = rte_pktmbuf_data_len(in[i]);
-  const std::uint16_t sent = rte_eth_tx_burst(port_, 0, in, n);
+  const std::uint16_t sent = rte_eth_tx_burst(queues_.port, 0, in, n);
   for (std::uint16_t i = 0; i < sent; ++i) total += bytes[i];
   counters_.tx_packets += sent;
   counters_.tx_bytes += total;
@@ -293,21 +318,30 @@ void EthdevPort::transmit(rte_mbuf** in, std::uint16_t n) noexcept {
 
 void EthdevPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
   const UnderlayView& current = view();
-  rte_mbuf* ready[kSlice];
-  std::uint16_t count = 0;
-  for (std::uint16_t i = 0; i < n; ++i) {
-    if (!put_outer(in[i], current)) {
-      ++counters_.tx_dropped;
-      rte_pktmbuf_free(in[i]);
-      continue;
+  while (n != 0) {
+    const std::uint16_t slice = std::min(n, kSlice);
+    rte_mbuf* ready[kSlice];
+    rte_mbuf* others[kSlice];
+    std::uint16_t count = 0, rest = 0;
+    for (std::uint16_t i = 0; i < slice; ++i) {
+      switch (put_outer(in[i], current)) {
+        case Way::kDevice:
+          ready[count++] = in[i];
+          break;
+        case Way::kKernel:
+          others[rest++] = in[i];
+          break;
+        case Way::kNowhere:
+          ++counters_.tx_dropped;
+          rte_pktmbuf_free(in[i]);
+          break;
+      }
     }
-    ready[count++] = in[i];
-    if (count == kSlice) {
-      transmit(ready, count);
-      count = 0;
-    }
+    if (count != 0) transmit(ready, count);
+    if (rest != 0) to_kernel(current, others, rest);
+    in += slice;
+    n = static_cast<std::uint16_t>(n - slice);
   }
-  if (count != 0) transmit(ready, count);
 }
 
 }  // namespace orrery::dataplane

@@ -7,13 +7,16 @@
 // the kernel sends on the mirror goes out of the device.
 //
 // Control hands over an UnderlayView whole: local sockets, routes, neighbours, as the kernel knows
-// them for the mirror. A datagram whose next hop has no known MAC is dropped and its next hop put
-// on a list that control takes, resolves (the kernel's ARP or ND) and answers with a new view. Weak
-// spots: the outer UDP checksum is not verified (the packet's MAC decides); datagrams larger than
-// the device's MTU are dropped, a kernel socket on the mirror's address has to carry those; no vdev
-// has receive interrupts, so a worker with such a port polls.
+// them for the mirror, and a port on the kernel's sockets of the same local addresses. That one
+// takes and sends what this one cannot: datagrams beyond the device's MTU, which the kernel
+// fragments and reassembles, and datagrams whose next hop has no known MAC, which wait for the
+// kernel's ARP or ND there. Such a next hop is also put on a list that control takes, resolves and
+// answers with a new view. Weak spots: the outer UDP checksum is not verified (the packet's MAC
+// decides); policy routing is not followed, only routes of the main table; no vdev has receive
+// interrupts, so a worker with such a port polls.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -22,6 +25,7 @@
 
 #include "base/result.h"
 #include "dataplane/eal.h"
+#include "dataplane/ethdev.h"
 #include "dataplane/port.h"
 #include "wire/mac.h"
 
@@ -32,25 +36,38 @@ struct UnderlayView {
   struct Local {
     fib::LocalSocket id = 0;
     wire::Endpoint address;  // IP and UDP port
+    friend bool operator==(const Local&, const Local&) = default;
   };
 
   struct Route {
     wire::Endpoint target;   // prefix length in the port field
     wire::Endpoint gateway;  // nil: on the link
+    friend bool operator==(const Route&, const Route&) = default;
   };
 
   struct Neighbour {
     wire::Endpoint ip;  // port 0
     wire::Mac mac;
+    mutable std::uint8_t used = 0;  // set by the worker, cleared by control; through atomic_ref
+
+    friend bool operator==(const Neighbour& a, const Neighbour& b) {
+      return a.ip == b.ip && a.mac == b.mac;
+    }
   };
 
   std::vector<Local> locals;
   std::vector<Route> routes;          // longest prefix first
   std::vector<Neighbour> neighbours;  // ascending by ip
+  std::shared_ptr<Port> kernel;       // the kernel's sockets of `locals`; null: none
 
   /// The node on the link that carries datagrams for `remote`, port 0; nil without a route.
   [[nodiscard]] wire::Endpoint next_hop(const wire::Endpoint& remote) const noexcept;
-  [[nodiscard]] wire::Mac mac_of(const wire::Endpoint& next_hop) const noexcept;  // 0: unknown
+  /// Marks the neighbour as used; 0: unknown.
+  [[nodiscard]] wire::Mac mac_of(const wire::Endpoint& next_hop) const noexcept;
+  /// Whether the worker has sent to it since the last call.
+  [[nodiscard]] static bool take_used(const Neighbour& neighbour) noexcept;
+
+  friend bool operator==(const UnderlayView&, const UnderlayView&) = default;
 };
 
 /// Puts routes and neighbours into the order that lookups need.
@@ -69,13 +86,21 @@ struct UdpDatagram {
 
 class EthdevPort final : public Port {
  public:
-  /// Attaches and starts the device. `mirror` may be null: unclaimed frames are then dropped.
-  static Result<std::shared_ptr<EthdevPort>> open(const std::string& device, const Pools& pools,
-                                                  std::shared_ptr<FramePort> mirror);
+  /// Attaches and starts the device.
+  static Result<std::shared_ptr<EthdevPort>> open(const std::string& device, const Pools& pools);
   ~EthdevPort() override;
 
   // --- control's side
+  /// Before a worker has the port. Without a mirror unclaimed frames are dropped.
+  void set_mirror(std::shared_ptr<FramePort> mirror) { mirror_ = std::move(mirror); }
+
+  /// What the link carries, if that is less than the device says; before a worker has the port.
+  void limit_mtu(std::uint16_t mtu) { mtu_ = std::min(mtu_, mtu); }
+
   [[nodiscard]] wire::Mac mac() const { return mac_; }
+
+  /// Bytes of IP packet.
+  [[nodiscard]] std::uint16_t mtu() const { return mtu_; }
 
   [[nodiscard]] const std::string& name() const { return device_; }
 
@@ -95,23 +120,30 @@ class EthdevPort final : public Port {
  private:
   static constexpr std::uint64_t kWanted = 64;  // next hops waiting for control; more are forgotten
 
-  EthdevPort(std::string device, std::uint16_t port, bool offload, wire::Mac mac, std::uint16_t mtu,
-             std::shared_ptr<FramePort> mirror);
+  /// After so many turns with packets the kernel's side gets one, too.
+  static constexpr unsigned kBusyTurns = 16;
+
+  /// How a datagram goes on.
+  enum class Way : std::uint8_t { kDevice, kKernel, kNowhere };
+
+  EthdevPort(std::string device, const EthdevQueues& queues, wire::Mac mac, std::uint16_t mtu);
 
   [[nodiscard]] const UnderlayView& view() const noexcept;
   void from_mirror() noexcept;
   [[nodiscard]] bool claim(rte_mbuf* m, const UnderlayView& view) noexcept;
-  [[nodiscard]] bool put_outer(rte_mbuf* m, const UnderlayView& view) noexcept;
+  [[nodiscard]] Way put_outer(rte_mbuf* m, const UnderlayView& view) noexcept;
+  std::uint16_t from_kernel(const UnderlayView& view, rte_mbuf** out, std::uint16_t n) noexcept;
+  void to_kernel(const UnderlayView& view, rte_mbuf** in, std::uint16_t n) noexcept;
   void want(const wire::Endpoint& next_hop) noexcept;
   void transmit(rte_mbuf** in, std::uint16_t n) noexcept;
 
   std::string device_;
-  std::uint16_t port_;
-  bool offload_;
+  EthdevQueues queues_;
   wire::Mac mac_;
   std::uint16_t mtu_;  // bytes of IP packet
   std::shared_ptr<FramePort> mirror_;
   std::uint16_t ip_id_ = 0;
+  unsigned busy_turns_ = 0;
   PortCounters counters_;
   std::atomic<const UnderlayView*> next_{nullptr};
   mutable std::atomic<const UnderlayView*> in_use_{nullptr};

@@ -1,53 +1,98 @@
-// A LAN port of a gateway: any DPDK ethdev, promiscuous, joined to a network as one of its frame
-// ports.
+// A LAN port of a gateway: any DPDK ethdev, promiscuous, joined to networks as their frame port.
 //
 // The device is a PCI address or a vdev string (net_af_packet0,iface=lan0; net_af_xdp0,iface=lan0;
-// net_memif0,...). Frames with a VLAN tag are only taken when a VLAN is configured, then only those
-// of that VLAN, untagged inside the network. Weak spot: no vdev has receive interrupts, so a worker
-// with such a port polls (it backs off to 500 us when idle).
+// net_memif0,...). One device may serve several networks, a LanPort each: one takes the untagged
+// frames, the others one VLAN each, untagged inside the network. Whichever port is asked first
+// takes a burst from the device and leaves the others' frames in their lanes. All ports of a device
+// belong to one worker. Weak spots: no vdev has receive interrupts, so a worker with such a port
+// polls (it backs off to 500 us when idle); a port that nobody asks stops its device once its lane
+// is full.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "dataplane/eal.h"
+#include "dataplane/ethdev.h"
 #include "dataplane/port.h"
 
 namespace orrery::dataplane {
 
+/// A started device with a lane per VLAN in use.
+class LanDevice {
+ public:
+  static Result<std::shared_ptr<LanDevice>> open(const std::string& device, const Pools& pools);
+  LanDevice(const LanDevice&) = delete;
+  LanDevice& operator=(const LanDevice&) = delete;
+  ~LanDevice();
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  friend class LanPort;
+
+  static constexpr std::uint16_t kLane = 128;    // frames that wait for their port
+  static constexpr std::uint16_t kVlans = 4096;  // 12 bits; 0: untagged
+  static constexpr std::uint8_t kNoLane = 255;
+  static constexpr std::uint16_t kBurst = 64;
+
+  struct Lane {
+    std::uint16_t vlan = 0;
+    wire::NetworkId network;
+    PortCounters counters;  // of the port
+    std::array<rte_mbuf*, kLane> frame{};
+    std::uint16_t first = 0, count = 0;
+  };
+
+  LanDevice(std::string name, EthdevQueues queues) : name_(std::move(name)), queues_(queues) {
+    lane_of_.fill(kNoLane);
+  }
+
+  /// kExists when the VLAN is another port's.
+  Result<Lane*> add_lane(std::uint16_t vlan, wire::NetworkId network);
+  std::uint16_t receive(Lane& lane, rte_mbuf** out, std::uint16_t n) noexcept;
+  void burst() noexcept;
+  std::uint16_t take(Lane& lane, rte_mbuf** out, std::uint16_t n) noexcept;
+
+  std::string name_;
+  EthdevQueues queues_;
+  std::array<std::uint8_t, kVlans> lane_of_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+};
+
 class LanPort final : public FramePort {
  public:
-  /// Attaches and starts the device. `vlan` 0: untagged.
-  static Result<std::shared_ptr<LanPort>> open(const std::string& device, wire::NetworkId network,
-                                               std::uint16_t vlan, const Pools& pools);
-  ~LanPort() override;
+  /// `vlan` 0: the device's untagged frames.
+  static Result<std::shared_ptr<LanPort>> open(std::shared_ptr<LanDevice> device,
+                                               wire::NetworkId network, std::uint16_t vlan);
 
-  [[nodiscard]] wire::NetworkId network() const noexcept override { return network_; }
+  [[nodiscard]] wire::NetworkId network() const noexcept override { return lane_->network; }
 
-  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override;
+  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override {
+    return device_->receive(*lane_, out, n);
+  }
+
   void send(rte_mbuf** in, std::uint16_t n) noexcept override;
 
   [[nodiscard]] std::vector<int> wait_fds() const override { return {}; }
 
-  [[nodiscard]] const PortCounters& counters() const noexcept override { return counters_; }
+  [[nodiscard]] const PortCounters& counters() const noexcept override { return lane_->counters; }
 
   [[nodiscard]] bool is_lan() const noexcept override { return true; }
 
-  [[nodiscard]] const std::string& name() const { return device_; }
+  [[nodiscard]] const std::string& name() const { return device_->name(); }
+
+  [[nodiscard]] std::uint16_t vlan() const { return lane_->vlan; }
 
  private:
-  LanPort(std::string device, std::uint16_t port, wire::NetworkId network, std::uint16_t vlan)
-      : device_(std::move(device)), port_(port), network_(network), vlan_(vlan) {}
+  LanPort(std::shared_ptr<LanDevice> device, LanDevice::Lane* lane)
+      : device_(std::move(device)), lane_(lane) {}
 
-  /// Takes the tag off; false when the frame is not of this port's VLAN.
-  [[nodiscard]] bool untag(rte_mbuf* m) const noexcept;
-
-  std::string device_;
-  std::uint16_t port_;
-  wire::NetworkId network_;
-  std::uint16_t vlan_;
-  PortCounters counters_;
+  std::shared_ptr<LanDevice> device_;
+  LanDevice::Lane* lane_;  // the device's
 };
 
 }  // namespace orrery::dataplane

@@ -6,10 +6,12 @@
 #define TOML_ASSERT(expression) static_cast<void>(0)
 #include <toml++/toml.h>
 #include <algorithm>
+#include <cctype>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "dataplane/ethdev.h"
 #include "service/home.h"
 
 namespace orrery::service {
@@ -198,7 +200,106 @@ std::string line_of(const toml::table& t, const std::string& file) {
   return file + ":" + std::to_string(t.source().begin.line);
 }
 
+std::optional<Error> complain(const std::string& where, const std::string& key,
+                              const std::string& expectation) {
+  return Error{Errc::kInvalid, complaint(where, key, "expected " + expectation)};
+}
+
+/// An interface name as the kernel takes it: 1 to 15 characters, no space, slash or colon.
+bool is_interface_name(const std::string& name) {
+  return !name.empty() && name.size() <= 15 && name != "." && name != ".." &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return std::isgraph(c) != 0 && c != '/' && c != ':' && c != '%';
+         });
+}
+
+/// Whether `ip` is on the link that `address` (with its prefix length) stands for.
+bool on_link(const wire::Endpoint& address, const wire::Endpoint& ip) {
+  wire::Endpoint network = address;
+  for (std::size_t bit = address.port; bit < address.ip_size() * 8; ++bit)
+    network.ip[bit / 8] = static_cast<std::uint8_t>(network.ip[bit / 8] & ~(0x80u >> (bit % 8)));
+  return wire::contains(network, ip);
+}
+
+bool is_host_address(const wire::Endpoint& e) {
+  const wire::IpScope scope = wire::scope_of(e);
+  return scope != wire::IpScope::kNone && scope != wire::IpScope::kMulticast &&
+         scope != wire::IpScope::kLoopback;
+}
+
+/// The same vdev or PCI device under the same name cannot be two things.
+std::optional<Error> claimed(const std::string& where, const std::string& key,
+                             const std::string& device, const Config& config, bool bridge) {
+  const std::string device_name = dataplane::device_name_of(device);
+  for (const UnderlayPortConfig& other : config.ports) {
+    if (dataplane::device_name_of(other.device) != device_name) continue;
+    return complain(where, key, "a device other than \"" + other.device + "\" of " + other.where);
+  }
+  for (const BridgeConfig& other : config.bridges) {
+    if (dataplane::device_name_of(other.device) != device_name) continue;
+    if (bridge && other.device == device) continue;
+    return complain(where, key, "a device other than \"" + other.device + "\" of " + other.where);
+  }
+  return std::nullopt;
+}
+
+Result<void> check_port(const UnderlayPortConfig& port, const Config& config) {
+  const auto refuse = [&](const std::string& key, const std::string& expectation) {
+    return std::unexpected(*complain(port.where, "underlay.port." + key, expectation));
+  };
+  if (port.device.empty() || port.mirror.empty()) {
+    return failure(Errc::kInvalid,
+                   port.where + ": [[underlay.port]] needs the keys \"device\" and \"mirror\"");
+  }
+  if (!is_interface_name(port.mirror))
+    return refuse("mirror", "an interface name of at most 15 characters");
+  if (auto error = claimed(port.where, "underlay.port.device", port.device, config, false))
+    return std::unexpected(*error);
+  for (const UnderlayPortConfig& other : config.ports) {
+    if (other.mirror == port.mirror)
+      return refuse("mirror", "a name other than \"" + port.mirror + "\" of " + other.where);
+  }
+  for (const wire::Endpoint& address : port.addresses) {
+    if (!is_host_address(address) || address.port == 0) {
+      return refuse("addresses", "addresses of a host such as \"198.51.100.2/24\", not \"" +
+                                     wire::to_string(address) + "\"");
+    }
+  }
+  if (!port.gateway) return {};
+  const bool reachable =
+      std::any_of(port.addresses.begin(), port.addresses.end(), [&](const wire::Endpoint& address) {
+        return on_link(address, port.gateway) && !address.same_ip(port.gateway);
+      });
+  if (!is_host_address(port.gateway) ||
+      (!reachable &&
+       !(port.gateway.family == 6 && wire::scope_of(port.gateway) == wire::IpScope::kLinkLocal))) {
+    return refuse("gateway", "another host on the link of one of \"addresses\", not \"" +
+                                 wire::ip_to_string(port.gateway) + "\"");
+  }
+  return {};
+}
+
+Result<void> check_bridge(const BridgeConfig& bridge, const Config& config) {
+  if (bridge.device.empty() || !bridge.network) {
+    return failure(Errc::kInvalid,
+                   bridge.where + ": [[bridge]] needs the keys \"device\" and \"network\"");
+  }
+  if (auto error = claimed(bridge.where, "bridge.device", bridge.device, config, true))
+    return std::unexpected(*error);
+  for (const BridgeConfig& other : config.bridges) {
+    if (other.device != bridge.device || other.vlan != bridge.vlan) continue;
+    return std::unexpected(
+        *complain(bridge.where, "bridge.vlan",
+                  "a VLAN of \"" + bridge.device + "\" other than that of " + other.where));
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string complaint(const std::string& where, const std::string& key, const std::string& text) {
+  return where + ": key \"" + key + "\": " + text;
+}
 
 Result<void> apply_toml(std::string_view content, const std::string& name, Config& config) {
   const toml::parse_result parsed = toml::parse(content);
@@ -244,16 +345,8 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  })
             .read(t);
     if (!r) return r;
-    if (port.device.empty() || port.mirror.empty()) {
-      return failure(
-          Errc::kInvalid,
-          line_of(t, name) + ": [[underlay.port]] needs the keys \"device\" and \"mirror\"");
-    }
-    if (port.mirror.size() > 15) {
-      return failure(
-          Errc::kInvalid,
-          line_of(t, name) + ": key \"underlay.port.mirror\": expected at most 15 characters");
-    }
+    port.where = line_of(t, name);
+    if (auto checked = check_port(port, config); !checked) return checked;
     config.ports.push_back(port);
     return {};
   };
@@ -278,10 +371,8 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  .key("tap", flag(bridge.tap))
                  .read(t);
     if (!r) return r;
-    if (bridge.device.empty() || !bridge.network) {
-      return failure(Errc::kInvalid,
-                     line_of(t, name) + ": [[bridge]] needs the keys \"device\" and \"network\"");
-    }
+    bridge.where = line_of(t, name);
+    if (auto checked = check_bridge(bridge, config); !checked) return checked;
     config.bridges.push_back(bridge);
     return {};
   };

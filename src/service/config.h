@@ -20,6 +20,7 @@ namespace orrery::service {
 
 /// [[underlay.port]]: a DPDK port that carries ZeroTier's UDP, mirrored to the kernel.
 struct UnderlayPortConfig {
+  std::string where;                      // file and line, for error texts
   std::string device;                     // PCI address or vdev string
   std::string mirror;                     // name of the kernel TAP
   std::vector<wire::Endpoint> addresses;  // put on the mirror; prefix length in the port field
@@ -28,6 +29,7 @@ struct UnderlayPortConfig {
 
 /// [[bridge]]: a LAN port joined to a network.
 struct BridgeConfig {
+  std::string where;  // file and line, for error texts
   std::string device;
   wire::NetworkId network;
   std::uint16_t vlan = 0;  // 0: untagged port
@@ -75,6 +77,9 @@ Result<Config> load_config(const CommandLine& command_line);
 
 /// Parsers by themselves, for tests and fuzzing. `name` stands in error texts.
 Result<void> apply_toml(std::string_view text, const std::string& name, Config& config);
+/// "FILE:LINE: key "KEY": TEXT", the one form of a complaint.
+[[nodiscard]] std::string complaint(const std::string& where, const std::string& key,
+                                    const std::string& text);
 Result<void> apply_local_conf(std::string_view text, const std::string& name, Config& config);
 
 }  // namespace orrery::service

@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -226,6 +227,12 @@ int fail(const Error& error) {
   return 1;
 }
 
+/// What a key of the configuration asks for cannot be had.
+int refuse(const std::string& where, const std::string& key, const Error& error) {
+  spdlog::critical("{}", complaint(where, key, error.text));
+  return error.code == Errc::kIo || error.code == Errc::kPermission ? 1 : 2;
+}
+
 int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   auto token = home.auth_token();
   if (!token) return fail(token.error());
@@ -313,10 +320,17 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
           networks.on_packet(now, in, nullptr, out);
         });
   }
+  std::map<std::string, std::shared_ptr<dataplane::LanDevice>> lan_devices;
   std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports;
   for (const BridgeConfig& bridge : config.bridges) {
-    auto port = dataplane::LanPort::open(bridge.device, bridge.network, bridge.vlan, pools);
-    if (!port) return fail(port.error());
+    auto& device = lan_devices[bridge.device];
+    if (!device) {
+      auto opened = dataplane::LanDevice::open(bridge.device, pools);
+      if (!opened) return refuse(bridge.where, "bridge.device", opened.error());
+      device = std::move(*opened);
+    }
+    auto port = dataplane::LanPort::open(device, bridge.network, bridge.vlan);
+    if (!port) return refuse(bridge.where, "bridge.vlan", port.error());
     lan_ports.push_back(std::move(*port));
   }
   loop.set_lan_ports(std::move(lan_ports));
@@ -421,7 +435,7 @@ int run_daemon(const Config& config, char* const* arguments) {
   eal.lcores = config.lcores;
   eal.shared_config = config.pdump;
   for (const BridgeConfig& bridge : config.bridges) {
-    if (bridge.device.find(':') != std::string::npos) eal.pci_devices.push_back(bridge.device);
+    if (dataplane::is_pci_address(bridge.device)) eal.pci_devices.push_back(bridge.device);
   }
   auto pools = dataplane::start_eal(eal);
   if (!pools) return fail(pools.error());

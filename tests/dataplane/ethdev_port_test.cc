@@ -52,6 +52,38 @@ class Mirror final : public FramePort {
   PortCounters counters_;
 };
 
+/// The kernel's sockets of the port's addresses, in memory.
+class Kernel final : public Port {
+ public:
+  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override {
+    std::uint16_t taken = 0;
+    for (; taken < n && !arrived.empty(); ++taken) {
+      out[taken] = arrived.front();
+      arrived.pop_front();
+    }
+    return taken;
+  }
+
+  void send(rte_mbuf** in, std::uint16_t n) noexcept override {
+    for (std::uint16_t i = 0; i < n; ++i) {
+      sent.emplace_back(meta_of(in[i]).remote, rte_pktmbuf_data_len(in[i]));
+      rte_pktmbuf_free(in[i]);
+    }
+  }
+
+  [[nodiscard]] bool owns(fib::LocalSocket) const noexcept override { return false; }
+
+  [[nodiscard]] std::vector<int> wait_fds() const override { return {}; }
+
+  [[nodiscard]] const PortCounters& counters() const noexcept override { return counters_; }
+
+  std::deque<rte_mbuf*> arrived;
+  std::vector<std::pair<wire::Endpoint, std::uint16_t>> sent;
+
+ private:
+  PortCounters counters_;
+};
+
 /// A device whose ends are two rings: what the test writes it receives, what it sends the test
 /// reads.
 class EthdevPortTest : public Dataplane {
@@ -63,10 +95,16 @@ class EthdevPortTest : public Dataplane {
     in_ = rte_ring_create((name + "i").c_str(), 256, SOCKET_ID_ANY, 0);
     out_ = rte_ring_create((name + "o").c_str(), 256, SOCKET_ID_ANY, 0);
     ASSERT_GE(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0), 0);
-    auto opened = EthdevPort::open("net_ring_" + name, pools(), mirror_);
+    auto opened = EthdevPort::open("net_ring_" + name, pools());
     ASSERT_TRUE(opened) << opened.error().text;
     port_ = *opened;
+    port_->set_mirror(mirror_);
+    hand_over(nullptr);
+  }
+
+  void hand_over(std::shared_ptr<Port> kernel) {
     auto view = std::make_unique<UnderlayView>();
+    view->kernel = std::move(kernel);
     view->locals = {{7, at("10.0.0.1/9993")}, {8, at("2001:db8::1/9993")}};
     view->routes = {
         {at("0.0.0.0/0"), at("10.0.0.254/0")}, {at("10.0.0.0/24"), {}}, {at("2001:db8::/64"), {}}};
@@ -188,6 +226,56 @@ TEST_F(EthdevPortTest, DropsWhatCannotGo) {
   EXPECT_EQ(port_->counters().tx_dropped, 4u);
   EXPECT_TRUE(port_->owns(7));
   EXPECT_FALSE(port_->owns(9));
+}
+
+TEST_F(EthdevPortTest, TheKernelCarriesWhatItCannot) {
+  auto kernel = std::make_shared<Kernel>();
+  hand_over(kernel);
+  send(ByteVector(3000, 1), 7, at("10.0.0.2/9993"));   // beyond the device's MTU
+  send(ByteVector(50, 1), 7, at("10.0.0.9/9993"));     // no MAC yet
+  send(ByteVector(50, 1), 8, at("2001:db9::1/9993"));  // no route: nowhere
+  EXPECT_EQ(port_->counters().tx_dropped, 1u);
+  const std::vector<std::pair<wire::Endpoint, std::uint16_t>> expected = {
+      {at("10.0.0.2/9993"), 3000}, {at("10.0.0.9/9993"), 50}};
+  EXPECT_EQ(kernel->sent, expected);
+  EXPECT_EQ(port_->take_wanted(), (std::vector<wire::Endpoint>{at("10.0.0.9/0")}));
+  EXPECT_TRUE(left().empty());
+
+  kernel->arrived.push_back(mbuf_of(ByteVector(5000, 3), pools().frame));
+  const auto got = receive();
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(rte_pktmbuf_data_len(got[0]), 5000u);
+  EXPECT_EQ(port_->counters().rx_bytes, 5000u);
+  rte_pktmbuf_free(got[0]);
+}
+
+TEST_F(EthdevPortTest, ABusyDeviceDoesNotShutOutTheKernel) {
+  auto kernel = std::make_shared<Kernel>();
+  hand_over(kernel);
+  send(ByteVector(60, 9), 7, at("10.0.0.2/1234"));
+  ByteVector ours = left().at(0);
+  std::swap_ranges(ours.begin(), ours.begin() + 6, ours.begin() + 6);
+  std::swap_ranges(ours.begin() + 26, ours.begin() + 30, ours.begin() + 30);
+  std::swap_ranges(ours.begin() + 34, ours.begin() + 36, ours.begin() + 36);
+  kernel->arrived.push_back(mbuf_of(ByteVector(5000, 3), pools().frame));
+  int turns = 0;
+  for (; !kernel->arrived.empty() && turns < 100; ++turns) {
+    arrive(ours);
+    for (rte_mbuf* m : receive()) rte_pktmbuf_free(m);
+  }
+  EXPECT_GT(turns, 1);
+  EXPECT_LE(turns, 16);
+}
+
+TEST_F(EthdevPortTest, TellsWhichNeighboursAreInUse) {
+  UnderlayView view;
+  view.neighbours = {{at("10.0.0.2/0"), kHost}, {at("10.0.0.1/0"), kHost}};
+  sort_view(view);
+  EXPECT_FALSE(UnderlayView::take_used(view.neighbours[1]));
+  EXPECT_EQ(view.mac_of(at("10.0.0.2/0")), kHost);
+  EXPECT_FALSE(UnderlayView::take_used(view.neighbours[0]));
+  EXPECT_TRUE(UnderlayView::take_used(view.neighbours[1]));
+  EXPECT_FALSE(UnderlayView::take_used(view.neighbours[1]));
 }
 
 TEST_F(EthdevPortTest, ClaimsItsOwnDatagramsOnly) {

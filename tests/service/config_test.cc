@@ -74,6 +74,35 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
        "expected a network id of 16 hexadecimal digits"},
       {"bridge = 3\n", "expected an array of tables"},
       {"[[underlay.port]]\ndevice = \"x\"\n", "needs the keys \"device\" and \"mirror\""},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"a/b\"\n",
+       "f.toml:1: key \"underlay.port.mirror\": expected an interface name of at most 15 "
+       "characters"},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"sixteen-letters.\"\n",
+       "expected an interface name of at most 15 characters"},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"m\"\naddresses = [\"10.0.0.1\"]\n",
+       "key \"underlay.port.addresses\": expected a list of addresses such as"},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"m\"\naddresses = [\"224.0.0.1/24\"]\n",
+       "addresses of a host such as \"198.51.100.2/24\", not \"224.0.0.1/24\""},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"m\"\naddresses = [\"10.0.0.1/0\"]\n",
+       "not \"10.0.0.1/0\""},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"m\"\naddresses = [\"10.0.0.1/24\"]\n"
+       "gateway = \"10.0.1.1\"\n",
+       "key \"underlay.port.gateway\": expected another host on the link"},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"m\"\naddresses = [\"10.0.0.1/24\"]\n"
+       "gateway = \"10.0.0.1\"\n",
+       "expected another host on the link"},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"m\"\ngateway = \"10.0.0.1\"\n",
+       "expected another host on the link"},
+      {"[[underlay.port]]\ndevice = \"d0,iface=a\"\nmirror = \"m\"\n"
+       "[[underlay.port]]\ndevice = \"d0,iface=b\"\nmirror = \"n\"\n",
+       "f.toml:4: key \"underlay.port.device\": expected a device other than \"d0,iface=a\" of "
+       "f.toml:1"},
+      {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"m\"\n"
+       "[[underlay.port]]\ndevice = \"d1\"\nmirror = \"m\"\n",
+       "f.toml:4: key \"underlay.port.mirror\": expected a name other than \"m\" of f.toml:1"},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\n"
+       "[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000002\"\n",
+       "key \"bridge.vlan\": expected a VLAN of \"d0\" other than that of f.toml:1"},
       {"[controller]\nstore = \"mysql:x\"\n", "key \"controller.store\""},
       {"[node\n", "f.toml:1:"},
       {"node = 1\n", "key \"node\": expected a table"},
@@ -104,6 +133,28 @@ TEST(Toml, NoShortTextEndsTheProgram) {
   }
   Config c;
   EXPECT_FALSE(apply_toml("[[[", "f.toml", c));
+}
+
+TEST(Toml, OneDeviceServesSeveralVlans) {
+  Config c;
+  const auto r = apply_toml(R"(
+[[bridge]]
+device = "net_af_packet0,iface=lan0"
+network = "8056c2e21c000001"
+[[bridge]]
+device = "net_af_packet0,iface=lan0"
+network = "8056c2e21c000002"
+vlan = 10
+[[underlay.port]]
+device = "net_af_packet1,iface=wan0"
+mirror = "orr-wan0"
+addresses = ["198.51.100.2/24", "2001:db8::2/64"]
+gateway = "2001:db8::1"
+)",
+                            "orrery.toml", c);
+  ASSERT_TRUE(r) << r.error().text;
+  EXPECT_EQ(c.bridges.size(), 2u);
+  EXPECT_EQ(c.ports.at(0).where, "orrery.toml:9");
 }
 
 TEST(LocalConf, KnownKeysAreReadUnknownOnesWarned) {

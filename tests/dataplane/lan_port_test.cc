@@ -1,0 +1,202 @@
+// LAN ports: one device, a network per VLAN. The device is net_ring, as in ethdev_port_test.
+#include "dataplane/lan_port.h"
+
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+
+#include <algorithm>
+
+#include "fixture.h"
+
+namespace orrery::dataplane::test {
+namespace {
+
+const wire::Mac kHost{0x020000000001ULL}, kStation{0x020000000002ULL};
+const wire::NetworkId kPlain{0xaa}, kTen{0xab}, kTwenty{0xac};
+
+ByteVector untagged(std::uint8_t mark) {
+  ByteVector f = ethernet(kHost, kStation, 0x0800, 60);
+  f[20] = mark;
+  return f;
+}
+
+ByteVector tagged(std::uint16_t tci, const ByteVector& frame) {
+  ByteVector f = frame;
+  const std::uint8_t tag[4] = {0x81, 0x00, static_cast<std::uint8_t>(tci >> 8),
+                               static_cast<std::uint8_t>(tci)};
+  f.insert(f.begin() + 12, tag, tag + 4);
+  return f;
+}
+
+class LanPortTest : public Dataplane {
+ protected:
+  void SetUp() override {
+    Dataplane::SetUp();
+    static int number = 0;
+    const std::string name = "lan" + std::to_string(number++);
+    in_ = rte_ring_create((name + "i").c_str(), 1024, SOCKET_ID_ANY, 0);
+    out_ = rte_ring_create((name + "o").c_str(), 64, SOCKET_ID_ANY, 0);
+    ASSERT_GE(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0), 0);
+    auto device = LanDevice::open("net_ring_" + name, pools());
+    ASSERT_TRUE(device) << device.error().text;
+    device_ = *device;
+    plain_ = *LanPort::open(device_, kPlain, 0);
+    ten_ = *LanPort::open(device_, kTen, 10);
+    twenty_ = *LanPort::open(device_, kTwenty, 20);
+  }
+
+  void TearDown() override {
+    plain_.reset();
+    ten_.reset();
+    twenty_.reset();
+    device_.reset();
+    rte_ring_free(in_);
+    rte_ring_free(out_);
+    Dataplane::TearDown();
+  }
+
+  void arrive(const ByteVector& frame) {
+    ASSERT_EQ(rte_ring_enqueue(in_, mbuf_of(frame, pools().wire)), 0);
+  }
+
+  static std::vector<ByteVector> receive(LanPort& port) {
+    rte_mbuf* burst[64];
+    const std::uint16_t n = port.receive(burst, 64);
+    std::vector<ByteVector> frames;
+    for (std::uint16_t i = 0; i < n; ++i) {
+      EXPECT_EQ(meta_of(burst[i]).network, port.network().value);
+      frames.emplace_back(bytes_of(burst[i]).begin(), bytes_of(burst[i]).end());
+      rte_pktmbuf_free(burst[i]);
+    }
+    return frames;
+  }
+
+  std::vector<ByteVector> left() {
+    std::vector<ByteVector> frames;
+    void* m = nullptr;
+    while (rte_ring_dequeue(out_, &m) == 0) {
+      const Bytes b = bytes_of(static_cast<rte_mbuf*>(m));
+      frames.emplace_back(b.begin(), b.end());
+      rte_pktmbuf_free(static_cast<rte_mbuf*>(m));
+    }
+    return frames;
+  }
+
+  std::shared_ptr<LanDevice> device_;
+  std::shared_ptr<LanPort> plain_, ten_, twenty_;
+  rte_ring* in_ = nullptr;
+  rte_ring* out_ = nullptr;
+};
+
+TEST_F(LanPortTest, EachVlanGoesToItsNetwork) {
+  arrive(tagged(20, untagged(1)));
+  arrive(untagged(2));
+  arrive(tagged(10, untagged(3)));
+  arrive(tagged(0xe000 | 20, untagged(4)));  // with a priority
+  arrive(tagged(0x6000, untagged(5)));       // a priority alone is no VLAN
+  arrive(tagged(30, untagged(6)));           // nobody's
+  arrive(ByteVector(13, 1));                 // no frame
+  EXPECT_EQ(receive(*ten_), (std::vector<ByteVector>{untagged(3)}));
+  EXPECT_EQ(receive(*plain_), (std::vector<ByteVector>{untagged(2), untagged(5)}));
+  EXPECT_EQ(receive(*twenty_), (std::vector<ByteVector>{untagged(1), untagged(4)}));
+  EXPECT_EQ(plain_->counters().rx_dropped, 2u);
+  EXPECT_EQ(twenty_->counters().rx_packets, 2u);
+  EXPECT_EQ(twenty_->counters().rx_bytes, 2u * untagged(1).size());
+}
+
+TEST_F(LanPortTest, ATagThatTheDeviceTookOffCounts) {
+  rte_mbuf* m = mbuf_of(untagged(7), pools().wire);
+  m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+  m->vlan_tci = 0x2000 | 10;
+  ASSERT_EQ(rte_ring_enqueue(in_, m), 0);
+  EXPECT_TRUE(receive(*plain_).empty());
+  EXPECT_EQ(receive(*ten_), (std::vector<ByteVector>{untagged(7)}));
+}
+
+TEST_F(LanPortTest, OrderIsKeptAndNothingIsLostBeforeALaneIsFull) {
+  for (unsigned i = 0; i < 300; ++i) arrive(tagged(20, untagged(static_cast<std::uint8_t>(i))));
+  std::vector<ByteVector> all;
+  for (int turn = 0; turn < 10; ++turn) {
+    EXPECT_TRUE(receive(*plain_).empty());
+    EXPECT_TRUE(receive(*ten_).empty());
+    const auto some = receive(*twenty_);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  ASSERT_EQ(all.size(), 300u);
+  for (unsigned i = 0; i < 300; ++i) ASSERT_EQ(all[i], untagged(static_cast<std::uint8_t>(i))) << i;
+  EXPECT_EQ(plain_->counters().rx_dropped + twenty_->counters().rx_dropped, 0u);
+}
+
+TEST_F(LanPortTest, AnUnaskedPortStopsTheDeviceInsteadOfLosing) {
+  for (unsigned i = 0; i < 200; ++i) arrive(tagged(20, untagged(1)));
+  for (int turn = 0; turn < 10; ++turn) EXPECT_TRUE(receive(*plain_).empty());
+  EXPECT_EQ(rte_ring_count(in_), 200u - 128);
+  rte_mbuf* m = nullptr;  // the rest is the test's to free; what lies in lanes is the device's
+  while (rte_ring_dequeue(in_, reinterpret_cast<void**>(&m)) == 0) rte_pktmbuf_free(m);
+}
+
+TEST_F(LanPortTest, SendsWithItsTag) {
+  rte_mbuf* frames[2] = {mbuf_of(untagged(1), pools().wire), mbuf_of(untagged(2), pools().wire)};
+  ten_->send(frames, 2);
+  rte_mbuf* one = mbuf_of(untagged(3), pools().wire);
+  plain_->send(&one, 1);
+  EXPECT_EQ(left(), (std::vector<ByteVector>{tagged(10, untagged(1)), tagged(10, untagged(2)),
+                                             untagged(3)}));
+  EXPECT_EQ(ten_->counters().tx_packets, 2u);
+  EXPECT_EQ(ten_->counters().tx_bytes, 2u * (untagged(1).size() + 4));
+}
+
+TEST_F(LanPortTest, AFrameWithoutRoomForTheTagIsDropped) {
+  rte_mbuf* m = mbuf_of(untagged(1), pools().wire);
+  ASSERT_NE(rte_pktmbuf_prepend(m, rte_pktmbuf_headroom(m)), nullptr);
+  ten_->send(&m, 1);
+  EXPECT_TRUE(left().empty());
+  EXPECT_EQ(ten_->counters().tx_dropped, 1u);
+}
+
+TEST_F(LanPortTest, AFullDeviceIsCounted) {
+  std::vector<rte_mbuf*> frames;
+  for (int i = 0; i < 70; ++i) frames.push_back(mbuf_of(untagged(1), pools().wire));
+  twenty_->send(frames.data(), static_cast<std::uint16_t>(frames.size()));
+  EXPECT_EQ(twenty_->counters().tx_packets, 63u);
+  EXPECT_EQ(twenty_->counters().tx_bytes, 63u * (untagged(1).size() + 4));
+  EXPECT_EQ(twenty_->counters().tx_dropped, 7u);
+  EXPECT_EQ(left().size(), 63u);
+}
+
+TEST_F(LanPortTest, AVlanIsOneNetworks) {
+  const auto again = LanPort::open(device_, kPlain, 10);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Errc::kExists);
+  EXPECT_NE(again.error().text.find("VLAN 10"), std::string::npos) << again.error().text;
+}
+
+TEST(Pools, AWireObjectFitsAChunkOfAfXdp) {
+  const rte_mempool& wire = *pools().wire;
+  EXPECT_LE(wire.header_size + wire.elt_size + wire.trailer_size, 4096u);
+  EXPECT_GE(rte_pktmbuf_data_room_size(pools().wire) - RTE_PKTMBUF_HEADROOM, 2800u + 14 + 4);
+}
+
+TEST(Ethdev, AnUnknownDeviceIsNamedAndLeavesNothing) {
+  const std::uint16_t before = rte_eth_dev_count_avail();
+  for (const char* device : {"net_nosuch0", "net_af_packet0,iface=nosuchif", "net_af_packet0"}) {
+    for (int again = 0; again < 2; ++again) {
+      const auto opened = LanDevice::open(device, pools());
+      ASSERT_FALSE(opened) << device;
+      EXPECT_NE(opened.error().text.find(device), std::string::npos) << opened.error().text;
+      EXPECT_NE(opened.error().text.find("expected"), std::string::npos) << opened.error().text;
+    }
+  }
+  EXPECT_EQ(rte_eth_dev_count_avail(), before);
+}
+
+TEST(Ethdev, ARingThatDoesNotFitMbufsIsRefused) {
+  const auto opened = LanDevice::open("net_af_packet0,iface=lo,framesz=16384", pools());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::kInvalid);
+  EXPECT_NE(opened.error().text.find("expected framesz of at most 10240"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace orrery::dataplane::test
