@@ -14,6 +14,11 @@
 namespace orrery::dataplane {
 namespace {
 
+/// rte_hash tables with their RCU queues (22 MiB), rings, queues of devices; the rest is slack for
+/// tables to come and the heap's fragmentation.
+constexpr std::size_t kTablesMib = 64;
+constexpr std::size_t kPage = 4096;  // bytes
+
 /// Free huge pages of 2 MiB.
 std::size_t free_huge_pages() {
   std::FILE* file = std::fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
@@ -24,29 +29,35 @@ std::size_t free_huge_pages() {
   return read == 1 ? pages : 0;
 }
 
-std::string lcore_map(const std::string& wanted) {
-  const long cpus = ::sysconf(_SC_NPROCESSORS_ONLN);
-  if (wanted == "auto") {
-    // On one or two CPUs control and worker float; with more the worker is pinned to its own.
-    if (cpus <= 1) return "0@0,1@0";
-    if (cpus == 2) return "0@(0-1),1@(0-1)";
-    return "0@0,1@1";
-  }
-  return "0@(0-" + std::to_string(cpus - 1) + "),1@(" + wanted + ")";
+/// Bytes of `n` mbufs with a data room of `room`. Without huge pages no object may cross pages it
+/// need not cross, so that every object begins a page of its own.
+std::size_t pool_bytes(unsigned n, unsigned room) {
+  const auto element = static_cast<std::uint32_t>(sizeof(rte_mbuf) + sizeof(PacketMeta) + room);
+  const std::size_t object = rte_mempool_calc_obj_size(element, 0, nullptr);
+  return n * ((object + kPage - 1) / kPage * kPage) + n * 2 * sizeof(void*);
 }
 
 }  // namespace
 
+std::size_t memory_needed(const EalOptions& o) {
+  const std::size_t pools = pool_bytes(o.wire_mbufs, kWireRoom) +
+                            pool_bytes(o.frame_mbufs, RTE_PKTMBUF_HEADROOM + kFrameRoom);
+  return pools / (1u << 20) + 1 + kTablesMib;
+}
+
 Result<Pools> start_eal(const EalOptions& o) {
-  const std::size_t wanted_pages = o.memory_mib / 2;
+  const std::size_t memory = o.memory_mib != 0 ? o.memory_mib : memory_needed(o);
+  const std::size_t wanted_pages = memory / 2;
+  const Result<Placement> placement = o.placement ? *o.placement : place(usable_cpus(), "auto", -1);
+  if (!placement) return std::unexpected(placement.error());
   const bool huge = free_huge_pages() >= wanted_pages;
   std::vector<std::string> arguments = {o.program, "--file-prefix", o.file_prefix, "--lcores",
-                                        lcore_map(o.lcores)};
+                                        lcore_map(*placement)};
   if (huge) {
     if (!o.shared_config) arguments.emplace_back("--in-memory");
   } else {
     for (const char* a : {"--no-huge", "--no-shconf", "-m"}) arguments.emplace_back(a);
-    arguments.push_back(std::to_string(o.memory_mib));
+    arguments.push_back(std::to_string(memory));
   }
   if (o.pci_devices.empty()) {
     arguments.emplace_back("--no-pci");

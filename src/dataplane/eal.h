@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "dataplane/placement.h"
 
 namespace orrery::dataplane {
 
@@ -19,9 +20,9 @@ struct EalOptions {
   std::string file_prefix;               // own one per process
   std::vector<std::string> pci_devices;  // empty: --no-pci
   std::vector<std::string> arguments;    // the operator's, behind "--"
-  std::string lcores = "auto";           // "auto", or a list such as "2-5"
+  std::optional<Placement> placement;    // none: as place() does by itself
   bool shared_config = false;            // for dpdk-pdump: no --in-memory
-  std::size_t memory_mib = 256;          // without huge pages
+  std::size_t memory_mib = 0;            // 0: what pools and tables need
   unsigned wire_mbufs = 16384;
   unsigned frame_mbufs = 4096;
 };
@@ -36,6 +37,9 @@ struct Pools {
 /// to spread objects over memory channels.
 inline constexpr unsigned kWireRoom = 3776;
 inline constexpr unsigned kFrameRoom = 10240;
+
+/// MiB that the pools of `options` take, with room for tables, rings and device queues.
+[[nodiscard]] std::size_t memory_needed(const EalOptions& options);
 
 /// Once per process, from the thread that becomes the control lcore.
 Result<Pools> start_eal(const EalOptions& options);

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dataplane/ethdev.h"
+#include "dataplane/placement.h"
 #include "service/home.h"
 
 namespace orrery::service {
@@ -323,7 +324,15 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
   };
   const auto workers_table = [&](const toml::table& t) {
     return TableReader(name, "workers")
-        .key("lcores", text(config.lcores))
+        .key("lcores",
+             [&](const toml::node& node) -> std::optional<std::string> {
+               const auto value = node.value_exact<std::string>();
+               if (!value || (*value != "auto" && !dataplane::parse_cpu_list(*value)))
+                 return "\"auto\" or a list of CPUs such as \"2-5\"";
+               config.lcores = *value;
+               config.lcores_where = name + ":" + std::to_string(node.source().begin.line);
+               return std::nullopt;
+             })
         .key("idle", choice(idle, {"adaptive", "poll"}))
         .read(t);
   };

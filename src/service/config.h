@@ -42,6 +42,7 @@ struct Config {
   std::vector<wire::NetworkId> networks;  // joined at start, beside those of networks.d
 
   std::string lcores = "auto";  // or a list such as "2-5"
+  std::string lcores_where;     // file and line of the list, for error texts
   bool idle_poll = false;       // never sleep
 
   bool sockets = true;

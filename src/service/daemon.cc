@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -432,11 +433,23 @@ int run_daemon(const Config& config, char* const* arguments) {
   dataplane::EalOptions eal;
   eal.file_prefix = "orrery" + std::to_string(::getpid());
   eal.arguments = config.eal_arguments;
-  eal.lcores = config.lcores;
   eal.shared_config = config.pdump;
+  std::vector<std::string> devices;
+  for (const UnderlayPortConfig& port : config.ports) devices.push_back(port.device);
   for (const BridgeConfig& bridge : config.bridges) {
-    if (dataplane::is_pci_address(bridge.device)) eal.pci_devices.push_back(bridge.device);
+    if (std::find(devices.begin(), devices.end(), bridge.device) == devices.end())
+      devices.push_back(bridge.device);
   }
+  int node = -1;  // of the first device that tells it
+  for (const std::string& device : devices) {
+    if (dataplane::is_pci_address(device)) eal.pci_devices.push_back(device);
+    if (node < 0) node = dataplane::numa_node_of(device);
+  }
+  const auto placement = dataplane::place(dataplane::usable_cpus(), config.lcores, node);
+  if (!placement) return refuse(config.lcores_where, "workers.lcores", placement.error());
+  eal.placement = *placement;
+  spdlog::info("worker on CPU {}, control on CPU {}", dataplane::to_string(placement->worker),
+               dataplane::to_string(placement->control));
   auto pools = dataplane::start_eal(eal);
   if (!pools) return fail(pools.error());
   const int code = serve(config, *home, *pools);

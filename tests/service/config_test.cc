@@ -74,6 +74,9 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
        "expected a network id of 16 hexadecimal digits"},
       {"bridge = 3\n", "expected an array of tables"},
       {"[[underlay.port]]\ndevice = \"x\"\n", "needs the keys \"device\" and \"mirror\""},
+      {"[workers]\nlcores = \"2-\"\n",
+       "f.toml:2: key \"workers.lcores\": expected \"auto\" or a list of CPUs such as \"2-5\""},
+      {"[workers]\nlcores = 2\n", "key \"workers.lcores\": expected"},
       {"[[underlay.port]]\ndevice = \"d0\"\nmirror = \"a/b\"\n",
        "f.toml:1: key \"underlay.port.mirror\": expected an interface name of at most 15 "
        "characters"},
