@@ -56,12 +56,19 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
     }
     dataplane::ControlLink::signal(wake_fd_);
   });
-  for (const int fd : {wake_fd_, link_.control_fd()}) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = fd;
-    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
-  }
+  for (const int fd : {wake_fd_, link_.control_fd()}) watch(fd);
+}
+
+void ControlLoop::watch(int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+}
+
+void ControlLoop::set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> ports) {
+  underlay_.set_ports(std::move(ports));
+  for (const int fd : underlay_.fds()) watch(fd);
 }
 
 ControlLoop::~ControlLoop() {
@@ -312,9 +319,10 @@ void ControlLoop::on_hosts_changed(Now at, const HostInterfaces::Change& change)
 
 void ControlLoop::hand_over_ports() {
   auto set = std::make_unique<dataplane::PortSet>();
-  if (sockets_changed_ || !sockets_port_) sockets_port_ = underlay_.port();
+  if (sockets_changed_) sockets_port_ = underlay_.sockets();
   sockets_changed_ = false;
-  set->ports.push_back(sockets_port_);
+  if (sockets_port_) set->ports.push_back(sockets_port_);
+  for (const auto& port : underlay_.ports()) set->ports.push_back(port->port());
   set->frame_ports = hosts_.ports();
   set->frame_ports.insert(set->frame_ports.end(), lan_ports_.begin(), lan_ports_.end());
   worker_.hand_over(std::move(set));
@@ -338,15 +346,21 @@ nlohmann::json ControlLoop::ports() const {
                    {"txDropped", c.tx_dropped.value()}});
   };
   if (sockets_port_) add("sockets", sockets_port_->counters());
+  for (const auto& port : underlay_.ports()) add(port->port()->name(), port->port()->counters());
   for (const auto& port : hosts_.ports()) add(hosts_.device_of(port->network()), port->counters());
-  for (const auto& port : lan_ports_) add(port->name(), port->counters());
+  for (const auto& port : lan_ports_) {
+    add(port->vlan() == 0 ? port->name() : port->name() + " vlan " + std::to_string(port->vlan()),
+        port->counters());
+  }
   return all;
 }
 
 void ControlLoop::refresh_host(Now at) {
+  if (underlay_.serve(at.mono)) next_sockets_ = at.mono;
   if (at.mono >= next_sockets_) {
     next_sockets_ = at.mono + kSocketInterval;
     const auto changed = underlay_.refresh();
+    (void)underlay_.serve(at.mono);  // new local sockets work before they are announced
     if (!changed) spdlog::error("local addresses: {}", changed.error().text);
     for (const std::string& text : underlay_.failures()) spdlog::warn("{}", text);
     if (changed && *changed) {
@@ -401,12 +415,16 @@ void ControlLoop::run() {
     carry_out();
     if (more || stop_) continue;
     at = now();
-    const Millis due = std::min(
-        {node_.next_deadline(), next_sockets_, next_subscriptions_, at.mono + kLongestWait});
+    const Millis due =
+        std::min({node_.next_deadline(), next_sockets_, next_subscriptions_,
+                  underlay_.next_deadline(at.mono + kLongestWait), at.mono + kLongestWait});
     epoll_event events[4];
     const int n = ::epoll_wait(
         epoll_, events, 4, static_cast<int>(std::clamp<Millis>(due - at.mono, 0, kLongestWait)));
-    for (int i = 0; i < n; ++i) dataplane::ControlLink::clear(events[i].data.fd);
+    for (int i = 0; i < n; ++i) {
+      const int fd = events[i].data.fd;
+      if (fd == wake_fd_ || fd == link_.control_fd()) dataplane::ControlLink::clear(fd);
+    }
   }
   node_.save_all(now(), effects_);
   carry_out();

@@ -47,6 +47,9 @@ class ControlLoop {
     lan_ports_ = std::move(ports);
   }
 
+  /// DPDK ports of the underlay; before run().
+  void set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> ports);
+
   /// Joins the networks of the home directory and of the configuration, then runs until stop().
   void run();
   void stop();
@@ -75,6 +78,7 @@ class ControlLoop {
   [[nodiscard]] static Now now();
 
  private:
+  void watch(int fd);
   void start_networks();
   void take_commands();
   bool take_punts();

@@ -23,6 +23,7 @@
 #include "service/control_loop.h"
 #include "service/controller_import.h"
 #include "service/controller_store.h"
+#include "service/dpdk_log.h"
 #include "service/local_api.h"
 
 namespace orrery::service {
@@ -321,6 +322,15 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
           networks.on_packet(now, in, nullptr, out);
         });
   }
+  std::vector<std::unique_ptr<UnderlayPort>> underlay_ports;
+  for (const UnderlayPortConfig& port : config.ports) {
+    auto opened = UnderlayPort::open(port, config.port, *netlink, pools);
+    if (!opened) return refuse(port.where, opened.error().key, opened.error().error);
+    spdlog::info("\"{}\" carries the underlay, mirror {}, MTU {}", port.device, port.mirror,
+                 (*opened)->port()->mtu());
+    underlay_ports.push_back(std::move(*opened));
+  }
+  loop.set_underlay_ports(std::move(underlay_ports));
   std::map<std::string, std::shared_ptr<dataplane::LanDevice>> lan_devices;
   std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports;
   for (const BridgeConfig& bridge : config.bridges) {
@@ -418,18 +428,11 @@ int run_daemon(const Config& config, char* const* arguments) {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);  // before EAL starts threads: they inherit it
   ::signal(SIGPIPE, SIG_IGN);
 
-  if (!config.ports.empty()) {
-    spdlog::critical(
-        "[[underlay.port]] ({}): the underlay on a DPDK port is not in this version; remove the "
-        "table, the "
-        "kernel's sockets carry the underlay",
-        config.ports.front().device);
-    return 2;
-  }
   auto home = Home::open(config.home);
   if (!home) return fail(home.error());
   if (auto r = home->lock(); !r) return fail(r.error());
 
+  take_dpdk_log();
   dataplane::EalOptions eal;
   eal.file_prefix = "orrery" + std::to_string(::getpid());
   eal.arguments = config.eal_arguments;

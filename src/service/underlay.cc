@@ -2,9 +2,13 @@
 
 #include <algorithm>
 
-namespace orrery::service {
+#include "dataplane/ethdev.h"
 
-bool Underlay::usable(const tap::InterfaceAddress& a) const {
+namespace orrery::service {
+namespace {
+
+/// An address that peers may know us by.
+bool usable(const tap::InterfaceAddress& a) {
   if (!a.usable) return false;
   switch (wire::scope_of(a.address)) {
     case wire::IpScope::kNone:
@@ -13,7 +17,17 @@ bool Underlay::usable(const tap::InterfaceAddress& a) const {
     case wire::IpScope::kLinkLocal:
       return false;
     default:
-      break;
+      return true;
+  }
+}
+
+}  // namespace
+
+bool Underlay::takes(const tap::InterfaceAddress& a) const {
+  if (!usable(a)) return false;
+  for (const UnderlayPortConfig& port : config_.ports) {
+    if (a.interface == port.mirror || a.interface == dataplane::interface_of(port.device))
+      return false;
   }
   if (!config_.bind.empty()) {
     return std::any_of(config_.bind.begin(), config_.bind.end(),
@@ -21,9 +35,6 @@ bool Underlay::usable(const tap::InterfaceAddress& a) const {
   }
   for (const char* prefix : {"lo", "zt", "tun", "tap"}) {
     if (a.interface.starts_with(prefix)) return false;
-  }
-  for (const UnderlayPortConfig& port : config_.ports) {
-    if (a.interface == port.mirror) return false;
   }
   for (const std::string& prefix : config_.interface_blacklist) {
     if (a.interface.starts_with(prefix)) return false;
@@ -36,18 +47,27 @@ bool Underlay::usable(const tap::InterfaceAddress& a) const {
 Result<bool> Underlay::refresh() {
   failures_.clear();
   std::vector<tap::LocalAddress> wanted;
-  if (config_.sockets) {
+  bool changed = false;
+  if (config_.sockets || !ports_.empty()) {
     const auto addresses = netlink_.addresses();
     if (!addresses) return std::unexpected(addresses.error());
     for (const auto& a : *addresses) {
-      if (usable(a)) wanted.push_back({0, a.address.with_port(config_.port), a.interface, a.index});
+      if (config_.sockets && takes(a))
+        wanted.push_back({0, a.address.with_port(config_.port), a.interface, a.index});
+    }
+    for (const auto& port : ports_) {
+      std::vector<wire::Endpoint> mine;
+      for (const auto& a : *addresses) {
+        if (a.interface == port->mirror() && usable(a)) mine.push_back(a.address);
+      }
+      changed |= port->set_addresses(mine, next_id_, failures_);
     }
   }
   const std::size_t before = sockets_.size();
   std::erase_if(sockets_, [&](const auto& s) {
     return std::none_of(wanted.begin(), wanted.end(), [&](const auto& w) { return s->serves(w); });
   });
-  bool changed = sockets_.size() != before;
+  changed |= sockets_.size() != before;
   for (tap::LocalAddress& address : wanted) {
     if (std::any_of(sockets_.begin(), sockets_.end(),
                     [&](const auto& s) { return s->serves(address); })) {
@@ -66,20 +86,42 @@ Result<bool> Underlay::refresh() {
   return changed;
 }
 
-std::shared_ptr<dataplane::Port> Underlay::port() const {
+bool Underlay::serve(Millis now) {
+  bool addresses = false;
+  for (const auto& port : ports_) addresses |= port->serve(now);
+  return addresses;
+}
+
+Millis Underlay::next_deadline(Millis otherwise) const {
+  for (const auto& port : ports_) otherwise = std::min(otherwise, port->next_deadline());
+  return otherwise;
+}
+
+std::vector<int> Underlay::fds() const {
+  std::vector<int> all;
+  for (const auto& port : ports_) all.push_back(port->fd());
+  return all;
+}
+
+std::shared_ptr<dataplane::Port> Underlay::sockets() const {
+  if (sockets_.empty()) return nullptr;
   return std::make_shared<tap::SocketPort>(sockets_, pools_.wire, pools_.frame);
 }
 
 std::vector<control::LocalEndpoint> Underlay::endpoints() const {
   std::vector<control::LocalEndpoint> all;
   for (const auto& s : sockets_) all.push_back({s->local().id, s->local().address});
+  for (const auto& port : ports_) {
+    const auto more = port->endpoints();
+    all.insert(all.end(), more.begin(), more.end());
+  }
   return all;
 }
 
 std::vector<fib::LocalSocket> Underlay::sockets_of(std::uint8_t family) const {
   std::vector<fib::LocalSocket> ids;
-  for (const auto& s : sockets_) {
-    if (s->local().address.family == family) ids.push_back(s->local().id);
+  for (const auto& e : endpoints()) {
+    if (e.address.family == family) ids.push_back(e.socket);
   }
   return ids;
 }

@@ -1,5 +1,6 @@
-// The sockets of the underlay: one per usable local address, kept up to date with the host's
-// interfaces. Lives on the control thread. Source: docs/protocol/12-local-service.md section 1.
+// The local ends of the underlay: a kernel socket per usable local address, and the DPDK ports with
+// the addresses of their mirrors, kept up to date with the host's interfaces. Lives on the control
+// thread. Source: docs/protocol/12-local-service.md section 1.
 #pragma once
 
 #include <memory>
@@ -8,6 +9,7 @@
 #include "control/node.h"
 #include "dataplane/eal.h"
 #include "service/config.h"
+#include "service/underlay_port.h"
 #include "tap/netlink.h"
 #include "tap/socket_port.h"
 
@@ -18,9 +20,20 @@ class Underlay {
   Underlay(const Config& config, tap::Netlink& netlink, const dataplane::Pools& pools)
       : config_(config), netlink_(netlink), pools_(pools) {}
 
+  void set_ports(std::vector<std::unique_ptr<UnderlayPort>> ports) { ports_ = std::move(ports); }
+
   /// Binds what is new and lets go of what is gone. True when anything changed.
   Result<bool> refresh();
-  [[nodiscard]] std::shared_ptr<dataplane::Port> port() const;
+  /// Every turn: next hops of the DPDK ports. True when addresses changed and refresh() is due.
+  bool serve(Millis now);
+  /// When serve() wants to be called without its descriptors having said so.
+  [[nodiscard]] Millis next_deadline(Millis otherwise) const;
+  [[nodiscard]] std::vector<int> fds() const;
+  /// The kernel sockets as a port; null: there are none.
+  [[nodiscard]] std::shared_ptr<dataplane::Port> sockets() const;
+
+  [[nodiscard]] const std::vector<std::unique_ptr<UnderlayPort>>& ports() const { return ports_; }
+
   [[nodiscard]] std::vector<control::LocalEndpoint> endpoints() const;
   /// Local sockets of one address family, for datagrams that go out from all.
   [[nodiscard]] std::vector<fib::LocalSocket> sockets_of(std::uint8_t family) const;
@@ -29,12 +42,13 @@ class Underlay {
   [[nodiscard]] const std::vector<std::string>& failures() const { return failures_; }
 
  private:
-  [[nodiscard]] bool usable(const tap::InterfaceAddress& address) const;
+  [[nodiscard]] bool takes(const tap::InterfaceAddress& address) const;
 
   const Config& config_;
   tap::Netlink& netlink_;
   dataplane::Pools pools_;
   std::vector<std::shared_ptr<tap::UdpSocket>> sockets_;
+  std::vector<std::unique_ptr<UnderlayPort>> ports_;
   std::vector<std::string> failures_;
   fib::LocalSocket next_id_ = 1;
 };
