@@ -124,12 +124,10 @@ Saver::Jobs Saver::write_pins(Jobs& batch, bool ending) {
     const std::lock_guard disk(disk_);
     saved = save_(states);
   }
-  if (!saved) failed_(saved.error());
-  std::erase_if(pins, [&](auto& entry) {
-    const bool done = saved.has_value() || entry.second.last_try;
-    entry.second.last_try = ending;
-    return done;
-  });
+  if (saved) return {};
+  failed_(saved.error());
+  std::erase_if(pins, [](const auto& entry) { return entry.second.last_try; });
+  for (auto& [key, job] : pins) job.last_try = ending;
   return pins;
 }
 
