@@ -42,7 +42,7 @@ enum class StateKind : std::uint8_t {
   kNetworkLocal,  // networks.d/<16 hex of id>.local.conf
   kPin,           // pins.json: one pin; id: address, bytes: 48-byte fingerprint
   kNonce,         // nonce.state; bytes: u64 high-water mark
-  kAccepted,      // identity.accepted: marker that a root has accepted our identity
+  kAccepted,      // identity.accepted; bytes: accepted_marker() of the identity a root has accepted
 };
 
 /// Replace the file (durable, atomic), or remove it when `remove`.

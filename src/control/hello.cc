@@ -20,6 +20,12 @@ constexpr Millis kStaleAnswer = 1'000;  // between answers to a HELLO whose time
 
 }  // namespace
 
+ByteVector accepted_marker(const wire::Identity& self) {
+  const std::string text =
+      wire::to_string(self.address) + " " + to_hex(crypto::fingerprint(self)) + "\n";
+  return ByteVector(text.begin(), text.end());
+}
+
 bool Node::State::pin_allows(Now now, const wire::Identity& identity, Effects& out) {
   const auto pin = pins.find(identity.address);
   if (pin == pins.end() || pin->second == crypto::fingerprint(identity)) return true;
@@ -331,7 +337,8 @@ Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, Effe
     surface_report(now, peer, in.via, decoded->seen_from, out);
   if (from_root && !accepted) {
     accepted = true;
-    out.saves.push_back({StateKind::kAccepted, 0, {}, false});
+    out.saves.push_back(
+        {StateKind::kAccepted, 0, accepted_marker(options.identity.identity()), false});
   }
   return Handled::kDone;
 }

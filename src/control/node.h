@@ -101,6 +101,9 @@ struct NodeStatus {
   std::vector<wire::Endpoint> surface;  // external addresses as peers see them
 };
 
+/// Content of identity.accepted: a root has accepted this very key, not just one of this home.
+[[nodiscard]] ByteVector accepted_marker(const wire::Identity& self);
+
 class Node final : public Transport {
  public:
   explicit Node(NodeOptions options);

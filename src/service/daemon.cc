@@ -196,12 +196,19 @@ Result<control::NodeOptions> node_options(const Home& home, const Config& config
   if (!pins) return std::unexpected(pins.error());
   control::NodeOptions options{.identity = std::move(*identity)};
   options.pins = std::move(*pins);
-  if (const auto accepted = home.read("identity.accepted"); accepted && *accepted)
-    options.identity_accepted = true;
+  options.identity_accepted = home.identity_accepted(options.identity.identity());
   if (const auto nonce = home.read("nonce.state"); nonce && *nonce && (*nonce)->size() == 8) {
     options.nonce_floor = load_be64((*nonce)->data());
   }
-  auto planet = home.read("planet");
+  const auto world_of = [&](const std::string& file) -> Result<std::optional<ByteVector>> {
+    auto world = home.world(file);
+    if (!world) return std::unexpected(world.error());
+    if (!*world) return std::optional<ByteVector>{};
+    if ((*world)->damaged)
+      spdlog::error("alarm: {} is damaged; the last good one is used", home.path(file));
+    return std::optional(std::move((*world)->bytes));
+  };
+  auto planet = world_of("planet");
   if (!planet) return std::unexpected(planet.error());
   if (*planet) {
     options.planet = **planet;
@@ -213,7 +220,7 @@ Result<control::NodeOptions> node_options(const Home& home, const Config& config
         home.directory());
   }
   for (const std::string& file : home.list("moons.d", ".moon")) {
-    if (const auto moon = home.read("moons.d/" + file); moon && *moon)
+    if (const auto moon = world_of("moons.d/" + file); moon && *moon)
       options.moons.push_back(**moon);
   }
   options.cached_peers = home.cached_peers(ControlLoop::now().wall / 1000, options.limits.peers);

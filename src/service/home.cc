@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "control/node.h"
+#include "control/worlds.h"
 #include "crypto/identity_work.h"
 #include "wire/dictionary.h"
 #include "wire/identity.h"
@@ -54,6 +56,8 @@ Result<void> sync_directory(const std::string& directory) {
     return std::unexpected(io_error("cannot sync directory", directory));
   return {};
 }
+
+constexpr const char* kLastGood = ".last_good";
 
 std::string hex16(std::uint64_t v) {
   return wire::to_string(wire::NetworkId{v});
@@ -245,6 +249,36 @@ Result<crypto::SecretIdentity> Home::identity() const {
   return identity;
 }
 
+bool Home::identity_accepted(const wire::Identity& self) const {
+  const auto marker = read("identity.accepted");
+  return marker && *marker && **marker == control::accepted_marker(self);
+}
+
+Result<std::optional<Home::SavedWorld>> Home::world(const std::string& name) const {
+  using wire::World;
+  const World::Type type = name == "planet" ? World::Type::kPlanet : World::Type::kMoon;
+  const auto parse = [&](const std::optional<ByteVector>& bytes) -> std::optional<World> {
+    if (!bytes) return std::nullopt;
+    Reader reader(*bytes);
+    auto world = wire::read_world(reader);
+    return world && world->type == type ? world : std::nullopt;
+  };
+  auto file = read(name);
+  if (!file) return std::unexpected(file.error());
+  if (!*file) return std::optional<SavedWorld>{};
+  const std::string copy_name = name + kLastGood;
+  const auto copy = read(copy_name);
+  const std::optional<World> now = parse(*file);
+  const std::optional<World> before = copy ? parse(*copy) : std::nullopt;
+  const bool lost_signature = now && before && now->id == before->id &&
+                              now->timestamp <= before->timestamp &&
+                              control::signs_itself(*before) && !control::signs_itself(*now);
+  if (before && (!now || lost_signature)) return SavedWorld{**copy, true};
+  // A copy that cannot be kept is no reason to do without the world.
+  if (now && (!copy || *copy != *file)) (void)write(copy_name, **file);
+  return SavedWorld{std::move(**file), false};
+}
+
 Result<std::string> Home::auth_token() const {
   auto file = read("authtoken.secret");
   if (!file) return std::unexpected(file.error());
@@ -398,12 +432,21 @@ Result<void> Home::save(const control::SaveState& state) {
       name = "identity.accepted";
       break;
   }
+  if (state.kind == StateKind::kPlanet || state.kind == StateKind::kMoon) {
+    // The copy comes last: while it is written, the file is whole.
+    auto done = state.remove ? remove(name) : write(name, state.bytes);
+    if (!done) return done;
+    name += kLastGood;
+  }
   return state.remove ? remove(name) : write(name, state.bytes);
 }
 
 Result<void> Home::set_identity_aside() const {
   const std::string from = path("identity.secret");
-  const std::string to = path("identity.secret.saved_after_collision");
+  std::string to = path("identity.secret.saved_after_collision");
+  struct stat info{};
+  for (int number = 2; ::lstat(to.c_str(), &info) == 0; ++number)
+    to = path("identity.secret.saved_after_collision." + std::to_string(number));
   if (::rename(from.c_str(), to.c_str()) != 0)
     return std::unexpected(io_error("cannot rename", from));
   ::unlink(path("identity.public").c_str());

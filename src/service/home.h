@@ -53,6 +53,20 @@ class Home {
   /// The identity of identity.secret, fully validated. A missing file yields a new identity, saved
   /// before it is returned; an empty or damaged one is an error, never a new identity.
   Result<crypto::SecretIdentity> identity() const;
+  /// Whether identity.accepted speaks of this very key.
+  [[nodiscard]] bool identity_accepted(const wire::Identity& self) const;
+
+  /// A planet or moon as it is to be used.
+  struct SavedWorld {
+    ByteVector bytes;
+    bool damaged = false;  // the file cannot be used; these are the bytes of the last good one
+  };
+
+  /// `planet` or a file of moons.d. Of every good one a copy is kept beside it (.last_good), which
+  /// stands in when the file is damaged: it does not parse, or has lost the signature that the copy
+  /// of the same document has. Nothing when there is no file: then it is not wanted.
+  [[nodiscard]] Result<std::optional<SavedWorld>> world(const std::string& name) const;
+
   /// Content of authtoken.secret; made on first use: 24 characters a-z 0-9.
   Result<std::string> auth_token() const;
   /// Pins of pins.json.
@@ -76,8 +90,8 @@ class Home {
 
   /// Any number of kPin with one write of pins.json.
   Result<void> save_pins(std::span<const control::SaveState> states);
-  /// Sets the collided identity files aside (identity.secret.saved_after_collision) so that a start
-  /// makes a new one.
+  /// Sets the collided identity files aside (identity.secret.saved_after_collision, then with .2
+  /// and so on: none is ever overwritten) so that a start makes a new one.
   Result<void> set_identity_aside() const;
 
  private:

@@ -10,6 +10,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "control/node.h"
+#include "crypto/identity_work.h"
+#include "wire/world.h"
+
 namespace orrery::service {
 namespace {
 
@@ -97,6 +101,88 @@ TEST_F(HomeTest, PinsAccumulate) {
   EXPECT_EQ(open().pins()->size(), 2u);
   put("pins.json", "[]");
   EXPECT_FALSE(open().pins());
+}
+
+/// A planet or moon, signed by its own update key or not.
+ByteVector world_bytes(wire::World::Type type, std::uint64_t timestamp, bool sign) {
+  static const crypto::SecretIdentity key = crypto::generate_identity();
+  wire::World world;
+  world.type = type;
+  world.id = 0x77;
+  world.timestamp = timestamp;
+  world.update_key = key.identity().public_key;
+  world.roots.push_back({key.identity(), {wire::Endpoint::v4(0x0a000001, 9993)}});
+  if (sign) world.signature = crypto::sign(key, wire::world_signed_bytes(world));
+  return wire::encode_world(world);
+}
+
+TEST_F(HomeTest, ADamagedWorldFallsBackToTheLastGoodOne) {
+  Home home = open();
+  EXPECT_FALSE(*home.world("planet")) << "no file, no planet";
+  const std::string moon = "moons.d/0000000000000077.moon";
+  for (const std::string& name : {std::string("planet"), moon}) {
+    const auto type = name == "planet" ? wire::World::Type::kPlanet : wire::World::Type::kMoon;
+    // the operator's file is taken as it is, and copied
+    const ByteVector first = world_bytes(type, 1'000, true);
+    ASSERT_TRUE(home.write(name, first));
+    auto world = home.world(name);
+    ASSERT_TRUE(world && *world);
+    EXPECT_FALSE((*world)->damaged);
+    EXPECT_EQ((*world)->bytes, first);
+    // every way to be damaged
+    ByteVector flipped = first;
+    flipped[20] ^= 1;  // within the update key
+    for (const ByteVector& bad :
+         {ByteVector{}, ByteVector(first.begin(), first.end() - 5), ByteVector(300, 0x55),
+          world_bytes(type == wire::World::Type::kPlanet ? wire::World::Type::kMoon
+                                                         : wire::World::Type::kPlanet,
+                      1'000, true),
+          flipped}) {
+      ASSERT_TRUE(home.write(name, bad));
+      world = home.world(name);
+      ASSERT_TRUE(world && *world);
+      EXPECT_TRUE((*world)->damaged);
+      EXPECT_EQ((*world)->bytes, first);
+    }
+    // a revision from a root replaces both
+    const ByteVector second = world_bytes(type, 2'000, true);
+    const auto kind = name == "planet" ? control::StateKind::kPlanet : control::StateKind::kMoon;
+    ASSERT_TRUE(home.save({kind, 0x77, second, false}));
+    ASSERT_TRUE(home.write(name, ByteVector(10)));
+    EXPECT_EQ((*home.world(name))->bytes, second);
+    // an unsigned one of the operator that is newer is his word
+    const ByteVector unsigned_one = world_bytes(type, 3'000, false);
+    ASSERT_TRUE(home.write(name, unsigned_one));
+    EXPECT_FALSE((*home.world(name))->damaged);
+    EXPECT_EQ((*home.world(name))->bytes, unsigned_one);
+  }
+  EXPECT_EQ(home.list("moons.d", ".moon").size(), 1u);
+  ASSERT_TRUE(home.save({control::StateKind::kMoon, 0x77, {}, true}));
+  EXPECT_FALSE(*home.world(moon)) << "left is left";
+  EXPECT_FALSE(*home.read(moon + ".last_good"));
+}
+
+TEST_F(HomeTest, AcceptedIsAKeyNotAHome) {
+  Home home = open();
+  const auto mine = home.identity();
+  ASSERT_TRUE(mine);
+  EXPECT_FALSE(home.identity_accepted(mine->identity()));
+  put("identity.accepted", "");
+  EXPECT_FALSE(home.identity_accepted(mine->identity()));
+  ASSERT_TRUE(home.save(
+      {control::StateKind::kAccepted, 0, control::accepted_marker(mine->identity()), false}));
+  EXPECT_TRUE(home.identity_accepted(mine->identity()));
+  // every identity that had to give way is kept
+  for (int i = 0; i < 3; ++i) {
+    const auto before = *home.read("identity.secret");
+    ASSERT_TRUE(home.set_identity_aside());
+    const std::string aside = std::string("identity.secret.saved_after_collision") +
+                              (i == 0 ? "" : "." + std::to_string(i + 1));
+    EXPECT_EQ(*home.read(aside), before);
+    const auto next = home.identity();
+    ASSERT_TRUE(next);
+    EXPECT_FALSE(home.identity_accepted(next->identity()));
+  }
 }
 
 TEST_F(HomeTest, KillAtAnyMomentLeavesTheOldOrTheNewFile) {
