@@ -169,6 +169,7 @@ void Node::State::housekeeping(Now now, Effects& out) {
   surface.expire(now.mono);
   replies.expire(now.mono);
   reassembler.expire(now.mono);
+  stranger_reassembler.expire(now.mono);
 }
 
 void Node::State::forget(Now, Peer& peer, Effects& out) {

@@ -59,6 +59,7 @@ struct Node::State {
   /// Asks a path that is not known yet for an answer, at most once a second.
   void probe_unknown(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
   void retry_waiting(Now now, Effects& out);
+  [[nodiscard]] wire::Reassembler& reassembler_of(const fib::PathKey& via);
   void relay(Now now, const fib::PathKey& via, Bytes datagram, Effects& out);
   /// Whether a packet that we relay and whose MAC we cannot check comes over a path of its source,
   /// or of a root that relayed it before: nobody else can have others introduced.
@@ -210,7 +211,8 @@ struct Node::State {
   SeenSet seen;
   Nonces nonces;
   crypto::Armorer armorer;
-  wire::Reassembler reassembler;
+  wire::Reassembler reassembler;           // of fragments over paths that peers use
+  wire::Reassembler stranger_reassembler;  // of all others: a flood leaves the first alone
   WaitingRoom<WaitingSend> sends;
   WaitingRoom<WaitingReceive> receives;
   std::unordered_map<wire::Address, Lookup, KeyedHash> lookups;

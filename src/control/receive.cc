@@ -28,6 +28,11 @@ void Node::State::limit_answer(const fib::PathKey& via, std::size_t wire_size) {
   budget = {via, 3 * static_cast<std::int64_t>(wire_size + outer_size(via.remote))};
 }
 
+wire::Reassembler& Node::State::reassembler_of(const fib::PathKey& via) {
+  const Path* path = paths.find(via);
+  return path != nullptr && path->references != 0 ? reassembler : stranger_reassembler;
+}
+
 void Node::State::datagram(Now now, const fib::PathKey& via, Bytes bytes, Effects& out) {
   if (Path* path = paths.find(via)) path->last_in = now.mono;
   if (bytes.size() > wire::kMaxPacket) return count(Count::kLong);
@@ -42,9 +47,10 @@ void Node::State::datagram(Now now, const fib::PathKey& via, Bytes bytes, Effect
       if (!header || header->destination.is_reserved()) return count(Count::kAddress);
       if (header->destination != self) return relay(now, via, bytes, out);
       const KeyedHash hash{reassembly_key};
-      switch (reassembler.add_fragment(now.mono, hash(via), bytes)) {
+      wire::Reassembler& pieces = reassembler_of(via);
+      switch (pieces.add_fragment(now.mono, hash(via), bytes)) {
         case wire::Reassembly::kComplete: {
-          ByteVector whole(reassembler.packet().begin(), reassembler.packet().end());
+          ByteVector whole(pieces.packet().begin(), pieces.packet().end());
           return packet(now, via, whole, whole.size(), false, out);
         }
         case wire::Reassembly::kRefused:
@@ -65,9 +71,10 @@ void Node::State::datagram(Now now, const fib::PathKey& via, Bytes bytes, Effect
         return packet(now, via, copy, copy.size(), false, out);
       }
       const KeyedHash hash{reassembly_key};
-      switch (reassembler.add_head(now.mono, hash(via), bytes)) {
+      wire::Reassembler& pieces = reassembler_of(via);
+      switch (pieces.add_head(now.mono, hash(via), bytes)) {
         case wire::Reassembly::kComplete: {
-          ByteVector whole(reassembler.packet().begin(), reassembler.packet().end());
+          ByteVector whole(pieces.packet().begin(), pieces.packet().end());
           return packet(now, via, whole, whole.size(), false, out);
         }
         case wire::Reassembly::kRefused:

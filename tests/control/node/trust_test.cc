@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "control/peer.h"
+#include "control/replies.h"
 #include "control/root.h"
 #include "control/surface.h"
 #include "crypto/kdf.h"
@@ -726,6 +727,62 @@ TEST_F(Trust, OnlyNetworksThatArePrivateThroughoutAreTrusted) {  // A9, 2.23
   }
   EXPECT_EQ(alarms, 1U);
   EXPECT_EQ(warnings, 1U);
+}
+
+TEST(Replies, ProbesPushOutEachOther) {  // 2.14
+  control::Replies replies(64, {1, 2});
+  const wire::Address root{1};
+  const auto expect = [&](std::uint64_t id, wire::Verb verb, Millis sent) {
+    replies.expect(id, {verb, root, {}, id, sent, sent + control::reply_window(verb), true});
+  };
+  const auto answered = [&](std::uint64_t id, wire::Verb verb, Millis now) {
+    control::Incoming answer;
+    answer.source = root;
+    return replies.match(id, verb, answer, now).has_value();
+  };
+  expect(1, wire::Verb::kWhois, 1'000);
+  expect(2, wire::Verb::kNetworkConfigRequest, 1'000);
+  for (std::uint64_t id = 100; id < 100'100; ++id) expect(id, wire::Verb::kHello, 1'001);
+  EXPECT_EQ(replies.size(), 64U);
+  EXPECT_TRUE(answered(1, wire::Verb::kWhois, 2'000));
+  EXPECT_FALSE(answered(1, wire::Verb::kWhois, 2'000)) << "consumed";
+  EXPECT_FALSE(answered(100, wire::Verb::kHello, 2'000));
+  EXPECT_TRUE(answered(100'099, wire::Verb::kHello, 2'000));
+  replies.expire(20'000);
+  EXPECT_EQ(replies.size(), 1U);
+  EXPECT_TRUE(answered(2, wire::Verb::kNetworkConfigRequest, 60'000));
+}
+
+TEST_F(Trust, FragmentsOfStrangersLeaveThoseOfPeersAlone) {  // F1, 2.18
+  SimHost& root = host(0, kRootAt);
+  NodeOptions o{.identity = identity_of_vectors(1)};
+  o.planet = planet_;
+  o.limits.reassembly = 64;
+  SimHost& alice = net_.add("alice", std::move(o), {kAliceAt});
+  net_.start(alice);
+  net_.run_for(1'000);
+  ASSERT_TRUE(alice.has_direct_path(net_.now, root.address()));
+  std::vector<ByteVector> held;
+  net_.allow = [&](const SimNet::Flight& flight) {
+    const bool piece = flight.payload.size() > 16 &&
+                       wire::kind_of(flight.payload) == wire::DatagramKind::kFragment;
+    if (piece) held.push_back(flight.payload);
+    return !piece;
+  };
+  root.node->send(net_.now, alice.address(), wire::Verb::kUserMessage, ByteVector(3'000), {},
+                  root.effects);
+  net_.settle(root);
+  net_.run_for(20);
+  ASSERT_EQ(held.size(), 2U);
+  for (std::uint32_t source = 0; source < 1'000; ++source) {
+    ByteVector piece = held[0];
+    store_be64(piece.data(), source);
+    net_.inject(Endpoint::v4(0x0a0b0000 + source, 9993), kAliceAt, piece);
+  }
+  net_.run_for(20);
+  for (const ByteVector& piece : held) net_.inject(kRootAt, kAliceAt, piece);
+  net_.run_for(20);
+  EXPECT_EQ(alice.counter("not_handled"), 1U);
 }
 
 TEST_F(Trust, ClearTextIsForHelloAlone) {  // A5, A9
