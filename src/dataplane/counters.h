@@ -28,7 +28,8 @@ class Counter {
 
   Counter& operator++() noexcept { return *this += 1; }
 
-  friend bool operator==(const Counter& c, std::uint64_t n) noexcept { return c.value() == n; }
+  /// A counter reads like a number.
+  operator std::uint64_t() const noexcept { return value(); }
 
  private:
   std::atomic<std::uint64_t> value_{0};

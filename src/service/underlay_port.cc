@@ -126,7 +126,7 @@ bool UnderlayPort::set_addresses(const std::vector<wire::Endpoint>& addresses,
                     [&](const auto& s) { return s->local().id == local->id; })) {
       continue;
     }
-    auto socket = tap::UdpSocket::open({local->id, address});
+    auto socket = tap::UdpSocket::open({local->id, address, {}, 0});
     if (!socket) {
       failures.push_back(socket.error().text);
       continue;

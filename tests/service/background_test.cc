@@ -13,6 +13,8 @@
 #include <set>
 #include <thread>
 
+#include "service/home.h"
+
 namespace orrery::service {
 namespace {
 

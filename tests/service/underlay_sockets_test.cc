@@ -29,7 +29,7 @@ TEST_F(UnderlaySockets, FollowAnAddressFromInterfaceToInterface) {
   ASSERT_EQ(underlay.endpoints().size(), 1u);
   EXPECT_EQ(underlay.endpoints()[0].address, at("192.0.2.2/9993"));
   const auto id = underlay.endpoints()[0].socket;
-  const auto held = underlay.port();  // the worker lets go of it later
+  const auto held = underlay.sockets();  // the worker lets go of it later
   EXPECT_FALSE(*underlay.refresh()) << "nothing is new";
 
   ASSERT_TRUE(ip("address del 192.0.2.2/24 dev eth0") && ip("address add 192.0.2.2/24 dev eth1"));
