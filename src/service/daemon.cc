@@ -438,6 +438,7 @@ int run_daemon(const Config& config, char* const* arguments) {
   auto home = Home::open(config.home);
   if (!home) return fail(home.error());
   if (auto r = home->lock(); !r) return fail(r.error());
+  if (auto r = home->identity(); !r) return fail(r.error());  // before anything is started
 
   take_dpdk_log();
   dataplane::EalOptions eal;

@@ -192,6 +192,22 @@ Result<void> Home::write(const std::string& name, Bytes content) const {
   return sync_directory(std::filesystem::path(file).parent_path().string());
 }
 
+Result<void> Home::overwrite(const std::string& name, Bytes content) const {
+  const std::string file = path(name);
+  const Fd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat info{};
+  if (!fd || ::fstat(fd.get(), &info) != 0 || info.st_size != static_cast<off_t>(content.size())) {
+    return write(name, content);
+  }
+  ssize_t n = 0;
+  do {
+    n = ::pwrite(fd.get(), content.data(), content.size(), 0);
+  } while (n < 0 && errno == EINTR);
+  if (n != static_cast<ssize_t>(content.size()) || ::fdatasync(fd.get()) != 0)
+    return std::unexpected(io_error("cannot write", file));
+  return {};
+}
+
 Result<void> Home::remove(const std::string& name) const {
   const std::string file = path(name);
   if (::unlink(file.c_str()) != 0 && errno != ENOENT)
@@ -426,8 +442,7 @@ Result<void> Home::save(const control::SaveState& state) {
       name = "networks.d/" + hex16(state.id) + ".local.conf";
       break;
     case StateKind::kNonce:
-      name = "nonce.state";
-      break;
+      return overwrite("nonce.state", state.bytes);
     case StateKind::kAccepted:
       name = "identity.accepted";
       break;

@@ -97,6 +97,10 @@ class Home {
  private:
   explicit Home(std::string directory) : directory_(std::move(directory)) {}
 
+  /// Writes over a file of the same size in its place: takes no room on a full disk. Old or new
+  /// after a crash only while the file fits a sector. Any other file is replaced as by write().
+  Result<void> overwrite(const std::string& name, Bytes content) const;
+
   std::string directory_;
   int lock_fd_ = -1;
   std::map<wire::Address, std::array<std::uint8_t, 48>> pins_;

@@ -37,7 +37,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(own, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::cerr << "orreryd: " << error.what() << " (see orreryd --help)\n";
+    return 2;
   }
   if (home_option->count() != 0) command_line.home = home;
   if (config_option->count() != 0) command_line.config_file = config_file;

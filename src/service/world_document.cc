@@ -41,7 +41,9 @@ Result<wire::WorldRoot> read_root(const json& object) {
   if (!identity) return std::unexpected(bad_field("identity", "a public identity in each root"));
   wire::WorldRoot root{identity->identity, {}};
   const auto endpoints = object.find("stableEndpoints");
-  if (endpoints == object.end() || !endpoints->is_array()) return root;
+  if (endpoints == object.end()) return root;
+  if (!endpoints->is_array())
+    return std::unexpected(bad_field("stableEndpoints", "an array of texts \"IP/port\""));
   for (const json& e : *endpoints) {
     const auto endpoint = e.is_string() ? wire::parse_endpoint(e.get<std::string>()) : std::nullopt;
     if (!endpoint || endpoint->port == 0 || root.endpoints.size() >= wire::kMaxEndpointsPerRoot) {

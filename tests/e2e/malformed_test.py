@@ -18,7 +18,9 @@ HOST = '10.9.0.1'
 SEED = int(os.environ.get('ORRERY_SEED', str(random.randrange(1 << 32))))
 VERBS = range(32)
 # Packets of senders that nobody knows are counted when they come; these tell of the room in which they wait for an identity.
-WAITS = ['receive_expired', 'table_full']
+WAITS = ['receive_expired', 'table_full', 'lookup_rate']
+# Of every packet that reached control, and of those that no reason ended: not reasons.
+TOTALS = ('packets', 'handled')
 
 
 # --- enough of the protocol to speak for a node (docs/protocol/02-packet.md section 5, 01-identity.md section 4)
@@ -133,7 +135,7 @@ class Scene:
     def counters(self):
         drops = self.daemon.get('/orrery/drops')
         found = {('worker', k): v for k, v in drops['worker'].items()}
-        found.update({('control', k): v for k, v in drops['control'].items()})
+        found.update({('control', k): v for k, v in drops['control'].items() if k not in TOTALS})
         # What no buffer can hold ends at the port.
         found[('port', 'rxDropped')] = sum(p['rxDropped'] for p in self.daemon.get('/orrery/ports'))
         return found

@@ -185,6 +185,26 @@ TEST_F(HomeTest, AcceptedIsAKeyNotAHome) {
   }
 }
 
+TEST_F(HomeTest, TheMarkOfPacketIdsNeedsNoRoomOnceItIsThere) {
+  Home home = open();
+  const auto save = [&](std::uint64_t mark) {
+    control::SaveState state{control::StateKind::kNonce, 0, ByteVector(8), false};
+    store_be64(state.bytes.data(), mark);
+    ASSERT_TRUE(home.save(state));
+    EXPECT_EQ(**home.read("nonce.state"), state.bytes);
+  };
+  const auto inode = [&] {
+    struct stat info{};
+    return ::stat(home.path("nonce.state").c_str(), &info) == 0 ? info.st_ino : 0;
+  };
+  save(1);
+  const ino_t first = inode();
+  save(0x123456789abcdef0);
+  EXPECT_EQ(inode(), first) << "written in its place";
+  put("nonce.state", "damaged");
+  save(3);
+}
+
 TEST_F(HomeTest, KillAtAnyMomentLeavesTheOldOrTheNewFile) {
   for (int round = 0; round < 50; ++round) {
     const pid_t child = ::fork();
