@@ -48,6 +48,10 @@ class Hellos(threading.Thread):
             self.last = max(number, self.last)
 
 
+# What the controller sets by itself when a write changes `authorized`.
+DERIVED = ('lastAuthorizedCredentialType', 'lastAuthorizedCredential')
+
+
 class Record:
     """What one object of the API must be: the content last acknowledged, or that of a write without an answer."""
 
@@ -61,7 +65,7 @@ class Record:
             return self.acknowledged is None or None in self.pending
         states = [self.acknowledged] if self.acknowledged is not None else []
         base = self.acknowledged or {}
-        states += [dict(base, **p) for p in self.pending if p is not None]
+        states += [{k: v for k, v in dict(base, **p).items() if k not in DERIVED} for p in self.pending if p is not None]
         return any(all(found.get(k) == v for k, v in state.items()) for state in states)
 
 

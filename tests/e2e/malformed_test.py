@@ -18,7 +18,7 @@ HOST = '10.9.0.1'
 SEED = int(os.environ.get('ORRERY_SEED', str(random.randrange(1 << 32))))
 VERBS = range(32)
 # Packets of senders that nobody knows are counted when they come; these tell of the room in which they wait for an identity.
-WAITS = ['receive_expired', 'table_full', 'lookup_rate']
+WAITS = ['receive_expired', 'send_expired', 'table_full', 'lookup_rate']
 # Of every packet that reached control, and of those that no reason ended: not reasons.
 TOTALS = ('packets', 'handled')
 
