@@ -82,6 +82,13 @@ inline void store_be16(std::uint8_t* p, std::uint16_t v) {
   std::memcpy(p, &v, 2);
 }
 
+/// Little-endian loads at unaligned places, for ciphers.
+inline std::uint64_t load_le64(const std::uint8_t* p) {
+  std::uint64_t v;
+  std::memcpy(&v, p, 8);
+  return v;
+}
+
 /// Lower-case hexadecimal digits, two per byte.
 inline std::string to_hex(Bytes bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";

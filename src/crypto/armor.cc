@@ -1,8 +1,10 @@
 #include "crypto/armor.h"
 
-#include <sodium.h>
+#include <algorithm>
+#include <utility>
 
 #include "crypto/aes_gmac_siv.h"
+#include "crypto/poly1305.h"
 #include "crypto/salsa20.h"
 
 namespace orrery::crypto {
@@ -18,101 +20,168 @@ void set_suite(std::uint8_t* packet, wire::Suite suite) {
   packet[wire::kFlagsOffset] = flags;
 }
 
-/// Poly1305 of the payload under the one-time key in block 0 of the packet's stream.
-std::array<std::uint8_t, 16> poly_mac(const SalsaKey& key, const std::uint8_t* packet,
-                                      std::uint32_t length) {
-  std::array<std::uint8_t, 64> block;
-  salsa_block(salsa_state(key, packet, 0), 12, block.data());
-  std::array<std::uint8_t, 16> mac;
-  crypto_onetimeauth(mac.data(), packet + wire::kVerbOffset, length - wire::kVerbOffset,
-                     block.data());
-  burn(block);
-  return mac;
+/// The key of a packet in little-endian words. Whole words throughout: bytes written and read again
+/// as a wider value would stall the processor for longer than all of this takes.
+using MixedKey = std::array<std::uint64_t, 4>;
+
+MixedKey mixed_key(const SharedSecret& secret, const std::uint8_t* packet, std::size_t length) {
+  // [8] id, [5] destination, [5] source, [1] flags without hops, [2] length, little-endian
+  constexpr std::uint64_t kKept = 0xffff | (std::uint64_t{0xff & ~wire::kHopsMask} << 16);
+  MixedKey key;
+  std::memcpy(key.data(), secret.data(), sizeof key);
+  key[0] ^= load_le64(packet);
+  key[1] ^= load_le64(packet + 8);
+  key[2] ^= (load_le64(packet + 16) & kKept) | (std::uint64_t{length & 0xffff} << 24);
+  return key;
 }
 
-MutableBytes payload_of(std::uint8_t* packet, std::uint32_t length) {
-  return {packet + wire::kVerbOffset, length - wire::kVerbOffset};
-}
+/// The packets of ciphers 0 and 1 of a batch: add() them, then armor() or dearmor() once.
+class SalsaBatch {
+ public:
+  SalsaBatch(Isa level, IMB_MGR* manager) : level_(level), manager_(manager) {}
 
-void armor_salsa(const ArmorJob& job) {
-  SalsaKey key = mix_key(job.keys->secret(), {job.packet, job.length}, job.length);
-  if (job.suite == wire::Suite::kSalsaPoly)
-    salsa2012_xor(key, job.packet, 1, payload_of(job.packet, job.length));
-  const auto mac = poly_mac(key, job.packet, job.length);
-  std::memcpy(job.packet + wire::kMacOffset, mac.data(), kMacSize);
-  burn(key);
-}
+  void add(std::uint8_t* packet, std::uint32_t length, const PeerKeys& keys, bool encrypted) {
+    SalsaJob& stream = streams_[n_];
+    PolyJob& mac = macs_[n_];
+    stream.state = salsa_state(mixed_key(keys.secret(), packet, length), load_le64(packet));
+    const auto payload = static_cast<std::uint32_t>(length - wire::kVerbOffset);
+    stream.block = 1;
+    stream.data = packet + wire::kVerbOffset;
+    stream.length = encrypted ? payload : 0;
+    stream.one_time = one_time_[n_];
+    mac.data = stream.data;
+    mac.length = payload;
+    mac.key = one_time_[n_];
+    packets_[n_++] = packet;
+  }
 
-bool dearmor_salsa(const DearmorJob& job, bool encrypted) {
-  SalsaKey key = mix_key(job.keys->secret(), {job.packet, job.length}, job.length);
-  const auto mac = poly_mac(key, job.packet, job.length);
-  const bool ok =
-      constant_time_equal(Bytes(mac).first(kMacSize), {job.packet + wire::kMacOffset, kMacSize});
-  if (ok && encrypted) salsa2012_xor(key, job.packet, 1, payload_of(job.packet, job.length));
-  burn(key);
-  return ok;
-}
+  /// Encrypts, and writes the MACs.
+  void armor() noexcept {
+    for (std::size_t at = 0; at < n_; at += kChunk) {
+      const std::size_t n = std::min(kChunk, n_ - at);
+      salsa2012_batch(level_, {streams_ + at, n});
+      poly1305_batch(level_, manager_, {macs_ + at, n});
+      for (std::size_t i = at; i < at + n; ++i)
+        std::memcpy(packets_[i] + wire::kMacOffset, macs_[i].mac.data(), kMacSize);
+    }
+    clear();
+  }
+
+  /// Checks the MACs, then decrypts what is authentic: `done(i, ok)` in the order of add().
+  template <typename Done>
+  void dearmor(Done done) noexcept {
+    for (std::size_t at = 0; at < n_; at += kChunk) {
+      // Block 0 of every stream first; the rest only of packets that are worth it.
+      const std::size_t n = std::min(kChunk, n_ - at);
+      std::uint32_t lengths[kChunk];
+      for (std::size_t i = 0; i < n; ++i) {
+        lengths[i] = std::exchange(streams_[at + i].length, 0);
+      }
+      salsa2012_batch(level_, {streams_ + at, n});
+      poly1305_batch(level_, manager_, {macs_ + at, n});
+      for (std::size_t i = 0; i < n; ++i) {
+        const bool ok = constant_time_equal(Bytes(macs_[at + i].mac).first(kMacSize),
+                                            {packets_[at + i] + wire::kMacOffset, kMacSize});
+        streams_[at + i].one_time = nullptr;
+        if (ok) streams_[at + i].length = lengths[i];
+        done(at + i, ok);
+      }
+      salsa2012_batch(level_, {streams_ + at, n});
+    }
+    clear();
+  }
+
+  [[nodiscard]] bool empty() const { return n_ == 0; }
+
+ private:
+  void clear() noexcept {
+    burn({reinterpret_cast<std::uint8_t*>(streams_), n_ * sizeof(SalsaJob)});
+    burn({one_time_[0], n_ * sizeof one_time_[0]});
+    n_ = 0;
+  }
+
+  /// Packets from one pass to the next: what the stream cipher wrote is still in the first-level
+  /// cache when it is authenticated, and two groups of eight fill Poly1305's lanes.
+  static constexpr std::size_t kChunk = 16;
+
+  // What is secret of a batch is burned at its end, which also leaves one_time_ zero.
+  Isa level_;
+  IMB_MGR* manager_;
+  std::size_t n_ = 0;
+  SalsaJob streams_[Armorer::kBatchMax];
+  PolyJob macs_[Armorer::kBatchMax];
+  std::uint8_t* packets_[Armorer::kBatchMax];
+  alignas(64) std::uint8_t one_time_[Armorer::kBatchMax][64] = {};
+};
 
 }  // namespace
 
+/// The room of a batch is kept from one to the next: clearing it anew would cost more than a
+/// packet.
 struct Armorer::State {
-  Manager manager = make_manager();
+  explicit State(Isa level)
+      : siv(siv_kernel(level)), manager(make_manager(level)), salsa(level, manager.get()) {}
+
+  const SivKernel& siv;
+  Manager manager;
+  SalsaBatch salsa;
+  SivJob siv_jobs[kBatchMax];
+  std::uint8_t siv_origin[kBatchMax];  // index in the batch
+  std::uint8_t salsa_origin[kBatchMax];
 };
 
-Armorer::Armorer() : state_(std::make_unique<State>()) {
+Armorer::Armorer(Isa level) {
   init();
+  state_ = std::make_unique<State>(level);
 }
 
 Armorer::~Armorer() = default;
 
 void Armorer::armor(std::span<ArmorJob> jobs) noexcept {
-  SivJob siv[kBatchMax];
+  State& state = *state_;
   std::size_t n = 0;
+  // In a pass of its own: a header that is read right after a byte of it was written stalls.
+  for (const ArmorJob& job : jobs) set_suite(job.packet, job.suite);
   for (const ArmorJob& job : jobs) {
-    set_suite(job.packet, job.suite);
     switch (job.suite) {
       case wire::Suite::kMacOnly:
       case wire::Suite::kSalsaPoly:
-        armor_salsa(job);
+        state.salsa.add(job.packet, job.length, *job.keys, job.suite == wire::Suite::kSalsaPoly);
         break;
       case wire::Suite::kTrustedPath:
         store_be64(job.packet + wire::kMacOffset, job.trusted_path_id);
         break;
       case wire::Suite::kAesGmacSiv:
-        siv[n++] = {job.packet, job.length, &job.keys->aes(), false};
+        state.siv_jobs[n++] = {job.packet, job.length, &job.keys->aes(), false};
         break;
     }
   }
-  if (n != 0) siv_seal(state_->manager.get(), {siv, n});
+  if (!state.salsa.empty()) state.salsa.armor();
+  if (n != 0) state.siv.seal(state.manager.get(), {state.siv_jobs, n});
 }
 
 void Armorer::dearmor(std::span<DearmorJob> jobs) noexcept {
-  SivJob siv[kBatchMax];
-  std::size_t origin[kBatchMax];
-  std::size_t n = 0;
+  State& state = *state_;
+  std::size_t n = 0, m = 0;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     DearmorJob& job = jobs[i];
     job.ok = false;
     if (job.length < wire::kHeaderSize) continue;
-    switch ((job.packet[wire::kFlagsOffset] >> 3) & 7) {
-      case 0:
-        job.ok = dearmor_salsa(job, false);
-        break;
-      case 1:
-        job.ok = dearmor_salsa(job, true);
-        break;
-      case 3:
-        if (!job.keys->expanded()) break;  // a peer that never showed protocol 12
-        origin[n] = i;
-        siv[n++] = {job.packet, job.length, &job.keys->aes(), false};
-        break;
-      default:
-        break;
+    const unsigned cipher = (job.packet[wire::kFlagsOffset] >> 3) & 7;
+    if (cipher <= 1) {
+      state.salsa_origin[m++] = static_cast<std::uint8_t>(i);
+      state.salsa.add(job.packet, job.length, *job.keys, cipher == 1);
+    } else if (cipher == 3 && job.keys->expanded()) {  // else it never showed protocol 12
+      state.siv_origin[n] = static_cast<std::uint8_t>(i);
+      state.siv_jobs[n++] = {job.packet, job.length, &job.keys->aes(), false};
     }
   }
+  if (m != 0) {
+    state.salsa.dearmor([&](std::size_t k, bool ok) { jobs[state.salsa_origin[k]].ok = ok; });
+  }
   if (n == 0) return;
-  siv_open(state_->manager.get(), {siv, n});
-  for (std::size_t k = 0; k < n; ++k) jobs[origin[k]].ok = siv[k].ok;
+  state.siv.open(state.manager.get(), {state.siv_jobs, n});
+  for (std::size_t k = 0; k < n; ++k) jobs[state.siv_origin[k]].ok = state.siv_jobs[k].ok;
 }
 
 void armor_trusted(MutableBytes packet, std::uint64_t path_id) {
@@ -132,12 +201,9 @@ void mask_hello_tail(MutableBytes packet, std::size_t start, const SharedSecret&
 }
 
 std::array<std::uint8_t, 32> mix_key(const SharedSecret& secret, Bytes packet, std::size_t length) {
+  const MixedKey words = mixed_key(secret, packet.data(), length);
   std::array<std::uint8_t, 32> key;
-  std::copy_n(secret.begin(), key.size(), key.begin());
-  for (std::size_t i = 0; i < 18; ++i) key[i] ^= packet[i];
-  key[18] ^= static_cast<std::uint8_t>(packet[18] & ~wire::kHopsMask);
-  key[19] ^= static_cast<std::uint8_t>(length);
-  key[20] ^= static_cast<std::uint8_t>(length >> 8);
+  std::memcpy(key.data(), words.data(), key.size());
   return key;
 }
 

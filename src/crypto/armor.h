@@ -36,7 +36,8 @@ class Armorer {
  public:
   static constexpr std::size_t kBatchMax = 64;
 
-  Armorer();
+  /// REQUIRES: level <= best_isa(), and keys expanded for the same level.
+  explicit Armorer(Isa level = isa());
   ~Armorer();
   Armorer(const Armorer&) = delete;
   Armorer& operator=(const Armorer&) = delete;

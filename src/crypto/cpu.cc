@@ -9,10 +9,16 @@ namespace {
 
 Isa detect() {
   __builtin_cpu_init();
-  Isa best = Isa::kRef;
-  if (__builtin_cpu_supports("avx2")) best = Isa::kAvx2;
-  if (best == Isa::kAvx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-    best = Isa::kAvx512;
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+                    __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+  if (!avx2) return Isa::kRef;
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512ifma");
+  return avx512 && has_vaes() ? Isa::kAvx512 : Isa::kAvx2;
+}
+
+Isa capped(Isa best) {
   const char* wanted = std::getenv("ORRERY_ISA");
   if (wanted == nullptr) return best;
   const std::string_view name(wanted);
@@ -22,9 +28,19 @@ Isa detect() {
 
 }  // namespace
 
+Isa best_isa() {
+  static const Isa kBest = detect();
+  return kBest;
+}
+
 Isa isa() {
-  static const Isa kChosen = detect();
+  static const Isa kChosen = capped(best_isa());
   return kChosen;
+}
+
+bool has_vaes() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("vaes") && __builtin_cpu_supports("vpclmulqdq");
 }
 
 const char* isa_name(Isa isa) {

@@ -1,6 +1,10 @@
 // Which instruction set our own code uses: chosen once, at first use, by what the processor has and
 // by ORRERY_ISA (ref, avx2, avx512), which can only lower it. Tests run every level; valgrind needs
 // ref or avx2.
+//
+//   ref      portable code and ipsec-mb's SSE code
+//   avx2     AVX2, BMI2, AES-NI and PCLMULQDQ; VAES and VPCLMULQDQ of 256 bits where they are
+//   avx512   AVX-512 F, BW, DQ, VL, VBMI and IFMA, VAES, VPCLMULQDQ: Ice Lake, Zen 4 and later
 #pragma once
 
 #include <cstdint>
@@ -9,7 +13,12 @@ namespace orrery::crypto {
 
 enum class Isa : std::uint8_t { kRef, kAvx2, kAvx512 };
 
+/// What runs: best_isa() lowered by ORRERY_ISA.
 [[nodiscard]] Isa isa();
+/// What the processor has.
+[[nodiscard]] Isa best_isa();
+/// Whether it has VAES and VPCLMULQDQ beside AVX2.
+[[nodiscard]] bool has_vaes();
 [[nodiscard]] const char* isa_name(Isa isa);
 
 }  // namespace orrery::crypto

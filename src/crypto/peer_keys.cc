@@ -3,19 +3,18 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "crypto/aes_keys.h"
-#include "crypto/cpu.h"
+#include "crypto/aes_gmac_siv.h"
 #include "crypto/kdf.h"
 
 namespace orrery::crypto {
 
-Manager make_manager() {
+Manager make_manager(Isa isa) {
   Manager manager(alloc_mb_mgr(0));
   if (!manager) {
     std::fputs("ipsec-mb: no memory for a manager\n", stderr);
     std::abort();
   }
-  switch (isa()) {
+  switch (isa) {
     case Isa::kRef:
       init_mb_mgr_sse(manager.get());
       break;
@@ -47,15 +46,16 @@ PeerKeys::~PeerKeys() {
   if (aes_) burn({reinterpret_cast<std::uint8_t*>(aes_.get()), sizeof(AesKeys)});
 }
 
-void PeerKeys::expand() {
+void PeerKeys::expand(Isa level) {
   if (aes_) return;
   // One manager per thread that expands keys; building one costs more than a schedule.
-  thread_local const Manager kManager = make_manager();
+  thread_local std::array<Manager, 3> managers;
+  Manager& manager = managers[static_cast<std::size_t>(level)];
+  if (!manager) manager = make_manager(level);
   auto keys = std::make_unique<AesKeys>();
   Sha384 k0 = kbkdf_hmac_sha384(secret_, '0', 0, 0);
   Sha384 k1 = kbkdf_hmac_sha384(secret_, '1', 0, 0);
-  IMB_AES256_GCM_PRE(kManager.get(), k0.data(), &keys->gmac);
-  IMB_AES_KEYEXP_256(kManager.get(), k1.data(), keys->encrypt, keys->decrypt);
+  siv_kernel(level).expand(manager.get(), k0.data(), k1.data(), *keys);
   burn(k0);
   burn(k1);
   aes_ = std::move(keys);

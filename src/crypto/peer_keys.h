@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "crypto/cpu.h"
 #include "crypto/curve.h"
 
 namespace orrery::crypto {
@@ -23,8 +24,9 @@ class PeerKeys {
 
   [[nodiscard]] const SharedSecret& secret() const { return secret_; }
 
-  /// Builds the schedules if they are not there. Never from two threads at once.
-  void expand();
+  /// Builds the schedules if they are not there, in the form that an Armorer of the same
+  /// instruction set reads. Never from two threads at once.
+  void expand(Isa level = isa());
 
   [[nodiscard]] bool expanded() const { return aes_ != nullptr; }
 

@@ -1,17 +1,10 @@
 #include <algorithm>
 #include <bit>
 
-#include "crypto/cpu.h"
 #include "crypto/salsa20.h"
 
 namespace orrery::crypto {
 namespace {
-
-std::uint32_t load_le32(const std::uint8_t* p) {
-  std::uint32_t v;
-  std::memcpy(&v, p, 4);
-  return v;
-}
 
 void quarter(std::uint32_t& a, std::uint32_t& b, std::uint32_t& c, std::uint32_t& d) {
   b ^= std::rotl(a + d, 7);
@@ -23,17 +16,9 @@ void quarter(std::uint32_t& a, std::uint32_t& b, std::uint32_t& c, std::uint32_t
 }  // namespace
 
 SalsaState salsa_state(const SalsaKey& key, const std::uint8_t nonce[8], std::uint64_t counter) {
-  SalsaState s;
-  s[0] = 0x61707865;   // "expa"
-  s[5] = 0x3320646e;   // "nd 3"
-  s[10] = 0x79622d32;  // "2-by"
-  s[15] = 0x6b206574;  // "te k"
-  for (std::size_t i = 0; i < 4; ++i) {
-    s[1 + i] = load_le32(key.data() + 4 * i);
-    s[11 + i] = load_le32(key.data() + 16 + 4 * i);
-  }
-  s[6] = load_le32(nonce);
-  s[7] = load_le32(nonce + 4);
+  std::array<std::uint64_t, 4> words;
+  std::memcpy(words.data(), key.data(), sizeof words);
+  SalsaState s = salsa_state(words, load_le64(nonce));
   s[8] = static_cast<std::uint32_t>(counter);
   s[9] = static_cast<std::uint32_t>(counter >> 32);
   return s;
@@ -57,25 +42,39 @@ void salsa_block(const SalsaState& state, int rounds, std::uint8_t out[64]) {
   }
 }
 
-void salsa2012_xor_ref(const SalsaKey& key, const std::uint8_t nonce[8], std::uint64_t counter,
-                       MutableBytes data) {
+void salsa2012_batch_ref(std::span<const SalsaJob> jobs) noexcept {
   std::uint8_t block[64];
-  while (!data.empty()) {
-    salsa_block(salsa_state(key, nonce, counter++), 12, block);
-    const std::size_t n = std::min<std::size_t>(64, data.size());
-    for (std::size_t i = 0; i < n; ++i) data[i] ^= block[i];
-    data = data.subspan(n);
+  for (const SalsaJob& job : jobs) {
+    SalsaState state = job.state;
+    const auto next = [&](std::uint32_t counter, std::uint8_t* data, std::size_t n) {
+      state[8] = counter;
+      salsa_block(state, 12, block);
+      for (std::size_t i = 0; i < n; ++i) data[i] ^= block[i];
+    };
+    if (job.one_time != nullptr) next(0, job.one_time, 64);
+    for (std::uint32_t at = 0; at < job.length; at += 64)
+      next(job.block + at / 64, job.data + at, std::min<std::size_t>(64, job.length - at));
   }
   burn(block);
 }
 
-void salsa2012_xor(const SalsaKey& key, const std::uint8_t nonce[8], std::uint64_t counter,
-                   MutableBytes data) {
-  if (isa() >= Isa::kAvx2) {
-    salsa2012_xor_avx2(key, nonce, counter, data);
-  } else {
-    salsa2012_xor_ref(key, nonce, counter, data);
+void salsa2012_batch(Isa level, std::span<const SalsaJob> jobs) noexcept {
+  switch (level) {
+    case Isa::kRef:
+      return salsa2012_batch_ref(jobs);
+    case Isa::kAvx2:
+      return salsa2012_batch_avx2(jobs);
+    case Isa::kAvx512:
+      return salsa2012_batch_avx512(jobs);
   }
+}
+
+void salsa2012_xor(const SalsaKey& key, const std::uint8_t nonce[8], std::uint32_t block,
+                   MutableBytes data) {
+  SalsaJob job = {salsa_state(key, nonce, 0), data.data(), static_cast<std::uint32_t>(data.size()),
+                  block, nullptr};
+  salsa2012_batch(isa(), {&job, 1});
+  burn({reinterpret_cast<std::uint8_t*>(job.state.data()), sizeof job.state});
 }
 
 }  // namespace orrery::crypto

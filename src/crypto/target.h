@@ -16,3 +16,10 @@
   ORRERY_PRAGMA(GCC target(isa))
 #define ORRERY_TARGET_END ORRERY_PRAGMA(GCC pop_options)
 #endif
+
+// What each kind of file is compiled for; cpu.h asks the processor for the same.
+#define ORRERY_AESNI_FEATURES   "aes,pclmul,ssse3,sse4.1"
+#define ORRERY_AVX2_FEATURES    "avx2,bmi2"
+#define ORRERY_VAES256_FEATURES "avx2,aes,pclmul,vaes,vpclmulqdq"
+#define ORRERY_AVX512_FEATURES \
+  "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512ifma,avx2,bmi2,aes,pclmul,vaes,vpclmulqdq"

@@ -1,4 +1,6 @@
+// The definition, composed from ipsec-mb: GMAC piece by piece, ECB and CTR in bursts.
 #include "crypto/aes_gmac_siv.h"
+#include "crypto/armor.h"
 
 namespace orrery::crypto {
 namespace {
@@ -15,13 +17,13 @@ std::uint64_t folded_gmac(IMB_MGR* manager, const SivJob& job, const std::uint8_
   alignas(16) std::uint8_t nonce[12] = {};
   std::memcpy(nonce, iv8, 8);
   gcm_context_data context;
-  IMB_AES256_GMAC_INIT(manager, &job.keys->gmac, &context, nonce, 12);
-  IMB_AES256_GMAC_UPDATE(manager, &job.keys->gmac, &context, aad.data(), kBlock);
-  IMB_AES256_GMAC_UPDATE(manager, &job.keys->gmac, &context, job.packet + wire::kVerbOffset,
+  IMB_AES256_GMAC_INIT(manager, &job.keys->ipsec, &context, nonce, 12);
+  IMB_AES256_GMAC_UPDATE(manager, &job.keys->ipsec, &context, aad.data(), kBlock);
+  IMB_AES256_GMAC_UPDATE(manager, &job.keys->ipsec, &context, job.packet + wire::kVerbOffset,
                          job.length - wire::kVerbOffset);
   std::uint64_t tag[2];
-  IMB_AES256_GMAC_FINALIZE(manager, &job.keys->gmac, &context, reinterpret_cast<std::uint8_t*>(tag),
-                           kBlock);
+  IMB_AES256_GMAC_FINALIZE(manager, &job.keys->ipsec, &context,
+                           reinterpret_cast<std::uint8_t*>(tag), kBlock);
   return tag[0] ^ tag[1];
 }
 
@@ -91,9 +93,12 @@ Block counter_of(const Block& block) {
   return c;
 }
 
-}  // namespace
+void expand(IMB_MGR* manager, const std::uint8_t k0[32], const std::uint8_t k1[32], AesKeys& keys) {
+  IMB_AES256_GCM_PRE(manager, k0, &keys.ipsec);
+  IMB_AES_KEYEXP_256(manager, k1, keys.encrypt, keys.decrypt);
+}
 
-void siv_seal(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
+void seal(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
   alignas(64) Block blocks[Armorer::kBatchMax];
   alignas(64) Block counters[Armorer::kBatchMax];
   for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -110,7 +115,7 @@ void siv_seal(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
   ctr(manager, jobs, counters);
 }
 
-void siv_open(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
+void open(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
   alignas(64) Block blocks[Armorer::kBatchMax];
   alignas(64) Block counters[Armorer::kBatchMax];
   for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -126,6 +131,22 @@ void siv_open(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
                                      {reinterpret_cast<const std::uint8_t*>(&fold), 8});
     if (!jobs[i].ok) burn({jobs[i].packet + wire::kVerbOffset, jobs[i].length - wire::kVerbOffset});
   }
+}
+
+}  // namespace
+
+const SivKernel kSivRef = {"ref", expand, seal, open};
+
+const SivKernel& siv_kernel(Isa isa) {
+  switch (isa) {
+    case Isa::kRef:
+      return kSivRef;
+    case Isa::kAvx2:
+      return has_vaes() ? kSivVaes256 : kSivAesni;
+    case Isa::kAvx512:
+      return kSivVaes512;
+  }
+  return kSivRef;
 }
 
 }  // namespace orrery::crypto
