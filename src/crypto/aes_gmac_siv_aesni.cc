@@ -14,6 +14,7 @@ namespace {
 struct Lanes {
   using V = __m128i;
   static constexpr std::size_t kBlocks = 1;
+  static constexpr std::size_t kFlight = 8;
 
   static V load(const void* p) { return _mm_loadu_si128(static_cast<const V*>(p)); }
 

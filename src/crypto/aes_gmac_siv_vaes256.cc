@@ -14,6 +14,7 @@ namespace {
 struct Lanes {
   using V = __m256i;
   static constexpr std::size_t kBlocks = 2;
+  static constexpr std::size_t kFlight = 8;
 
   static V load(const void* p) { return _mm256_loadu_si256(static_cast<const V*>(p)); }
 

@@ -14,6 +14,7 @@ namespace {
 struct Lanes {
   using V = __m512i;
   static constexpr std::size_t kBlocks = 4;
+  static constexpr std::size_t kFlight = 4;
 
   static V load(const void* p) { return _mm512_loadu_si512(p); }
 

@@ -15,9 +15,16 @@ struct GmacKeys {
   static constexpr unsigned kPowers = 18;  // 16 blocks a step, a step's header and lengths
   /// GHASH operands H^18 .. H^1, bytes reversed, times x; two rows of zeros for loads of four rows.
   alignas(64) std::uint8_t powers[kPowers + 2][16];
+  /// The sum of the two halves of each, in both, for Karatsuba's product.
+  std::uint8_t power_halves[kPowers + 2][16];
   alignas(16) std::uint32_t rounds[15 * 4];  // K0
 
+  /// H^n and, behind it, the lower powers.
   [[nodiscard]] const std::uint8_t* power(std::size_t n) const { return powers[kPowers - n]; }
+
+  [[nodiscard]] const std::uint8_t* halves(std::size_t n) const {
+    return power_halves[kPowers - n];
+  }
 };
 
 struct AesKeys {
