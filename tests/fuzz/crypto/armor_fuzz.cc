@@ -3,8 +3,8 @@
 //
 // Invariants: dearmor(armor(x)) = x; the answer is the same whatever else is in the batch; a flip
 // anywhere but in the hop count is refused; hops may change; a path id in clear is no
-// authentication; nothing beyond the packet's last byte is read or written (each has a buffer of
-// its exact size).
+// authentication; every instruction set seals alike; nothing beyond the packet's last byte is read
+// or written (each has a buffer of its exact size).
 #include <memory>
 #include <vector>
 
@@ -21,27 +21,29 @@ constexpr std::size_t kFlags = wire::kFlagsOffset;
 constexpr std::size_t kLongest = 10'100;    // bytes; beyond the largest packet
 constexpr std::size_t kMostBytes = 65'536;  // of one batch
 
-const crypto::PeerKeys& keys_of(std::size_t number) {
+const crypto::PeerKeys& keys_of(std::size_t number, crypto::Isa level) {
   static const auto all = [] {
-    std::vector<crypto::PeerKeys> keys;
+    std::vector<std::vector<crypto::PeerKeys>> levels(3);
     for (std::size_t k = 0; k < kKeys; ++k) {
       crypto::SharedSecret secret{};
       for (std::size_t i = 0; i < secret.size(); ++i) {
         secret[i] = static_cast<std::uint8_t>(k * 83 + i * 7 + 1);
       }
-      keys.emplace_back(secret);
-      keys.back().expand();
+      for (std::size_t l = 0; l <= static_cast<std::size_t>(crypto::best_isa()); ++l) {
+        levels[l].emplace_back(secret);
+        levels[l].back().expand(static_cast<crypto::Isa>(l));
+      }
     }
-    return keys;
+    return levels;
   }();
-  return all[number % kKeys];
+  return all[static_cast<std::size_t>(level)][number % kKeys];
 }
 
 struct Packet {
   std::unique_ptr<std::uint8_t[]> bytes;  // of exact size
   std::size_t size = 0;
   wire::Suite suite = wire::Suite::kMacOnly;
-  const crypto::PeerKeys* keys = nullptr;
+  std::size_t peer = 0;
   std::size_t flip = 0;  // bit number
   bool flipped = false;
 
@@ -53,7 +55,7 @@ struct Packet {
   [[nodiscard]] Bytes view() const { return {bytes.get(), size}; }
 
   [[nodiscard]] crypto::DearmorJob job() const {
-    return {bytes.get(), static_cast<std::uint32_t>(size), keys, false};
+    return {bytes.get(), static_cast<std::uint32_t>(size), &keys_of(peer, crypto::isa()), false};
   }
 };
 
@@ -75,47 +77,67 @@ Packet read_packet(Reader& r, std::size_t& budget) {
   constexpr wire::Suite kSuites[] = {wire::Suite::kMacOnly, wire::Suite::kSalsaPoly,
                                      wire::Suite::kAesGmacSiv};
   packet.suite = kSuites[kind % 3];
-  packet.keys = &keys_of(kind >> 2);
+  packet.peer = kind >> 2;
   packet.flip = flip % (size * 8);
   packet.flipped = (kind & 0x80) != 0;
   return packet;
 }
 
-void armor(crypto::Armorer& armorer, std::vector<Packet>& packets) {
-  std::vector<crypto::ArmorJob> jobs;
-  for (Packet& p : packets) {
-    jobs.push_back({p.bytes.get(), static_cast<std::uint32_t>(p.size), p.suite, p.keys, 0});
-  }
-  armorer.armor(jobs);
+crypto::Armorer& armorer_of(crypto::Isa level) {
+  static std::unique_ptr<crypto::Armorer> all[3];
+  auto& armorer = all[static_cast<std::size_t>(level)];
+  if (!armorer) armorer = std::make_unique<crypto::Armorer>(level);
+  return *armorer;
 }
 
-std::vector<bool> dearmor(crypto::Armorer& armorer, std::vector<Packet>& packets) {
+void armor(crypto::Isa level, std::vector<Packet>& packets) {
+  std::vector<crypto::ArmorJob> jobs;
+  for (Packet& p : packets) {
+    jobs.push_back(
+        {p.bytes.get(), static_cast<std::uint32_t>(p.size), p.suite, &keys_of(p.peer, level), 0});
+  }
+  armorer_of(level).armor(jobs);
+}
+
+std::vector<bool> dearmor(std::vector<Packet>& packets) {
   std::vector<crypto::DearmorJob> jobs;
   for (const Packet& p : packets) jobs.push_back(p.job());
-  armorer.dearmor(jobs);
+  armorer_of(crypto::isa()).dearmor(jobs);
   std::vector<bool> ok;
   for (const auto& job : jobs) ok.push_back(job.ok);
   return ok;
 }
 
+/// Every instruction set of this processor seals to the same bytes.
+void sealed_alike(const std::vector<Packet>& packets, const std::vector<ByteVector>& plain) {
+  for (std::size_t l = 0; l <= static_cast<std::size_t>(crypto::best_isa()); ++l) {
+    std::vector<Packet> again;
+    for (std::size_t i = 0; i < packets.size(); ++i) {
+      again.emplace_back(Bytes(plain[i]));
+      again.back().suite = packets[i].suite;
+      again.back().peer = packets[i].peer;
+    }
+    armor(static_cast<crypto::Isa>(l), again);
+    for (std::size_t i = 0; i < packets.size(); ++i)
+      check(fuzz::same(again[i].view(), packets[i].view()));
+  }
+}
+
 /// What an attacker may send: any bytes as one packet, and a path id instead of a MAC.
-void never_sealed(crypto::Armorer& armorer, Bytes bytes) {
+void never_sealed(Bytes bytes) {
   if (bytes.size() < wire::kHeaderSize) return;
   std::vector<Packet> one;
   one.emplace_back(bytes);
-  one[0].keys = &keys_of(0);
-  check(!dearmor(armorer, one)[0]);
+  check(!dearmor(one)[0]);
   one.clear();
   one.emplace_back(bytes);
-  one[0].keys = &keys_of(0);
   crypto::armor_trusted({one[0].bytes.get(), one[0].size}, 0x1122334455667788);
-  check(!dearmor(armorer, one)[0]);
+  check(!dearmor(one)[0]);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static crypto::Armorer armorer;
   Reader r(Bytes(data, size));
   const std::size_t count = 1 + r.u8() % crypto::Armorer::kBatchMax;
   std::vector<Packet> packets;
@@ -125,7 +147,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     packets.push_back(read_packet(r, budget));
     plain.emplace_back(packets.back().view().begin(), packets.back().view().end());
   }
-  armor(armorer, packets);
+  armor(crypto::isa(), packets);
+  sealed_alike(packets, plain);
   std::vector<ByteVector> sealed;
   for (Packet& p : packets) {
     sealed.emplace_back(p.view().begin(), p.view().end());
@@ -133,7 +156,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       p.bytes[p.flip / 8] ^= static_cast<std::uint8_t>(1u << p.flip % 8);
     }
   }
-  const std::vector<bool> ok = dearmor(armorer, packets);
+  const std::vector<bool> ok = dearmor(packets);
   for (std::size_t i = 0; i < packets.size(); ++i) {
     const Packet& p = packets[i];
     const bool hops = p.flip / 8 == kFlags && p.flip % 8 < 3;
@@ -144,11 +167,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // Alone it ends as it did among the others.
     std::vector<Packet> alone;
     alone.emplace_back(Bytes(sealed[i]));
-    alone[0].keys = p.keys;
-    check(dearmor(armorer, alone)[0]);
+    alone[0].peer = p.peer;
+    check(dearmor(alone)[0]);
     check(fuzz::same(alone[0].view().subspan(wire::kVerbOffset),
                      p.view().subspan(wire::kVerbOffset)));
   }
-  never_sealed(armorer, Bytes(data, size));
+  never_sealed(Bytes(data, size));
   return 0;
 }
