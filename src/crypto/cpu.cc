@@ -1,11 +1,13 @@
 #include "crypto/cpu.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
-#include <string_view>
 
 namespace orrery::crypto {
 namespace {
+
+constexpr const char* kNames[] = {"ref", "avx2", "avx512"};
 
 Isa detect() {
   __builtin_cpu_init();
@@ -21,9 +23,12 @@ Isa detect() {
 Isa capped(Isa best) {
   const char* wanted = std::getenv("ORRERY_ISA");
   if (wanted == nullptr) return best;
-  const std::string_view name(wanted);
-  const Isa cap = name == "ref" ? Isa::kRef : name == "avx2" ? Isa::kAvx2 : Isa::kAvx512;
-  return std::min(best, cap);
+  const std::optional<Isa> cap = isa_of(wanted);
+  if (!cap) {
+    std::fprintf(stderr, "ORRERY_ISA: \"%s\" is none of ref, avx2, avx512\n", wanted);
+    std::exit(2);
+  }
+  return std::min(best, *cap);
 }
 
 }  // namespace
@@ -44,15 +49,14 @@ bool has_vaes() {
 }
 
 const char* isa_name(Isa isa) {
-  switch (isa) {
-    case Isa::kRef:
-      return "ref";
-    case Isa::kAvx2:
-      return "avx2";
-    case Isa::kAvx512:
-      return "avx512";
+  return kNames[static_cast<std::size_t>(isa)];
+}
+
+std::optional<Isa> isa_of(std::string_view name) {
+  for (const Isa isa : {Isa::kRef, Isa::kAvx2, Isa::kAvx512}) {
+    if (name == isa_name(isa)) return isa;
   }
-  return "ref";
+  return std::nullopt;
 }
 
 }  // namespace orrery::crypto

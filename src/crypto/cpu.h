@@ -8,17 +8,21 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 namespace orrery::crypto {
 
 enum class Isa : std::uint8_t { kRef, kAvx2, kAvx512 };
 
-/// What runs: best_isa() lowered by ORRERY_ISA.
+/// What runs: best_isa() lowered by ORRERY_ISA. A name in there that is none ends the program with
+/// a line on stderr and exit code 2.
 [[nodiscard]] Isa isa();
 /// What the processor has.
 [[nodiscard]] Isa best_isa();
 /// Whether it has VAES and VPCLMULQDQ beside AVX2.
 [[nodiscard]] bool has_vaes();
 [[nodiscard]] const char* isa_name(Isa isa);
+[[nodiscard]] std::optional<Isa> isa_of(std::string_view name);
 
 }  // namespace orrery::crypto

@@ -28,22 +28,8 @@ Manager make_manager(Isa isa) {
   return manager;
 }
 
-PeerKeys::PeerKeys(const SharedSecret& secret) : secret_(secret) {}
-
-PeerKeys::PeerKeys(PeerKeys&& other) noexcept
-    : secret_(other.secret_), aes_(std::move(other.aes_)) {
-  burn(other.secret_);
-}
-
-PeerKeys& PeerKeys::operator=(PeerKeys&& other) noexcept {
-  std::swap(secret_, other.secret_);
-  std::swap(aes_, other.aes_);
-  return *this;
-}
-
-PeerKeys::~PeerKeys() {
-  burn(secret_);
-  if (aes_) burn({reinterpret_cast<std::uint8_t*>(aes_.get()), sizeof(AesKeys)});
+void LockedDelete<AesKeys>::operator()(AesKeys* keys) const noexcept {
+  locked_free(keys, sizeof(AesKeys));
 }
 
 void PeerKeys::expand(Isa level) {
@@ -52,9 +38,9 @@ void PeerKeys::expand(Isa level) {
   thread_local std::array<Manager, 3> managers;
   Manager& manager = managers[static_cast<std::size_t>(level)];
   if (!manager) manager = make_manager(level);
-  auto keys = std::make_unique<AesKeys>();
-  Sha384 k0 = kbkdf_hmac_sha384(secret_, '0', 0, 0);
-  Sha384 k1 = kbkdf_hmac_sha384(secret_, '1', 0, 0);
+  auto keys = make_locked<AesKeys>();
+  Sha384 k0 = kbkdf_hmac_sha384(*secret_, '0', 0, 0);
+  Sha384 k1 = kbkdf_hmac_sha384(*secret_, '1', 0, 0);
   siv_kernel(level).expand(manager.get(), k0.data(), k1.data(), *keys);
   burn(k0);
   burn(k1);

@@ -116,6 +116,14 @@ ByteVector salsa(Isa level, const SalsaKey& key, const std::uint8_t* nonce, std:
   return data;
 }
 
+TEST(Isa, NamesAreReadBack) {
+  for (const Isa level : {Isa::kRef, Isa::kAvx2, Isa::kAvx512})
+    EXPECT_EQ(isa_of(isa_name(level)), level);
+  EXPECT_FALSE(isa_of("sse"));
+  EXPECT_FALSE(isa_of(""));
+  EXPECT_LE(isa(), best_isa());
+}
+
 TEST(Salsa2012, EveryLevelAndLibsodiumAtEveryLength) {
   Random random(1);
   for (std::size_t length = 0; length <= longest(); ++length) {
