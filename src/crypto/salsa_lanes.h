@@ -60,13 +60,17 @@ ORRERY_LANES_INLINE void row_round(Lanes (&x)[16]) {
   quarter_rounds(x, {0, 5, 10, 15}, {1, 6, 11, 12}, {2, 7, 8, 13}, {3, 4, 9, 14});
 }
 
+/// Section 6, doubleround.
+template <typename Lanes>
+ORRERY_LANES_INLINE void double_round(Lanes (&x)[16]) {
+  column_round(x);
+  row_round(x);
+}
+
 /// `rounds` is 12 or 20.
 template <typename Lanes>
 ORRERY_LANES_INLINE void salsa_rounds(Lanes (&x)[16], int rounds) {
-  for (int round = 0; round < rounds; round += 2) {
-    column_round(x);
-    row_round(x);
-  }
+  for (int round = 0; round < rounds; round += 2) double_round(x);
 }
 
 /// Interleaves a and b within each 128 bits: a0 b0 a1 b1 (low) or a2 b2 a3 b3 (high).
