@@ -29,8 +29,8 @@ int generate(const std::string& secret_file, const std::string& public_file,
   }
   std::string wanted = vanity;
   for (char& c : wanted) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  crypto::SecretIdentity made = crypto::generate_identity();
-  while (!wire::to_string(made.address()).starts_with(wanted)) made = crypto::generate_identity();
+  const crypto::SecretIdentity made = crypto::generate_identity(
+      [&wanted](wire::Address address) { return wire::to_string(address).starts_with(wanted); });
   const std::string secret = wire::to_string(made.identity(), made.private_key());
   const std::string open = wire::to_string(made.identity());
   json result = {{"address", wire::to_string(made.address())}, {"publicIdentity", open}};
