@@ -154,15 +154,6 @@ void Node::on_event(Now now, const fib::Event& event, Effects& out) {
   if (state_->networks != nullptr) state_->networks->on_event(now, event, out);
 }
 
-void Node::on_activity(Now, std::span<const fib::PathActivity> activity) {
-  for (const fib::PathActivity& one : activity) {
-    if (Path* path = state_->paths.find(one.path)) {
-      path->last_in = std::max(path->last_in, one.last_in);
-      path->last_out = std::max(path->last_out, one.last_out);
-    }
-  }
-}
-
 void Node::on_identity_validated(Now now, const wire::Identity& identity, bool valid,
                                  Effects& out) {
   state_->start(now, out);

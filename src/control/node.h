@@ -14,7 +14,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -124,7 +123,6 @@ class Node final : public Transport {
                         Effects& out);
   void on_frame(Now now, wire::NetworkId network, Bytes ethernet_frame, Effects& out);
   void on_event(Now now, const fib::Event& event, Effects& out);
-  void on_activity(Now now, std::span<const fib::PathActivity> activity);
   void on_identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
   /// The driver had no room for this proof of work. Nothing is known then: whoever waits for it
   /// asks again.

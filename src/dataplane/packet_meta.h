@@ -29,8 +29,7 @@ struct alignas(kCacheLine) PacketMeta {
   std::uint64_t network = 0;    // frames: network id
   std::uint8_t ttl = 0;         // underlay: 0 is the system's default
   Message message = Message::kDatagram;
-  std::uint16_t wire_size = 0;   // kAuthenticated: bytes as received
-  std::uint8_t checksum_ok = 0;  // frames to a TAP: inner L4 checksum has been verified or computed
+  std::uint16_t wire_size = 0;  // kAuthenticated: bytes as received
 };
 
 static_assert(sizeof(PacketMeta) == kCacheLine);

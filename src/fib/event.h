@@ -4,7 +4,6 @@
 
 #include <variant>
 
-#include "base/time.h"
 #include "fib/records.h"
 
 namespace orrery::fib {
@@ -34,12 +33,5 @@ struct BridgeLearned {
 };
 
 using Event = std::variant<Received, CredentialsStale, BridgeLearned>;
-
-/// Folded counters of one path since the last report: the path is alive and in use.
-struct PathActivity {
-  PathKey path;
-  Millis last_in = 0;  // mono; 0: nothing
-  Millis last_out = 0;
-};
 
 }  // namespace orrery::fib

@@ -40,7 +40,6 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
       link_(link),
       worker_(worker),
       publisher_(publisher),
-      netlink_(netlink),
       node_(node),
       networks_(networks),
       hosts_(netlink, pools),

@@ -101,7 +101,6 @@ class ControlLoop {
   dataplane::ControlLink& link_;
   dataplane::Worker& worker_;
   dataplane::Publisher& publisher_;
-  tap::Netlink& netlink_;
   control::Node& node_;
   control::Networks& networks_;
   HostInterfaces hosts_;
