@@ -55,8 +55,11 @@ void Validator::run() {
   }
 }
 
-Saver::Saver(Save save, Failed failed)
-    : save_(std::move(save)), failed_(std::move(failed)), thread_([this] { run(); }) {}
+Saver::Saver(Save save, Failed failed, std::chrono::milliseconds pin_interval)
+    : save_(std::move(save)),
+      failed_(std::move(failed)),
+      pin_interval_(pin_interval),
+      thread_([this] { run(); }) {}
 
 Saver::~Saver() {
   {
@@ -182,13 +185,13 @@ void Saver::run() {
     const auto now = std::chrono::steady_clock::now();
     Jobs batch = std::exchange(queue_, {});
     if (!stop_ && now < next_pins_) {
-      // Pins wait for their second.
+      // Pins wait for their time.
       for (auto it = batch.begin(); it != batch.end();) {
         const auto at = it++;
         if (at->first.first == control::StateKind::kPin) queue_.insert(batch.extract(at));
       }
     } else {
-      next_pins_ = now + kPinInterval;
+      next_pins_ = now + pin_interval_;
     }
     const bool ending = stop_;
     {

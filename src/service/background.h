@@ -49,7 +49,7 @@ class Validator {
 
 /// Writes state files in the background; of two writes to one file only the later one happens.
 /// Failures are reported and tried again until they succeed or are superseded. Pins share one file,
-/// which is written once a second at most: a pin that a crash loses is learned again.
+/// which is written once in kPinInterval at most: a pin that a crash loses is learned again.
 class Saver {
  public:
   using Failed = std::function<void(const Error&)>;
@@ -60,7 +60,9 @@ class Saver {
   /// this long after the end began are given up, and reported as one failure.
   static constexpr std::chrono::milliseconds kPatienceAtEnd{1'000};
 
-  Saver(Save save, Failed failed);
+  static constexpr std::chrono::milliseconds kPinInterval{1'000};
+
+  Saver(Save save, Failed failed, std::chrono::milliseconds pin_interval = kPinInterval);
   /// Writes everything that was submitted; what fails is tried once more and then given up.
   ~Saver();
   void submit(const control::SaveState& state);
@@ -76,7 +78,6 @@ class Saver {
 
   using Key = std::pair<control::StateKind, std::uint64_t>;
   using Jobs = std::map<Key, Job>;
-  static constexpr std::chrono::seconds kPinInterval{1};
 
   void run();
   [[nodiscard]] bool due() const;  // REQUIRES: mutex_
@@ -86,6 +87,7 @@ class Saver {
 
   Save save_;
   Failed failed_;
+  const std::chrono::milliseconds pin_interval_;
   std::mutex mutex_;  // taken before disk_
   std::condition_variable wake_;
   Jobs queue_;
