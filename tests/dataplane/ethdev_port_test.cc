@@ -1,15 +1,12 @@
-// The underlay over a DPDK device: outer headers off and on, the mirror, next hops. The device is
-// net_ring, whose output is its input, so no NIC and no root is needed.
+// The underlay over a DPDK device: outer headers off and on, the mirror, next hops.
 #include "dataplane/ethdev_port.h"
 
-#include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_ip.h>
-#include <rte_ring.h>
 
 #include <algorithm>
 
-#include "fixture.h"
+#include "ring_device.h"
 
 namespace orrery::dataplane::test {
 namespace {
@@ -84,18 +81,11 @@ class Kernel final : public Port {
   PortCounters counters_;
 };
 
-/// A device whose ends are two rings: what the test writes it receives, what it sends the test
-/// reads.
 class EthdevPortTest : public Dataplane {
  protected:
   void SetUp() override {
     Dataplane::SetUp();
-    static int number = 0;
-    const std::string name = "dp" + std::to_string(number++);
-    in_ = rte_ring_create((name + "i").c_str(), 256, SOCKET_ID_ANY, 0);
-    out_ = rte_ring_create((name + "o").c_str(), 256, SOCKET_ID_ANY, 0);
-    ASSERT_GE(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0), 0);
-    auto opened = EthdevPort::open("net_ring_" + name, pools());
+    auto opened = EthdevPort::open(ring_.name(), pools());
     ASSERT_TRUE(opened) << opened.error().text;
     port_ = *opened;
     port_->set_mirror(mirror_);
@@ -116,13 +106,7 @@ class EthdevPortTest : public Dataplane {
 
   void TearDown() override {
     port_.reset();
-    rte_ring_free(in_);
-    rte_ring_free(out_);
     Dataplane::TearDown();
-  }
-
-  void arrive(const ByteVector& frame) {
-    ASSERT_EQ(rte_ring_enqueue(in_, mbuf_of(frame, pools().wire)), 0);
   }
 
   std::vector<rte_mbuf*> receive() {
@@ -140,22 +124,9 @@ class EthdevPortTest : public Dataplane {
     port_->send(&m, 1);
   }
 
-  /// What left the device since the last call.
-  std::vector<ByteVector> left() {
-    std::vector<ByteVector> frames;
-    void* m = nullptr;
-    while (rte_ring_dequeue(out_, &m) == 0) {
-      const Bytes b = bytes_of(static_cast<rte_mbuf*>(m));
-      frames.emplace_back(b.begin(), b.end());
-      rte_pktmbuf_free(static_cast<rte_mbuf*>(m));
-    }
-    return frames;
-  }
-
   std::shared_ptr<Mirror> mirror_ = std::make_shared<Mirror>();
+  RingDevice ring_{256, 256};
   std::shared_ptr<EthdevPort> port_;
-  rte_ring* in_ = nullptr;
-  rte_ring* out_ = nullptr;
 };
 
 /// The checksum of RFC 1071 over `bytes`, an independent count.
@@ -169,7 +140,7 @@ std::uint16_t sum_of(Bytes bytes, std::uint32_t sum = 0) {
 TEST_F(EthdevPortTest, SendsIpv4OnTheLink) {
   const ByteVector payload(333, 0xa5);
   send(payload, 7, at("10.0.0.2/1234"), 3);
-  const auto frames = left();
+  const auto frames = ring_.left();
   ASSERT_EQ(frames.size(), 1u);
   const Bytes f = frames[0];
   ASSERT_EQ(f.size(), 42 + payload.size());
@@ -188,7 +159,7 @@ TEST_F(EthdevPortTest, SendsIpv4OnTheLink) {
 TEST_F(EthdevPortTest, SendsIpv6WithItsChecksum) {
   const ByteVector payload(77, 0x5a);
   send(payload, 8, at("2001:db8::2/1234"));
-  const auto frames = left();
+  const auto frames = ring_.left();
   ASSERT_EQ(frames.size(), 1u);
   const Bytes f = frames[0];
   ASSERT_EQ(f.size(), 62 + payload.size());
@@ -201,7 +172,7 @@ TEST_F(EthdevPortTest, SendsIpv6WithItsChecksum) {
 
 TEST_F(EthdevPortTest, UsesTheGatewayBeyondTheLink) {
   send(ByteVector(50, 1), 7, at("192.0.2.77/9993"));
-  const auto frames = left();
+  const auto frames = ring_.left();
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(wire::Mac::load(frames[0].data()), kGatewayMac);
 }
@@ -209,7 +180,7 @@ TEST_F(EthdevPortTest, UsesTheGatewayBeyondTheLink) {
 TEST_F(EthdevPortTest, AsksForUnknownNextHops) {
   send(ByteVector(50, 1), 7, at("10.0.0.9/9993"));
   send(ByteVector(50, 1), 7, at("10.0.0.9/9993"));
-  EXPECT_TRUE(left().empty());
+  EXPECT_TRUE(ring_.left().empty());
   EXPECT_EQ(port_->counters().tx_dropped, 2u);
   const auto wanted = port_->take_wanted();
   ASSERT_EQ(wanted.size(), 1u);
@@ -222,7 +193,7 @@ TEST_F(EthdevPortTest, DropsWhatCannotGo) {
   send(ByteVector(50, 1), 8, at("10.0.0.2/9993"));     // the other family
   send(ByteVector(50, 1), 8, at("2001:db9::1/9993"));  // no route
   send(ByteVector(3000, 1), 7, at("10.0.0.2/9993"));   // beyond the device's MTU
-  EXPECT_TRUE(left().empty());
+  EXPECT_TRUE(ring_.left().empty());
   EXPECT_EQ(port_->counters().tx_dropped, 4u);
   EXPECT_TRUE(port_->owns(7));
   EXPECT_FALSE(port_->owns(9));
@@ -239,7 +210,7 @@ TEST_F(EthdevPortTest, TheKernelCarriesWhatItCannot) {
       {at("10.0.0.2/9993"), 3000}, {at("10.0.0.9/9993"), 50}};
   EXPECT_EQ(kernel->sent, expected);
   EXPECT_EQ(port_->take_wanted(), (std::vector<wire::Endpoint>{at("10.0.0.9/0")}));
-  EXPECT_TRUE(left().empty());
+  EXPECT_TRUE(ring_.left().empty());
 
   kernel->arrived.push_back(mbuf_of(ByteVector(5000, 3), pools().frame));
   const auto got = receive();
@@ -253,14 +224,14 @@ TEST_F(EthdevPortTest, ABusyDeviceDoesNotShutOutTheKernel) {
   auto kernel = std::make_shared<Kernel>();
   hand_over(kernel);
   send(ByteVector(60, 9), 7, at("10.0.0.2/1234"));
-  ByteVector ours = left().at(0);
+  ByteVector ours = ring_.left().at(0);
   std::swap_ranges(ours.begin(), ours.begin() + 6, ours.begin() + 6);
   std::swap_ranges(ours.begin() + 26, ours.begin() + 30, ours.begin() + 30);
   std::swap_ranges(ours.begin() + 34, ours.begin() + 36, ours.begin() + 36);
   kernel->arrived.push_back(mbuf_of(ByteVector(5000, 3), pools().frame));
   int turns = 0;
   for (; !kernel->arrived.empty() && turns < 100; ++turns) {
-    arrive(ours);
+    ring_.arrive(ours);
     for (rte_mbuf* m : receive()) rte_pktmbuf_free(m);
   }
   EXPECT_GT(turns, 1);
@@ -281,7 +252,7 @@ TEST_F(EthdevPortTest, TellsWhichNeighboursAreInUse) {
 TEST_F(EthdevPortTest, ClaimsItsOwnDatagramsOnly) {
   // A frame to us, made by swapping the ends of one that we sent.
   send(ByteVector(60, 9), 7, at("10.0.0.2/1234"));
-  ByteVector ours = left().at(0);
+  ByteVector ours = ring_.left().at(0);
   std::swap_ranges(ours.begin(), ours.begin() + 6, ours.begin() + 6);
   std::swap_ranges(ours.begin() + 26, ours.begin() + 30, ours.begin() + 30);
   std::swap_ranges(ours.begin() + 34, ours.begin() + 36, ours.begin() + 36);
@@ -395,7 +366,7 @@ TEST_F(EthdevPortTest, ClaimsItsOwnDatagramsOnly) {
   for (const auto& row : rows) {
     SCOPED_TRACE(row.description);
     mirror_->to_kernel.clear();
-    arrive(row.frame);
+    ring_.arrive(row.frame);
     const auto got = receive();
     if (!row.claimed) {
       EXPECT_TRUE(got.empty());
@@ -416,7 +387,7 @@ TEST_F(EthdevPortTest, CarriesTheKernelsFrames) {
   const ByteVector frame = ethernet(kHost, port_->mac(), 0x0806, 46);
   mirror_->from_kernel.push_back(mbuf_of(frame, pools().wire));
   EXPECT_TRUE(receive().empty());
-  const auto frames = left();
+  const auto frames = ring_.left();
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(frames[0], frame);
 }

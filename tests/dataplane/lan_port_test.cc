@@ -1,13 +1,11 @@
-// LAN ports: one device, a network per VLAN. The device is net_ring, as in ethdev_port_test.
+// LAN ports: one device, a network per VLAN.
 #include "dataplane/lan_port.h"
 
-#include <rte_eth_ring.h>
 #include <rte_ethdev.h>
-#include <rte_ring.h>
 
 #include <algorithm>
 
-#include "fixture.h"
+#include "ring_device.h"
 
 namespace orrery::dataplane::test {
 namespace {
@@ -33,12 +31,7 @@ class LanPortTest : public Dataplane {
  protected:
   void SetUp() override {
     Dataplane::SetUp();
-    static int number = 0;
-    const std::string name = "lan" + std::to_string(number++);
-    in_ = rte_ring_create((name + "i").c_str(), 1024, SOCKET_ID_ANY, 0);
-    out_ = rte_ring_create((name + "o").c_str(), 64, SOCKET_ID_ANY, 0);
-    ASSERT_GE(rte_eth_from_rings(name.c_str(), &in_, 1, &out_, 1, 0), 0);
-    auto device = LanDevice::open("net_ring_" + name, pools());
+    auto device = LanDevice::open(ring_.name(), pools());
     ASSERT_TRUE(device) << device.error().text;
     device_ = *device;
     plain_ = *LanPort::open(device_, kPlain, 0);
@@ -51,14 +44,10 @@ class LanPortTest : public Dataplane {
     ten_.reset();
     twenty_.reset();
     device_.reset();
-    rte_ring_free(in_);
-    rte_ring_free(out_);
     Dataplane::TearDown();
   }
 
-  void arrive(const ByteVector& frame) {
-    ASSERT_EQ(rte_ring_enqueue(in_, mbuf_of(frame, pools().wire)), 0);
-  }
+  void arrive(const ByteVector& frame) { ring_.arrive(frame); }
 
   static std::vector<ByteVector> receive(LanPort& port) {
     rte_mbuf* burst[64];
@@ -72,21 +61,9 @@ class LanPortTest : public Dataplane {
     return frames;
   }
 
-  std::vector<ByteVector> left() {
-    std::vector<ByteVector> frames;
-    void* m = nullptr;
-    while (rte_ring_dequeue(out_, &m) == 0) {
-      const Bytes b = bytes_of(static_cast<rte_mbuf*>(m));
-      frames.emplace_back(b.begin(), b.end());
-      rte_pktmbuf_free(static_cast<rte_mbuf*>(m));
-    }
-    return frames;
-  }
-
+  RingDevice ring_{1024, 64};
   std::shared_ptr<LanDevice> device_;
   std::shared_ptr<LanPort> plain_, ten_, twenty_;
-  rte_ring* in_ = nullptr;
-  rte_ring* out_ = nullptr;
 };
 
 TEST_F(LanPortTest, EachVlanGoesToItsNetwork) {
@@ -109,7 +86,7 @@ TEST_F(LanPortTest, ATagThatTheDeviceTookOffCounts) {
   rte_mbuf* m = mbuf_of(untagged(7), pools().wire);
   m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
   m->vlan_tci = 0x2000 | 10;
-  ASSERT_EQ(rte_ring_enqueue(in_, m), 0);
+  ring_.arrive(m);
   EXPECT_TRUE(receive(*plain_).empty());
   EXPECT_EQ(receive(*ten_), (std::vector<ByteVector>{untagged(7)}));
 }
@@ -131,9 +108,8 @@ TEST_F(LanPortTest, OrderIsKeptAndNothingIsLostBeforeALaneIsFull) {
 TEST_F(LanPortTest, AnUnaskedPortStopsTheDeviceInsteadOfLosing) {
   for (unsigned i = 0; i < 200; ++i) arrive(tagged(20, untagged(1)));
   for (int turn = 0; turn < 10; ++turn) EXPECT_TRUE(receive(*plain_).empty());
-  EXPECT_EQ(rte_ring_count(in_), 200u - 128);
-  rte_mbuf* m = nullptr;  // the rest is the test's to free; what lies in lanes is the device's
-  while (rte_ring_dequeue(in_, reinterpret_cast<void**>(&m)) == 0) rte_pktmbuf_free(m);
+  EXPECT_EQ(ring_.waiting(), 200u - 128);
+  ring_.forget_waiting();  // the rest is the test's to free; what lies in lanes is the device's
 }
 
 TEST_F(LanPortTest, SendsWithItsTag) {
@@ -141,8 +117,8 @@ TEST_F(LanPortTest, SendsWithItsTag) {
   ten_->send(frames, 2);
   rte_mbuf* one = mbuf_of(untagged(3), pools().wire);
   plain_->send(&one, 1);
-  EXPECT_EQ(left(), (std::vector<ByteVector>{tagged(10, untagged(1)), tagged(10, untagged(2)),
-                                             untagged(3)}));
+  EXPECT_EQ(ring_.left(), (std::vector<ByteVector>{tagged(10, untagged(1)), tagged(10, untagged(2)),
+                                                   untagged(3)}));
   EXPECT_EQ(ten_->counters().tx_packets, 2u);
   EXPECT_EQ(ten_->counters().tx_bytes, 2u * (untagged(1).size() + 4));
 }
@@ -151,7 +127,7 @@ TEST_F(LanPortTest, AFrameWithoutRoomForTheTagIsDropped) {
   rte_mbuf* m = mbuf_of(untagged(1), pools().wire);
   ASSERT_NE(rte_pktmbuf_prepend(m, rte_pktmbuf_headroom(m)), nullptr);
   ten_->send(&m, 1);
-  EXPECT_TRUE(left().empty());
+  EXPECT_TRUE(ring_.left().empty());
   EXPECT_EQ(ten_->counters().tx_dropped, 1u);
 }
 
@@ -162,7 +138,7 @@ TEST_F(LanPortTest, AFullDeviceIsCounted) {
   EXPECT_EQ(twenty_->counters().tx_packets, 63u);
   EXPECT_EQ(twenty_->counters().tx_bytes, 63u * (untagged(1).size() + 4));
   EXPECT_EQ(twenty_->counters().tx_dropped, 7u);
-  EXPECT_EQ(left().size(), 63u);
+  EXPECT_EQ(ring_.left().size(), 63u);
 }
 
 TEST_F(LanPortTest, AVlanIsOneNetworks) {
