@@ -83,6 +83,42 @@ class Exchange : public testing::Test {
     net_.settle(from);
   }
 
+  struct Pair {
+    SimHost& alice;
+    SimHost& bob;
+  };
+
+  /// Alice and Bob behind a root; Alice has sent Bob a frame, and both know the direct way.
+  Pair meet() {
+    host(0, kRootAt);
+    const Pair pair{host(1, kAliceAt, &at_alice_), host(2, kBobAt, &at_bob_)};
+    net_.run_for(1'000);
+    send(pair.alice, pair.bob.address(), ByteVector{1});
+    net_.run_for(1'000);
+    EXPECT_TRUE(pair.alice.has_direct_path(net_.now, pair.bob.address()));
+    return pair;
+  }
+
+  using Records = std::vector<std::pair<wire::Address, ByteVector>>;
+
+  /// Records of peers that the host has given out to be kept since the last call.
+  static Records kept_by(SimHost& host) {
+    Records records;
+    for (const control::SaveState& save : std::exchange(host.saves, {})) {
+      if (save.kind == control::StateKind::kPeer)
+        records.emplace_back(wire::Address{save.id}, save.bytes);
+    }
+    return records;
+  }
+
+  /// Those that a clean exit adds.
+  Records kept_at_exit(SimHost& host) {
+    host.saves.clear();
+    host.node->save_all(net_.now, host.effects);
+    net_.settle(host);
+    return kept_by(host);
+  }
+
   SimNet net_;
   ByteVector planet_;
   Recorder at_alice_, at_bob_;
@@ -246,23 +282,7 @@ TEST_F(Exchange, RequestsKnowTheirAnswers) {
 }
 
 TEST_F(Exchange, CachedPeersComeBackWithoutARoot) {
-  std::vector<std::pair<wire::Address, ByteVector>> cached;
-  {
-    host(0, kRootAt);
-    SimHost& alice = host(1, kAliceAt, &at_alice_);
-    SimHost& bob = host(2, kBobAt, &at_bob_);
-    net_.run_for(1'000);
-    send(alice, bob.address(), ByteVector{1});
-    net_.run_for(1'000);
-    ASSERT_TRUE(alice.has_direct_path(net_.now, bob.address()));
-    alice.saves.clear();
-    alice.node->save_all(net_.now, alice.effects);
-    net_.settle(alice);
-    for (const control::SaveState& save : alice.saves) {
-      if (save.kind == control::StateKind::kPeer)
-        cached.emplace_back(wire::Address{save.id}, save.bytes);
-    }
-  }
+  const Records cached = kept_at_exit(meet().alice);
   ASSERT_EQ(cached.size(), 2U);
   SimNet again;
   again.now = net_.now;
@@ -282,38 +302,17 @@ TEST_F(Exchange, CachedPeersComeBackWithoutARoot) {
 }
 
 TEST_F(Exchange, APeersRecordIsKeptOnceAndAgainOnlyWhenItChanged) {
-  host(0, kRootAt);
-  SimHost& alice = host(1, kAliceAt, &at_alice_);
-  SimHost& bob = host(2, kBobAt, &at_bob_);
-  net_.run_for(1'000);
-  send(alice, bob.address(), ByteVector{1});
-  net_.run_for(1'000);
-  const auto records = [&] {
-    return std::count_if(
-        alice.saves.begin(), alice.saves.end(),
-        [](const control::SaveState& save) { return save.kind == control::StateKind::kPeer; });
-  };
-  const auto leave = [&] {
-    alice.saves.clear();
-    alice.node->save_all(net_.now, alice.effects);
-    net_.settle(alice);
-    return records();
-  };
+  SimHost& alice = meet().alice;
   alice.saves.clear();
   net_.run_for(35'000);
-  EXPECT_EQ(records(), 2) << "root and Bob, by housekeeping";
-  EXPECT_EQ(leave(), 0) << "nothing has changed since";
+  EXPECT_EQ(kept_by(alice).size(), 2U) << "root and Bob, by housekeeping";
+  EXPECT_EQ(kept_at_exit(alice).size(), 0U) << "nothing has changed since";
   net_.run_for(60'000);
-  EXPECT_EQ(leave(), 0);
+  EXPECT_EQ(kept_at_exit(alice).size(), 0U);
 }
 
 TEST_F(Exchange, SilentPeersAreForgottenAndRoutesWithdrawn) {
-  host(0, kRootAt);
-  SimHost& alice = host(1, kAliceAt, &at_alice_);
-  SimHost& bob = host(2, kBobAt, &at_bob_);
-  net_.run_for(1'000);
-  send(alice, bob.address(), ByteVector{1});
-  net_.run_for(1'000);
+  auto [alice, bob] = meet();
   const wire::Address bob_address = bob.address();
   const auto published = [&](bool removed) {
     return std::any_of(alice.updates.begin(), alice.updates.end(), [&](const fib::Update& update) {
