@@ -18,7 +18,7 @@ enum class Message : std::uint8_t {
                    // received
   kFrame,          // Ethernet frame of `network`
   // Events; the payload is theirs, PacketMeta names network, remote and socket.
-  kReceived,  // a worker carried a frame to its end: [5] peer, [1] verb, [1] hops
+  kReceived,  // a frame passed the gate: [5] peer, [1] verb, [1] hops
   kLearned,   // a station was seen behind a remote bridge: [6] MAC, [5] bridge
   kStale,     // a frame went to a member that may lack our credentials: [5] member
 };

@@ -8,7 +8,7 @@
 
 namespace orrery::fib {
 
-/// An authenticated packet was carried to its end by a worker; control does its received step.
+/// A frame passed the gate at a worker, which carries or drops it; control does its received step.
 /// Raised for a path other than the peer's current one at once (rate-limited), else at most once a
 /// second per peer.
 struct Received {

@@ -162,7 +162,7 @@ TEST_F(PipelineTest, InboundRows) {
   const auto same = [](End&) {};
   const auto keep = [](std::uint8_t*) {};
   const InboundRow rows[] = {
-      // The first frame of a peer is reported to control beside its delivery.
+      // The first frame of a peer is reported to control, whatever becomes of it behind the gate.
       {"known member", same, keep, 1, 1, Message::kReceived, Drop::kNone},
       {"unknown sender", [](End& e) { e.forget_peer(); }, keep, 0, 1, Message::kDatagram,
        Drop::kNone},
@@ -189,7 +189,7 @@ TEST_F(PipelineTest, InboundRows) {
          n.rules.clear();
          e.publisher.apply(n);
        },
-       keep, 0, 0, Message::kDatagram, Drop::kRules},
+       keep, 0, 1, Message::kReceived, Drop::kRules},
       {"another key",
        [](End& e) {
          auto p = e.peer();

@@ -2,9 +2,8 @@
 
 namespace orrery::dataplane {
 
-void deliver(WorkerContext& w, PacketVector& v) noexcept {
+void deliver(WorkerContext&, PacketVector& v) noexcept {
   for (unsigned i = 0; i < v.n; ++i) {
-    raise_received(w, v, i);
     // The ethertype stands right before the payload in both verbs: the MACs go in front of it.
     const fib::EthernetFrame& frame = v.frame[i];
     const auto head = static_cast<std::uint16_t>(frame.payload.data() - v.data(i));

@@ -16,8 +16,11 @@ void gate(WorkerContext& w, PacketVector& v) noexcept {
   if (v.n == 0) return;
   w.tables.members.find_bulk(wanted.data(), v.n, v.member.data());
   for (unsigned i = 0; i < v.n; ++i) {
-    if (v.network[i] == nullptr || fib::gate(v.member[i]) != fib::Gate::kPass)
+    if (v.network[i] == nullptr || fib::gate(v.member[i]) != fib::Gate::kPass) {
       v.punt_lane(i, Message::kAuthenticated);
+    } else {
+      raise_received(w, v, i);
+    }
   }
 }
 

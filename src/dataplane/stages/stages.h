@@ -56,7 +56,7 @@ void inflate(WorkerContext& w, PacketVector& v) noexcept;
 /// Writes: verb, frame (of FRAME without MACs: they are implied). Exits: punt kAuthenticated.
 void dispatch(WorkerContext& w, PacketVector& v) noexcept;
 
-/// Whether the network is joined and its sender admitted.
+/// Whether the network is joined and its sender admitted; of who is, control hears now and then.
 /// Reads: networks, members. Writes: network, member. Exits: punt kAuthenticated (control judges,
 /// and asks for credentials).
 void gate(WorkerContext& w, PacketVector& v) noexcept;
@@ -71,8 +71,7 @@ void filter(WorkerContext& w, PacketVector& v) noexcept;
 /// Reads: frame.source, bridge routes. Exits: none.
 void learn(WorkerContext& w, PacketVector& v) noexcept;
 
-/// Puts the Ethernet header in front of the payload and tells control now and then that the peer
-/// was heard.
+/// Puts the Ethernet header in front of the payload.
 /// Writes: mbuf, PacketMeta::network. Exits: deliver, all lanes.
 void deliver(WorkerContext& w, PacketVector& v) noexcept;
 
@@ -113,8 +112,9 @@ void fragment(WorkerContext& w, PacketVector& v) noexcept;
 
 // --- side: what a stage tells control without giving its packet away (stages/event.cc)
 
-/// A frame of lane `i` was accepted: control does its received step. At most once a second per
-/// peer, ten times that when it came over another path than the one in use.
+/// The frame of lane `i` passed the gate: control does its received step, whatever the rules say of
+/// the frame. At most once a second per peer, ten times that when it came over another path than
+/// the one in use.
 void raise_received(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// The frame's source is a station behind its sender. Shares one rate with the next.
 void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;

@@ -330,5 +330,24 @@ TEST_F(Exchange, SilentPeersAreForgottenAndRoutesWithdrawn) {
   EXPECT_TRUE(published(true));
 }
 
+TEST_F(Exchange, WhatAWorkerCarriesKeepsAPathAlive) {
+  auto [alice, bob] = meet();
+  // From here on control hears of Bob by the worker's events alone.
+  net_.allow = [](const SimNet::Flight& f) { return f.from != kBobAt; };
+  fib::Received received;
+  received.peer = bob.address();
+  received.via = {alice.sockets[0].socket, kBobAt};
+  received.verb = static_cast<std::uint8_t>(wire::Verb::kFrame);
+  received.network = wire::NetworkId{1};
+  for (int second = 0; second < 600; ++second) {
+    net_.run_for(1'000);
+    alice.node->on_event(net_.now, received, alice.effects);
+    net_.settle(alice);
+    ASSERT_TRUE(alice.has_direct_path(net_.now, bob.address())) << second;
+  }
+  net_.run_for(250'000);
+  EXPECT_FALSE(alice.has_direct_path(net_.now, bob.address())) << "and nothing else did";
+}
+
 }  // namespace
 }  // namespace orrery::test
