@@ -43,7 +43,7 @@ struct WorkerContext {
         self(options.self),
         nonces(options.nonce_lane, options.nonce_floor),
         permute(options.permutation),
-        reassembly(p.frame, options.reassembly_key) {}
+        reassembly(p, options.reassembly_key) {}
 
   /// A packet id for `suite`; never repeats under one key.
   [[nodiscard]] std::uint64_t next_id(wire::Suite suite) noexcept {

@@ -40,6 +40,11 @@ void FastPath::offline() noexcept {
   rte_rcu_qsbr_thread_offline(context_.tables.rcu.get(), worker_);
 }
 
+void FastPath::expire(DropCounters& drops) noexcept {
+  drops[static_cast<std::size_t>(Drop::kFragmentTimeout)] +=
+      context_.reassembly.expire(context_.now_ms);
+}
+
 template <std::size_t N>
 void FastPath::run(const Stage (&stages)[N]) noexcept {
   for (const Stage stage : stages) {

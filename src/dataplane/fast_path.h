@@ -30,6 +30,9 @@ class FastPath {
   /// Fragments that wait for others now.
   [[nodiscard]] std::uint64_t parked() const noexcept { return context_.reassembly.parked(); }
 
+  /// Gives up packets whose other fragments did not come in time.
+  void expire(DropCounters& drops) noexcept;
+
   /// Datagrams from a port; takes all of them.
   /// REQUIRES: n <= kBurst, and an `out` whose lists are empty.
   void inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;

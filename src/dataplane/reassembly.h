@@ -1,28 +1,25 @@
-// Fragments back into one mbuf per packet: a table of parked mbufs of fixed size, keyed by endpoint
-// and packet id under a secret. One per worker.
+// Fragments back into one mbuf per packet. One per worker.
 //
-// Costs one copy of every fragment. Four slots share a set; when a set is full its oldest packet
-// makes room, so a flood costs others at most their set. Source: docs/protocol/02-packet.md section
-// 10.
+// What is parked, refused and pushed out is wire/fragment_table.h's, the same as for control; here
+// pieces are the mbufs as they came, sources are named by a keyed hash of their endpoint, and what
+// is complete is copied into one segment. Costs one copy of every fragment.
 #pragma once
 
-#include <array>
-#include <vector>
+#include <memory>
 
-#include "base/siphash.h"
-#include "base/time.h"
 #include "dataplane/drop.h"
+#include "dataplane/eal.h"
 #include "dataplane/packet_meta.h"
-#include "wire/header.h"
-
-struct rte_mempool;
+#include "wire/fragment_table.h"
 
 namespace orrery::dataplane {
 
 class Reassembly {
  public:
-  static constexpr std::size_t kSets = 512;
-  static constexpr std::size_t kWays = 4;
+  static constexpr std::size_t kPackets = 2048;  // in flight
+  // Of one endpoint. What it loses waits for the timeout: from 128 lost packets a second on, the
+  // oldest of them give way earlier.
+  static constexpr std::size_t kPacketsPerSource = 256;
   static constexpr Millis kTimeout = 2'000;
 
   struct Outcome {
@@ -31,41 +28,37 @@ class Reassembly {
     unsigned merged = 0;        // datagrams that went into `whole` beside it
   };
 
-  Reassembly(rte_mempool* large, SipKey key);
-  ~Reassembly();
+  /// At most half of the datagrams that `pools` have wait here.
+  Reassembly(const Pools& pools, SipKey key);
   Reassembly(const Reassembly&) = delete;
   Reassembly& operator=(const Reassembly&) = delete;
 
-  /// Takes the mbuf unless it is refused. A head carries the fragmented flag; anything marked 0xff
-  /// is a fragment.
+  /// Takes the mbuf unless it is refused. REQUIRES: a fragment, or a head with its flag set.
   Outcome add(rte_mbuf* piece, Millis now) noexcept;
   /// Frees what waited too long; returns how many datagrams went since the last call, those that
   /// made room for others and those of packets that could not be joined included.
-  unsigned expire(Millis now) noexcept;
+  std::uint64_t expire(Millis now) noexcept;
 
   /// Datagrams parked now.
-  [[nodiscard]] std::uint64_t parked() const { return parked_; }
+  [[nodiscard]] std::uint64_t parked() const { return table_.datagrams_held(); }
 
  private:
-  struct Slot {
-    std::uint64_t hash = 0;
-    std::uint64_t id = 0;
-    Millis since = 0;
-    std::uint8_t total = 0;  // 0: unknown, only the head is here
-    std::uint8_t have = 0;   // bit per piece
-    std::array<rte_mbuf*, wire::kMaxFragments> piece{};
+  struct FreeMbuf {
+    void operator()(rte_mbuf* m) const noexcept { rte_pktmbuf_free(m); }
   };
 
-  Slot& slot_for(std::uint64_t hash, std::uint64_t id, Millis now) noexcept;
-  unsigned release(Slot& slot) noexcept;
-  rte_mbuf* join(Slot& slot) noexcept;
+  using Table = wire::FragmentTable<std::unique_ptr<rte_mbuf, FreeMbuf>>;
+
+  [[nodiscard]] std::uint64_t source_of(const PacketMeta& meta) const noexcept;
+  /// The pieces as one segment, which takes the head away; null without a buffer for it.
+  [[nodiscard]] rte_mbuf* join() noexcept;
 
   rte_mempool* large_;
   SipKey key_;
-  std::vector<Slot> slots_;
-  std::size_t sweep_ = 0;
-  std::uint64_t parked_ = 0;
-  unsigned lost_ = 0;  // datagrams freed but not yet reported by expire()
+  Table table_;
+  Table::Pieces pieces_;        // of the packet that is complete; empty between two calls
+  std::uint64_t unjoined_ = 0;  // datagrams freed since the start, since no buffer was free
+  std::uint64_t reported_ = 0;  // datagrams that expire() has told of
 };
 
 }  // namespace orrery::dataplane

@@ -116,6 +116,10 @@ void Worker::wait(unsigned) noexcept {
 unsigned Worker::turn() noexcept {
   punted_ = false;
   const unsigned work = from_ports() + from_hosts() + from_control();
+  if (fast_path_ != nullptr) {
+    fast_path_->expire(counters_.drops);
+    counters_.parked.set(fast_path_->parked());
+  }
   if (punted_) link_.wake_control();
   return work;
 }
@@ -142,7 +146,6 @@ void Worker::finish() noexcept {
   for (unsigned i = 0; i < o.punts; ++i) punt(o.punt[i], meta_of(o.punt[i]).message);
   counters_.merged += o.merged;
   counters_.copies += o.copies;
-  counters_.parked.set(fast_path_->parked());
   o.transmits = o.delivers = o.punts = 0;
   o.merged = o.copies = 0;
 }

@@ -42,4 +42,20 @@ std::size_t write_fragment(MutableBytes out, Bytes packet, const FragmentPlan& p
   return kFragmentHeaderSize + size;
 }
 
+std::optional<FragmentView> read_head(Bytes datagram) {
+  if (datagram.size() < kHeaderSize || datagram.size() > kMaxPacket) return std::nullopt;
+  return FragmentView{load_be64(datagram.data()), 0, 0, datagram};
+}
+
+std::optional<FragmentView> read_fragment(Bytes datagram) {
+  const auto header = decode_fragment_header(datagram);
+  if (!header || header->total < 2 || header->total > kMaxFragments || header->number < 1 ||
+      header->number >= header->total) {
+    return std::nullopt;
+  }
+  const Bytes data = datagram.subspan(kFragmentHeaderSize);
+  if (data.size() > kMaxPacket) return std::nullopt;
+  return FragmentView{header->id, header->number, header->total, data};
+}
+
 }  // namespace orrery::wire

@@ -1,5 +1,5 @@
-// Cutting an armored packet into datagrams.
-// Source: docs/protocol/02-packet.md section 10; tests/vectors/fragments.json.
+// Cutting an armored packet into datagrams, and what a datagram says of the packet it is a piece
+// of. Source: docs/protocol/02-packet.md section 10; tests/vectors/fragments.json.
 #pragma once
 
 #include "wire/header.h"
@@ -23,5 +23,20 @@ struct FragmentPlan {
 /// + data_size.
 std::size_t write_fragment(MutableBytes out, Bytes packet, const FragmentPlan& plan,
                            std::uint8_t number);
+
+/// One piece of a packet as it arrives. Views are valid as long as the datagram.
+struct FragmentView {
+  std::uint64_t id = 0;
+  std::uint8_t number = 0;  // 0: the head
+  std::uint8_t total = 0;   // pieces of the packet, 2..kMaxFragments; 0: a head does not tell
+  Bytes data;               // what it adds: all of a head, of others what follows their header
+};
+
+/// Of a datagram that is a packet; that its fragmented flag is set is the caller's to know. Nothing
+/// when it is shorter than a header or longer than a packet.
+[[nodiscard]] std::optional<FragmentView> read_head(Bytes datagram);
+/// Of a datagram that is a fragment. Nothing when its counts are out of range, it has no data, or
+/// more than a packet.
+[[nodiscard]] std::optional<FragmentView> read_fragment(Bytes datagram);
 
 }  // namespace orrery::wire

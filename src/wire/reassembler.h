@@ -1,34 +1,12 @@
-// Fragments back into packets. Copies pieces into buffers of its own; no mbuf, no clock.
-//
-// Pieces are kept by (source, packet id), so that nobody can spoil another's packet by guessing its
-// id. Everything is bounded: packets in flight, bytes, and packets per source; when full, the
-// oldest packet of the source that holds most makes room. Duplicates are ignored, a changed total
-// or an index outside of it is refused. Incomplete packets expire. Weak spot: a sender whose source
-// changes in the middle of a packet loses that packet. Source: docs/protocol/02-packet.md section
-// 10; tests/vectors/fragments.json.
+// Fragments back into packets, for control: copies pieces into buffers of its own; no mbuf, no
+// clock. What it keeps, refuses and pushes out is fragment_table.h's.
 #pragma once
 
 #include <memory>
 
-#include "base/siphash.h"
-#include "base/time.h"
-#include "wire/header.h"
+#include "wire/fragment_table.h"
 
 namespace orrery::wire {
-
-struct ReassemblerLimits {
-  std::size_t packets = 4096;     // in flight
-  std::size_t bytes = 32u << 20;  // of pieces held
-  std::size_t packets_per_source = 256;
-  Millis timeout = 2000;  // mono ms after the first piece
-};
-
-enum class Reassembly : std::uint8_t {
-  kParked,     // kept, more to come
-  kComplete,   // packet() holds the whole packet until the next call
-  kDuplicate,  // this piece is there already
-  kRefused,    // counts out of range, total changed, or larger than a packet may be
-};
 
 class Reassembler {
  public:

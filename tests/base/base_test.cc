@@ -1,8 +1,12 @@
-// base: cursors stick after failure, comparison, hexadecimal text, SipHash against libsodium.
+// base: cursors stick after failure, comparison, hexadecimal text, lists, SipHash against
+// libsodium.
 #include <gtest/gtest.h>
 #include <sodium.h>
 
+#include <vector>
+
 #include "base/cursor.h"
+#include "base/intrusive_list.h"
 #include "base/siphash.h"
 #include "base/slot.h"
 
@@ -78,6 +82,39 @@ TEST(SipHash, EqualsLibsodiumAtEveryLength) {
     crypto_shorthash(reinterpret_cast<unsigned char*>(&expected), data.data(), n, key.data());
     EXPECT_EQ(siphash(sip, Bytes(data).first(n)), expected) << n;
   }
+}
+
+TEST(IntrusiveList, KeepsOrder) {
+  struct Item {
+    int number = 0;
+    ListLink<Item> link;
+  };
+
+  using List = IntrusiveList<Item, &Item::link>;
+  std::array<Item, 4> items{{{1, {}}, {2, {}}, {3, {}}, {4, {}}}};
+  List list;
+  const auto numbers = [&] {
+    std::vector<int> all;
+    for (const Item* i = list.front(); i != nullptr; i = List::after(*i)) all.push_back(i->number);
+    return all;
+  };
+  EXPECT_TRUE(list.empty());
+  list.push_back(items[1]);
+  list.push_back(items[2]);
+  list.push_front(items[0]);
+  list.push_back(items[3]);
+  EXPECT_EQ(numbers(), (std::vector<int>{1, 2, 3, 4}));
+  list.erase(items[1]);  // in the middle
+  list.erase(items[0]);  // the first
+  list.erase(items[3]);  // the last
+  EXPECT_EQ(numbers(), std::vector<int>{3});
+  list.push_front(items[0]);
+  list.erase(items[2]);
+  list.push_back(items[1]);
+  EXPECT_EQ(numbers(), (std::vector<int>{1, 2}));
+  list.erase(items[0]);
+  list.erase(items[1]);
+  EXPECT_TRUE(list.empty());
 }
 
 TEST(Slot, ZeroIsNone) {

@@ -210,6 +210,31 @@ TEST_F(WorkerTest, RecordsChangeUnderLoad) {
   b.check_ledger();
 }
 
+TEST_F(WorkerTest, PiecesDoNotWaitForTheNextDatagram) {
+  Running a("idle_a", 1, kA, kB, kEndA, kEndB);
+  MemoryPort far(kEndB);
+  far.connect(a.wire_port.get());
+  a.wire_port->connect(&far);
+  a.start();
+  ByteVector head(100, 1);
+  wire::PacketHeader h;
+  h.destination = kA;
+  h.source = kB;
+  h.flags = wire::kFlagFragmented;
+  wire::encode_packet_header(head, h);
+  rte_mbuf* m = mbuf_of(head, pools().wire);
+  far.send(&m, 1);
+  const auto lost = [&] {
+    return a.worker->counters().drops[static_cast<std::size_t>(Drop::kFragmentTimeout)].value();
+  };
+  for (int i = 0; i < 10'000 && lost() == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  a.stop();
+  EXPECT_EQ(lost(), 1u);
+  EXPECT_EQ(a.worker->counters().parked.value(), 0u);
+  a.check_ledger();
+}
+
 /// A gateway with two LAN ports in one network.
 class LocalSwitchTest : public Dataplane {
  protected:
