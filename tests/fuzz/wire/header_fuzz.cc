@@ -1,26 +1,9 @@
-// Any datagram: its kind, its header read and written back, and a packet of it cut and rejoined.
+// Any datagram: its kind, and its header read and written back.
 #include "fuzz/wire/verb_fuzz.h"
-#include "wire/fragment.h"
+#include "wire/header.h"
 
 using namespace orrery;
 using fuzz::check;
-
-namespace {
-
-void cut_and_rejoin(Bytes packet, const wire::FragmentPlan& plan, std::size_t mtu) {
-  if (plan.pieces > 15) return;
-  ByteVector joined(packet.begin(), packet.begin() + plan.head_size);
-  for (std::uint8_t n = 1; n < plan.pieces; ++n) {
-    ByteVector out(wire::kFragmentHeaderSize + plan.data_size);
-    const std::size_t size = wire::write_fragment(out, packet, plan, n);
-    check(size <= mtu && size > wire::kFragmentHeaderSize);
-    joined.insert(joined.end(), out.begin() + wire::kFragmentHeaderSize,
-                  out.begin() + static_cast<long>(size));
-  }
-  check(fuzz::same(joined, packet));
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Bytes datagram(data, size);
@@ -34,10 +17,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ByteVector back(wire::kHeaderSize);
     wire::encode_packet_header(back, *packet);
     check(fuzz::starts_with(datagram, back));
-    for (const std::size_t mtu : {64u, 1400u}) {
-      cut_and_rejoin(datagram, wire::plan_fragments(size, mtu), mtu);
-      cut_and_rejoin(datagram, wire::plan_equal_fragments(size, mtu), mtu);
-    }
   }
   if (fragment) {
     ByteVector back(wire::kFragmentHeaderSize);
