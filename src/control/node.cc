@@ -41,6 +41,7 @@ Node::State::State(Node& node_, NodeOptions options_)
       echoes(fresh_key()),
       seen(options.limits.seen, fresh_key()),
       nonces(options.nonce_lane, options.nonce_floor, permutation_key(options.identity)),
+      schedules(options.limits.schedules, fresh_key()),
       reassembler({options.limits.reassembly / 4 * 3, options.limits.reassembly_bytes / 4 * 3},
                   fresh_key()),
       stranger_reassembler({options.limits.reassembly / 4, options.limits.reassembly_bytes / 4},

@@ -30,10 +30,11 @@ struct Limits {
   std::size_t paths = 131072;
   std::size_t reassembly = 4096;  // packets in flight
   std::size_t reassembly_bytes = 32u << 20;
-  std::size_t waiting = 1024;   // packets waiting for an identity or credentials
-  std::size_t outgoing = 1024;  // packets waiting for an identity or a path
-  std::size_t requests = 8192;  // outstanding request ids
-  std::size_t seen = 65536;     // ids of handled packets, against replay
+  std::size_t waiting = 1024;    // packets waiting for an identity or credentials
+  std::size_t outgoing = 1024;   // packets waiting for an identity or a path
+  std::size_t requests = 8192;   // outstanding request ids
+  std::size_t seen = 65536;      // ids of handled packets, against replay
+  std::size_t schedules = 4096;  // peers whose AES schedules are held, 1.5 KB each
 };
 
 /// A bound local address. `announced`: worth telling peers.
@@ -129,7 +130,7 @@ class Node final : public Transport {
   void on_validation_refused(Now now, const wire::Identity& identity, Effects& out);
   /// A save that must come before what follows from the same input (kNonce) could not be done.
   /// False: packet ids of that input are not covered by what is on disk; its datagrams must not
-  /// leave and its fib::Peer updates must not be applied.
+  /// leave and its updates that give keys to workers must not be applied.
   [[nodiscard]] bool on_save_failed(Now now, const SaveState& save, Effects& out);
   /// The complete list of bound sockets, at start and whenever it changes.
   void on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out);

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "control/gates.h"
+#include "control/key_pool.h"
 #include "control/node.h"
 #include "control/node_counters.h"
 #include "control/nonces.h"
@@ -144,6 +145,11 @@ struct Node::State {
   [[nodiscard]] std::uint64_t trusted_id_of(const wire::Endpoint& remote) const;
   [[nodiscard]] bool path_allowed(const Peer& peer, const wire::Endpoint& remote) const;
   void publish(Now now, Peer& peer, Effects& out);
+  /// A frame from or to this peer came to control: tells, now and then, that a worker should have
+  /// it.
+  void in_use(Now now, Peer& peer, Effects& out);
+  /// Has the peer's AES schedules made, if need be in place of those used longest ago.
+  void expand(Peer& peer);
 
   // --- keepalive.cc
   // -------------------------------------------------------------------------------------
@@ -211,6 +217,7 @@ struct Node::State {
   SeenSet seen;
   Nonces nonces;
   crypto::Armorer armorer;
+  KeyPool schedules;
   wire::Reassembler reassembler;           // of fragments over paths that peers use
   wire::Reassembler stranger_reassembler;  // of all others: a flood leaves the first alone
   WaitingRoom<WaitingSend> sends;

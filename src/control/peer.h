@@ -90,6 +90,7 @@ struct Peer {
   bool pinned = false;                 // its key is on record for its address
   ByteVector from_cache;               // its file on disk, until something newer is saved over it
   bool traffic = false;                // something authenticated was exchanged: worth publishing
+  Millis last_in_use = 0;              // mono; when the publisher was told that it is in use
 
   [[nodiscard]] wire::Address address() const { return identity.address; }
 

@@ -143,7 +143,7 @@ void Node::State::introduce(Now now, Peer& a, Peer& b, Effects& out) {
     Writer writer(payload);
     wire::encode_rendezvous(writer, {0, about.address(), where.key.remote});
     const wire::Suite suite = whom.suite();
-    if (suite == wire::Suite::kAesGmacSiv) whom.keys.expand();
+    if (suite == wire::Suite::kAesGmacSiv) expand(whom);
     send_via(now, whom.keys, whom.address(), suite, over.key, wire::Verb::kRendezvous,
              writer.written(), out);
   };
@@ -208,7 +208,7 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
       const std::uint64_t id = trusted_id_of(via.remote);
       if (id == 0 || id != header->mac) return count(Count::kTrustedPath);
     } else {
-      if (cipher == static_cast<unsigned>(wire::Suite::kAesGmacSiv)) peer->keys.expand();
+      if (cipher == static_cast<unsigned>(wire::Suite::kAesGmacSiv)) expand(*peer);
       crypto::DearmorJob job{bytes.data(), static_cast<std::uint32_t>(bytes.size()), &peer->keys,
                              false};
       armorer.dearmor({&job, 1});
@@ -261,6 +261,7 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
       woke |= handled == Handled::kDoneTrusted && in.verb == wire::Verb::kNetworkCredentials;
       received_step(now, peer, via, in.hops, in.verb, handled == Handled::kDoneTrusted,
                     probe_answered, out);
+      if (handled == Handled::kDoneTrusted && wire::is_frame(in.verb)) in_use(now, peer, out);
       break;
     case Handled::kIgnored:
       if (counters.open()) count(Count::kIgnored);

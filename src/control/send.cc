@@ -153,7 +153,7 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
   if (suite == wire::Suite::kTrustedPath) {
     crypto::armor_trusted(packet, trusted);
   } else {
-    if (suite == wire::Suite::kAesGmacSiv) peer.keys.expand();
+    if (suite == wire::Suite::kAesGmacSiv) expand(peer);
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite,
                          &peer.keys, 0};
     armorer.armor({&job, 1});
@@ -180,6 +180,7 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
     emit(now, route->key, std::move(packet), out);
   }
   peer.traffic = true;
+  if (wire::is_frame(verb)) in_use(now, peer, out);
   return true;
 }
 
@@ -242,7 +243,7 @@ bool Node::State::reply(Now now, const Incoming& to, wire::Verb verb, Bytes payl
   Peer* peer = topology.find(to.source);
   if (peer == nullptr) return false;
   const wire::Suite suite = peer->suite();
-  if (suite == wire::Suite::kAesGmacSiv) peer->keys.expand();
+  if (suite == wire::Suite::kAesGmacSiv) expand(*peer);
   return send_via(now, peer->keys, to.source, suite, to.via, verb, payload, out) != 0;
 }
 
@@ -279,7 +280,7 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
 
 void Node::State::echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
   const wire::Suite suite = peer.suite();
-  if (suite == wire::Suite::kAesGmacSiv) peer.keys.expand();
+  if (suite == wire::Suite::kAesGmacSiv) expand(peer);
   for (const fib::PathKey& copy : copies(via)) {
     const std::uint64_t id =
         send_via(now, peer.keys, peer.address(), suite, copy, wire::Verb::kEcho, {}, out);
@@ -359,6 +360,22 @@ void Node::State::publish(Now now, Peer& peer, Effects& out) {
   if (peer.published == record) return;
   peer.published = record;
   out.updates.push_back(std::move(record));
+}
+
+void Node::State::in_use(Now now, Peer& peer, Effects& out) {
+  constexpr Millis kInterval = 1'000;
+  if (!peer.published || peer.suite() != wire::Suite::kAesGmacSiv) return;
+  if (peer.last_in_use != 0 && now.mono - peer.last_in_use < kInterval) return;
+  peer.last_in_use = now.mono;
+  out.updates.push_back(fib::PeerInUse{peer.address()});
+}
+
+void Node::State::expand(Peer& peer) {
+  if (const auto gone = schedules.use(peer.address())) {
+    // Keys without schedules take the place of those with; what they take it from is burned.
+    if (Peer* other = topology.find(*gone)) other->keys = crypto::PeerKeys(other->keys.secret());
+  }
+  peer.keys.expand();
 }
 
 }  // namespace orrery::control

@@ -211,7 +211,7 @@ void Node::State::push_paths(Now now, Peer& peer, const fib::PathKey& via, Effec
   }
   for (const wire::Endpoint& endpoint : surface.endpoints()) add(endpoint);
   const wire::Suite suite = peer.suite();
-  if (suite == wire::Suite::kAesGmacSiv) peer.keys.expand();
+  if (suite == wire::Suite::kAesGmacSiv) expand(peer);
   for (const ByteVector& payload : make_pushes(addresses)) {
     send_via(now, peer.keys, peer.address(), suite, via, wire::Verb::kPushDirectPaths, payload,
              out);

@@ -1,5 +1,6 @@
 #include "dataplane/publisher.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace orrery::dataplane {
@@ -31,6 +32,86 @@ Result<void> Tables::open(const std::string& prefix) {
   return bridge_routes.open(prefix + "_bridge", 131072, rcu.get());
 }
 
+namespace {
+
+constexpr Millis kLookInterval = 5'000;  // at who is active
+
+}  // namespace
+
+void Publisher::publish(const fib::Peer& peer) {
+  const PeerKey key{peer.address.value};
+  const PeerRecord* before = tables_.peers.find(key);
+  const bool aes = peer.suite == wire::Suite::kAesGmacSiv;
+  const bool known = before != nullptr && before->peer.suite == peer.suite;
+  const bool active = aes && (known ? before->keys.expanded() : active_.size() < most_active_);
+  auto record = std::make_unique<const PeerRecord>(peer, active);
+  record->last_use.store(known ? before->last_use.load(std::memory_order_relaxed) : now_,
+                         std::memory_order_relaxed);
+  const bool fitted = tables_.peers.put(key, std::move(record));
+  put(fitted);
+  if (!fitted) return;
+  if (active) {
+    active_.insert(key.address);  // Invariant 1
+  } else {
+    active_.erase(key.address);  // Invariant 1
+  }
+}
+
+void Publisher::set_active(const PeerRecord& record, bool active) {
+  const PeerKey key{record.peer.address.value};
+  auto next = std::make_unique<const PeerRecord>(record.peer, active);
+  next->last_event.store(record.last_event.load(std::memory_order_relaxed),
+                         std::memory_order_relaxed);
+  next->last_use.store(active ? now_ : record.last_use.load(std::memory_order_relaxed),
+                       std::memory_order_relaxed);
+  if (!tables_.peers.put(key, std::move(next))) return;
+  if (active) {
+    active_.insert(key.address);  // Invariant 1
+  } else {
+    active_.erase(key.address);  // Invariant 1
+  }
+}
+
+bool Publisher::make_room() {
+  while (!by_use_.empty()) {
+    const Used oldest = by_use_.back();
+    if (now_ - oldest.last < kSpared) return false;  // as were all others
+    by_use_.pop_back();
+    if (!active_.contains(oldest.address)) continue;
+    const PeerRecord* record = tables_.peers.find({oldest.address});
+    if (record->last_use.load(std::memory_order_relaxed) != oldest.last) continue;  // used since
+    set_active(*record, false);
+    return true;
+  }
+  return false;
+}
+
+void Publisher::use(std::uint64_t address) {
+  const PeerRecord* record = tables_.peers.find({address});
+  if (record == nullptr || record->peer.suite != wire::Suite::kAesGmacSiv) return;
+  if (record->keys.expanded()) {
+    record->note_use(now_);
+  } else if (active_.size() < most_active_ || make_room()) {
+    set_active(*record, true);
+  }
+}
+
+void Publisher::tick(Millis now) {
+  now_ = now;
+  if (now < next_look_) return;
+  next_look_ = now + kLookInterval;
+  by_use_.clear();
+  for (const std::uint64_t address : active_) {
+    by_use_.push_back(
+        {tables_.peers.find({address})->last_use.load(std::memory_order_relaxed), address});
+  }
+  std::ranges::sort(by_use_, std::ranges::greater{}, &Used::last);
+  while (!by_use_.empty() && now - by_use_.back().last >= kActiveFor) {
+    set_active(*tables_.peers.find({by_use_.back().address}), false);
+    by_use_.pop_back();
+  }
+}
+
 void Publisher::reclaim() {
   tables_.peers.reclaim();
   tables_.networks.reclaim();
@@ -43,11 +124,14 @@ void Publisher::apply(const fib::Update& update) {
     Tables& t;
     Publisher& self;
 
-    void operator()(const fib::Peer& p) const {
-      self.put(t.peers.put({p.address.value}, std::make_unique<const PeerRecord>(p)));
+    void operator()(const fib::Peer& p) const { self.publish(p); }
+
+    void operator()(const fib::RemovePeer& r) const {
+      t.peers.remove({r.address.value});
+      self.active_.erase(r.address.value);  // Invariant 1
     }
 
-    void operator()(const fib::RemovePeer& r) const { t.peers.remove({r.address.value}); }
+    void operator()(const fib::PeerInUse& u) const { self.use(u.address.value); }
 
     void operator()(const fib::Network& n) const {
       self.put(t.networks.put({n.id.value}, std::make_unique<const NetworkRecord>(n)));

@@ -4,6 +4,8 @@
 #include <rte_malloc.h>
 
 #include <atomic>
+#include <unordered_set>
+#include <vector>
 
 #include "base/time.h"
 #include "crypto/peer_keys.h"
@@ -30,13 +32,27 @@ struct BridgeKey {
   std::uint64_t mac;
 };
 
-/// A peer with its key schedules expanded.
+/// A peer, with the schedules of its AES keys while it is active.
 struct PeerRecord {
-  explicit PeerRecord(const fib::Peer& p) : peer(p), keys(p.secret) { keys.expand(); }
+  PeerRecord(const fib::Peer& p, bool active) : peer(p), keys(p.secret) {
+    if (active) keys.expand();
+  }
+
+  /// Whether packets of this suite can be sealed and opened; else they are control's.
+  [[nodiscard]] bool can_use(wire::Suite suite) const noexcept {
+    return suite != wire::Suite::kAesGmacSiv || keys.expanded();
+  }
+
+  /// By workers. Noted once a second, so that records stay clean in their caches.
+  void note_use(Millis now) const noexcept {
+    if (now - last_use.load(std::memory_order_relaxed) >= 1'000)
+      last_use.store(now, std::memory_order_relaxed);
+  }
 
   fib::Peer peer;
   crypto::PeerKeys keys;
   mutable std::atomic<Millis> last_event{0};  // when control last heard of this peer from a worker
+  mutable std::atomic<Millis> last_use{0};    // of its schedules
 };
 
 struct NetworkRecord {
@@ -65,21 +81,54 @@ struct Tables {
 };
 
 /// Lives on the control thread.
+///
+/// It also says who is active, and has the schedules made: 1.5 KB for each peer that speaks AES,
+/// for so many at most. A peer becomes active when it is published and there is room, and when
+/// control had to carry a frame of it (fib::PeerInUse); then whoever was used longest ago gives
+/// way, unless that was a moment ago: more busy peers than there is room for would only take turns.
+/// Who is not used for long is no longer active either. The others have their secret only: workers
+/// leave their packets of that suite to control.
 class Publisher {
  public:
-  explicit Publisher(Tables& tables) : tables_(tables) {}
+  static constexpr std::size_t kMostActive = 4096;  // 6 MiB of schedules
+  static constexpr Millis kActiveFor = 300'000;     // unused
+  static constexpr Millis kSpared = 3'000;  // since it was used; workers note that by seconds
+
+  explicit Publisher(Tables& tables, std::size_t most_active = kMostActive)
+      : tables_(tables), most_active_(most_active) {}
 
   void apply(const fib::Update& update);
+  /// Tells the time, mono as the workers' own; call now and then.
+  void tick(Millis now);
   /// Frees retired records; call now and then.
   void reclaim();
 
   /// Records that found no room since the start; their packets are punted.
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
+  /// Peers with schedules.
+  [[nodiscard]] std::size_t active() const { return active_.size(); }
+
  private:
+  struct Used {
+    Millis last;
+    std::uint64_t address;
+  };
+
   void put(bool fitted) { refused_ += fitted ? 0 : 1; }
 
+  void publish(const fib::Peer& peer);
+  void use(std::uint64_t address);
+  void set_active(const PeerRecord& record, bool active);
+  [[nodiscard]] bool make_room();
+
+  // Invariant 1: active_ names exactly the records of the table whose keys are expanded.
   Tables& tables_;
+  std::size_t most_active_;
+  std::unordered_set<std::uint64_t> active_;
+  std::vector<Used> by_use_;  // the active ones as of the last look, used longest ago last
+  Millis now_ = 0;
+  Millis next_look_ = 0;
   std::uint64_t refused_ = 0;
 };
 

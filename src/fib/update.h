@@ -12,6 +12,12 @@ struct RemovePeer {
   wire::Address address;
 };
 
+/// Control carried a frame from or to this peer by itself. A worker should; perhaps it has no key
+/// schedules for it.
+struct PeerInUse {
+  wire::Address address;
+};
+
 struct RemoveNetwork {
   wire::NetworkId id;  // its members and bridge routes go with it
 };
@@ -26,7 +32,12 @@ struct RemoveBridgeRoute {
   wire::Mac mac;
 };
 
-using Update = std::variant<Peer, RemovePeer, Network, RemoveNetwork, Member, RemoveMember,
-                            BridgeRoute, RemoveBridgeRoute>;
+using Update = std::variant<Peer, RemovePeer, PeerInUse, Network, RemoveNetwork, Member,
+                            RemoveMember, BridgeRoute, RemoveBridgeRoute>;
+
+/// Whether workers can send under more keys after this update than before.
+[[nodiscard]] inline bool gives_keys(const Update& update) {
+  return std::holds_alternative<Peer>(update) || std::holds_alternative<PeerInUse>(update);
+}
 
 }  // namespace orrery::fib

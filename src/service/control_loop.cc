@@ -270,8 +270,7 @@ bool ControlLoop::carry_out(Saves saves) {
     }
     if (!ids_covered) {
       out.datagrams.clear();
-      std::erase_if(out.updates,
-                    [](const fib::Update& u) { return std::holds_alternative<fib::Peer>(u); });
+      std::erase_if(out.updates, fib::gives_keys);
     }
     for (const fib::Update& u : out.updates) publisher_.apply(u);
     for (const control::ValidateIdentity& v : out.validations) {
@@ -378,6 +377,7 @@ void ControlLoop::refresh_host(Now at) {
     }
   }
   worker_.reap();
+  publisher_.tick(at.mono);
   publisher_.reclaim();
 }
 

@@ -49,6 +49,11 @@ constexpr const char* verb_label(std::uint8_t code) {
   }
 }
 
+/// Whether it carries an Ethernet frame from one member to another: what workers finish.
+constexpr bool is_frame(Verb verb) {
+  return verb == Verb::kFrame || verb == Verb::kExtFrame;
+}
+
 /// Error codes of ERROR packets. Source: docs/protocol/03-verbs.md, 0x02.
 enum class ErrorCode : std::uint8_t {
   kNone = 0x00,

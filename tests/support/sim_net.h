@@ -124,9 +124,7 @@ class SimNet {
     }
     if (!ids_covered) {
       out.datagrams.clear();
-      std::erase_if(out.updates, [](const fib::Update& update) {
-        return std::holds_alternative<fib::Peer>(update);
-      });
+      std::erase_if(out.updates, fib::gives_keys);
     }
     for (control::Datagram& datagram : out.datagrams) {
       for (const control::LocalEndpoint& socket : host.sockets) {

@@ -7,6 +7,7 @@ void armor(WorkerContext& w, PacketVector& v) noexcept {
   for (unsigned i = 0; i < v.n; ++i) {
     jobs[i] = {v.data(i), rte_pktmbuf_data_len(v.mbuf[i]), v.peer[i]->peer.suite, &v.peer[i]->keys,
                0};
+    v.peer[i]->note_use(w.now_ms);
   }
   w.armorer.armor({jobs.data(), v.n});
 }

@@ -33,7 +33,7 @@ void classify(WorkerContext& w, PacketVector& v) noexcept {
   for (unsigned k = 0; k < lookups; ++k) {
     const unsigned i = lane[k];
     v.peer[i] = found[k];
-    if (found[k] == nullptr) {
+    if (found[k] == nullptr || !found[k]->can_use(suite_of(v.bytes(i)))) {
       v.punt_lane(i, Message::kDatagram);
     } else {
       meta_of(v.mbuf[i]).wire_size = static_cast<std::uint16_t>(rte_pktmbuf_data_len(v.mbuf[i]));

@@ -8,7 +8,11 @@ void dearmor(WorkerContext& w, PacketVector& v) noexcept {
     jobs[i] = {v.data(i), rte_pktmbuf_data_len(v.mbuf[i]), &v.peer[i]->keys, false};
   w.armorer.dearmor({jobs.data(), v.n});
   for (unsigned i = 0; i < v.n; ++i) {
-    if (!jobs[i].ok) v.drop_lane(i, Drop::kMac);
+    if (jobs[i].ok) {
+      v.peer[i]->note_use(w.now_ms);
+    } else {
+      v.drop_lane(i, Drop::kMac);
+    }
   }
 }
 

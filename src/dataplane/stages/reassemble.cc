@@ -21,7 +21,8 @@ void reassemble(WorkerContext& w, PacketVector& v) noexcept {
                     ? w.tables.peers.find({load_address(v.data(i) + wire::kSourceOffset).value})
                     : nullptr;
     // Control takes whole packets, too: the fragmented flag stays, since it is authenticated.
-    if (v.peer[i] == nullptr) v.punt_lane(i, Message::kReassembled);
+    if (v.peer[i] == nullptr || !v.peer[i]->can_use(suite_of(v.bytes(i))))
+      v.punt_lane(i, Message::kReassembled);
   }
   w.count(Drop::kFragmentTimeout, w.reassembly.expire(w.now_ms));
 }

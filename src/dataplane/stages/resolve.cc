@@ -40,7 +40,10 @@ void resolve(WorkerContext& w, PacketVector& v) noexcept {
   w.tables.members.find_bulk(members_wanted.data(), v.n, v.member.data());
   w.tables.peers.find_bulk(peers_wanted.data(), v.n, v.peer.data());
   for (unsigned i = 0; i < v.n; ++i) {
-    if (v.member[i] == nullptr || v.peer[i] == nullptr) v.punt_lane(i, Message::kFrame);
+    if (v.member[i] == nullptr || v.peer[i] == nullptr ||
+        !v.peer[i]->can_use(v.peer[i]->peer.suite)) {
+      v.punt_lane(i, Message::kFrame);
+    }
   }
 }
 

@@ -22,26 +22,31 @@ namespace orrery::dataplane {
   return wire::Address{(std::uint64_t{p[0]} << 32) | load_be32(p + 1)};
 }
 
+[[nodiscard]] inline wire::Suite suite_of(Bytes packet) noexcept {
+  return static_cast<wire::Suite>((packet[wire::kFlagsOffset] >> 3) & 7u);
+}
+
 /// Whether workers open packets of this cipher. Others are control's: HELLO, trusted paths, and
 /// what it counts as refused.
 [[nodiscard]] inline bool opens(Bytes packet) noexcept {
-  const unsigned cipher = (packet[wire::kFlagsOffset] >> 3) & 7u;
-  return cipher == static_cast<unsigned>(wire::Suite::kSalsaPoly) ||
-         cipher == static_cast<unsigned>(wire::Suite::kAesGmacSiv);
+  const wire::Suite suite = suite_of(packet);
+  return suite == wire::Suite::kSalsaPoly || suite == wire::Suite::kAesGmacSiv;
 }
 
 // --- inbound
 
 /// Head, fragment, or neither; ours or not; whose key.
 /// Reads: headers, peers (one bulk lookup). Writes: piece, peer, PacketMeta::wire_size.
-/// Exits: punt kDatagram (not for us, HELLO and other ciphers, unknown sender).
+/// Exits: punt kDatagram (not for us, HELLO and other ciphers, unknown sender or one without
+/// schedules).
 /// Cost: a cache line of each packet and one hash lookup.
 void classify(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Pieces back into whole packets.
 /// Reads: lanes marked `piece`. Writes: mbuf, peer. Exits: parked; punt kReassembled (unknown
-/// sender, ciphers that are control's); drop kFragment, kFragmentDuplicate, and kFragmentTimeout
-/// for what waited in vain. Cost: one copy of every fragment.
+/// sender or one without schedules, ciphers that are control's); drop kFragment,
+/// kFragmentDuplicate, and kFragmentTimeout for what waited in vain. Cost: one copy of every
+/// fragment.
 void reassemble(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Verifies and decrypts in place, all suites and senders as one batch.
@@ -83,7 +88,7 @@ void flow(WorkerContext& w, PacketVector& v) noexcept;
 
 /// MAC to member: derived from its address, or the bridge behind which the station was seen.
 /// Reads: bridge routes, members, peers. Writes: verb, member, peer. Exits: punt kFrame (multicast,
-/// our own MAC, unknown station, member or peer).
+/// our own MAC, unknown station, member or peer, or a peer without schedules).
 void resolve(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Rules of the sender's side.

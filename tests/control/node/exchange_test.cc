@@ -1,6 +1,7 @@
 // Nodes with both ends in hand: handshake, WHOIS, rendezvous, relay, restart.
 #include <gtest/gtest.h>
 
+#include "control/key_pool.h"
 #include "node/identities.h"
 #include "support/sim_net.h"
 #include "wire/verbs/ok.h"
@@ -68,6 +69,7 @@ class Exchange : public testing::Test {
   NodeOptions options(std::size_t number) {
     NodeOptions o{.identity = identity_of_vectors(number)};
     o.planet = planet_;
+    o.limits = limits_;
     return o;
   }
 
@@ -120,6 +122,7 @@ class Exchange : public testing::Test {
   }
 
   SimNet net_;
+  control::Limits limits_;
   ByteVector planet_;
   Recorder at_alice_, at_bob_;
 };
@@ -347,6 +350,58 @@ TEST_F(Exchange, WhatAWorkerCarriesKeepsAPathAlive) {
   }
   net_.run_for(250'000);
   EXPECT_FALSE(alice.has_direct_path(net_.now, bob.address())) << "and nothing else did";
+}
+
+TEST_F(Exchange, FramesThatControlCarriesAreToldOnceASecond) {
+  at_alice_.trusted = at_bob_.trusted = true;
+  auto [alice, bob] = meet();
+  const auto told = [](SimHost& host, wire::Address of) {
+    const auto updates = std::exchange(host.updates, {});
+    return std::count_if(updates.begin(), updates.end(), [&](const fib::Update& update) {
+      const auto* use = std::get_if<fib::PeerInUse>(&update);
+      return use != nullptr && use->address == of;
+    });
+  };
+  net_.run_for(30'000);
+  (void)told(alice, bob.address());
+  (void)told(bob, alice.address());
+  net_.run_for(60'000);
+  EXPECT_EQ(told(alice, bob.address()), 0) << "what keeps a path alive is no use";
+  for (std::uint8_t i = 0; i < 40; ++i) {
+    send(alice, bob.address(), ByteVector{i});
+    net_.run_for(50);
+  }
+  EXPECT_EQ(told(alice, bob.address()), 2) << "40 frames in two seconds";
+  EXPECT_EQ(told(bob, alice.address()), 2);
+}
+
+TEST_F(Exchange, MorePeersThanSchedules) {
+  // Everybody holds those of one peer at a time.
+  limits_.schedules = 1;
+  auto [alice, bob] = meet();
+  for (std::uint8_t i = 0; i < 20; ++i) {
+    send(alice, bob.address(), ByteVector{i});
+    send(bob, alice.address(), ByteVector{i});
+    net_.run_for(10'000);
+  }
+  EXPECT_EQ(at_alice_.got.size(), 20U);
+  EXPECT_EQ(at_bob_.got.size(), 21U);
+  EXPECT_TRUE(alice.node->status(net_.now).online);
+  EXPECT_EQ(alice.counter("mac") + bob.counter("mac"), 0U);
+}
+
+TEST(KeyPool, TheLeastRecentlyUsedGoes) {
+  control::KeyPool pool(2, {1, 2});
+  const wire::Address a{1}, b{2}, c{3};
+  EXPECT_FALSE(pool.use(a));
+  EXPECT_FALSE(pool.use(b));
+  EXPECT_FALSE(pool.use(a));
+  EXPECT_EQ(pool.use(c), b);
+  EXPECT_EQ(pool.use(b), a);
+  EXPECT_EQ(pool.size(), 2U);
+  control::KeyPool none(0, {1, 2});  // counts as 1
+  EXPECT_FALSE(none.use(a));
+  EXPECT_EQ(none.use(b), a);
 }
 
 }  // namespace
