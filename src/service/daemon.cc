@@ -81,11 +81,9 @@ class Target final : public ApiTarget {
       settings = n.settings;
       joined = true;
     }
-    if (!joined) networks_.join(now_, id, settings, {}, *effects_);
-    if (!body.is_object()) return;
     bool changed = false;
     const auto take = [&](const char* key, bool& value) {
-      if (!body.contains(key) || !body[key].is_boolean()) return;
+      if (!body.is_object() || !body.contains(key) || !body[key].is_boolean()) return;
       value = body[key].get<bool>();
       changed = true;
     };
@@ -93,7 +91,12 @@ class Target final : public ApiTarget {
     take("allowGlobal", settings.allow_global);
     take("allowDefault", settings.allow_default);
     take("allowDNS", settings.allow_dns);
-    if (changed || !joined) networks_.set(now_, id, settings, *effects_);
+    // At once with what is asked for: a crash in between must not leave it joined with defaults.
+    if (!joined) {
+      networks_.join(now_, id, settings, {}, *effects_);
+    } else if (changed) {
+      networks_.set(now_, id, settings, *effects_);
+    }
   }
 
   bool leave(wire::NetworkId id) override {
