@@ -158,7 +158,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
   const bool confirmed = hops > 0 || peer->confirmed(via, now.mono);
   if (hello_in.masked_at != 0) {
     const std::size_t start = wire::kHeaderSize + hello_in.masked_at;
-    crypto::mask_hello_tail(packet, start, peer->keys.secret());
+    crypto::mask_hello_tail(packet, start, peer->keys.secret().bytes());
     const bool whole =
         wire::for_each_moon(Bytes(packet).subspan(start), [&](const wire::MoonEntry& entry) {
           const ByteVector moon = worlds.moon_update(entry);

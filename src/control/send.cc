@@ -267,7 +267,7 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     if (!chosen) return count(Count::kNoId);
     ByteVector packet = compose(*chosen, peer.address(), options.identity.address(),
                                 wire::Verb::kHello, writer.written());
-    crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, peer.keys.secret());
+    crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, peer.keys.secret().bytes());
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()),
                          wire::Suite::kMacOnly, &peer.keys, 0};
     armorer.armor({&job, 1});

@@ -43,7 +43,7 @@ class SalsaBatch {
   void add(std::uint8_t* packet, std::uint32_t length, const PeerKeys& keys, bool encrypted) {
     SalsaJob& stream = streams_[n_];
     PolyJob& mac = macs_[n_];
-    stream.state = salsa_state(mixed_key(keys.secret(), packet, length), load_le64(packet));
+    stream.state = salsa_state(mixed_key(keys.secret().bytes(), packet, length), load_le64(packet));
     const auto payload = static_cast<std::uint32_t>(length - wire::kVerbOffset);
     stream.block = 1;
     stream.data = packet + wire::kVerbOffset;

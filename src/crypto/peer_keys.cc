@@ -39,8 +39,8 @@ void PeerKeys::expand(Isa level) {
   Manager& manager = managers[static_cast<std::size_t>(level)];
   if (!manager) manager = make_manager(level);
   auto keys = make_locked<AesKeys>();
-  Sha384 k0 = kbkdf_hmac_sha384(*secret_, '0', 0, 0);
-  Sha384 k1 = kbkdf_hmac_sha384(*secret_, '1', 0, 0);
+  Sha384 k0 = kbkdf_hmac_sha384(secret_.bytes(), '0', 0, 0);
+  Sha384 k1 = kbkdf_hmac_sha384(secret_.bytes(), '1', 0, 0);
   siv_kernel(level).expand(manager.get(), k0.data(), k1.data(), *keys);
   burn(k0);
   burn(k1);

@@ -2,6 +2,8 @@
 // of the kernels in aes_gmac_siv.h. In locked memory, burned on retirement.
 #pragma once
 
+#include <memory>
+
 #include "crypto/cpu.h"
 #include "crypto/curve.h"
 #include "crypto/locked_memory.h"
@@ -16,13 +18,36 @@ struct LockedDelete<AesKeys> {
   void operator()(AesKeys* keys) const noexcept;
 };
 
-/// Schedules of both AES keys derived from a secret.
+/// A secret shared with a peer, held once in locked memory by all who name it. Never changes; all
+/// zero by default.
+class Secret {
+ public:
+  Secret() = default;
+
+  explicit Secret(const SharedSecret& bytes) : bytes_(make_locked<SharedSecret>(bytes)) {}
+
+  /// Valid as long as any copy of this.
+  [[nodiscard]] const SharedSecret& bytes() const {
+    static constexpr SharedSecret kNone{};
+    return bytes_ ? *bytes_ : kNone;
+  }
+
+  friend bool operator==(const Secret& a, const Secret& b) {
+    return a.bytes_ == b.bytes_ || constant_time_equal(a.bytes(), b.bytes());
+  }
+
+ private:
+  std::shared_ptr<const SharedSecret> bytes_;
+};
+
+/// A secret and the schedules of both AES keys derived from it.
 class PeerKeys {
  public:
-  explicit PeerKeys(const SharedSecret& secret) : secret_(make_locked<SharedSecret>(secret)) {}
+  explicit PeerKeys(Secret secret) : secret_(std::move(secret)) {}
 
-  /// REQUIRES: not moved from.
-  [[nodiscard]] const SharedSecret& secret() const { return *secret_; }
+  explicit PeerKeys(const SharedSecret& secret) : secret_(secret) {}
+
+  [[nodiscard]] const Secret& secret() const { return secret_; }
 
   /// Builds the schedules if they are not there, in the form that an Armorer of the same
   /// instruction set reads. Never from two threads at once.
@@ -34,7 +59,7 @@ class PeerKeys {
   [[nodiscard]] const AesKeys& aes() const { return *aes_; }
 
  private:
-  Locked<SharedSecret> secret_;
+  Secret secret_;
   Locked<AesKeys> aes_;
 };
 

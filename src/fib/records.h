@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "crypto/curve.h"
+#include "crypto/peer_keys.h"
 #include "fib/path_key.h"
 #include "wire/header.h"
 #include "wire/mac.h"
@@ -18,7 +18,7 @@ namespace orrery::fib {
 /// How to reach one remote identity.
 struct Peer {
   wire::Address address;
-  crypto::SharedSecret secret{};
+  crypto::Secret secret;
   wire::Suite suite = wire::Suite::kSalsaPoly;   // for what we send: 3 once protocol >= 12 is known
   PathKey path;                                  // where to send; nil: punt to control
   std::uint16_t mtu = wire::kDefaultUdpPayload;  // largest datagram on that path, bytes

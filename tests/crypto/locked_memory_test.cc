@@ -54,12 +54,13 @@ TEST(LockedMemory, KeysOfARetiredPeerAreBurned) {
   {
     PeerKeys keys(secret);
     keys.expand();
-    where = keys.secret().data();
+    where = keys.secret().bytes().data();
     schedules = reinterpret_cast<const std::uint8_t*>(&keys.aes());
     held.assign(schedules, schedules + 480);  // both schedules of K1
     EXPECT_TRUE(std::equal(secret.begin(), secret.end(), where));
+    EXPECT_EQ(PeerKeys(keys.secret()).secret().bytes().data(), where);  // held once
     PeerKeys moved = std::move(keys);
-    EXPECT_EQ(moved.secret().data(), where);
+    EXPECT_EQ(moved.secret().bytes().data(), where);
   }
   // The first word of a free slot links it to the next one.
   EXPECT_TRUE(all_zero(where + 8, secret.size() - 8));

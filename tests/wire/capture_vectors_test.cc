@@ -440,7 +440,7 @@ class Replay {
     EXPECT_EQ(to_hex(payload), c["payload"].get<std::string>()) << name;
     if (static_cast<Verb>(verb) == Verb::kHello) {
       const std::size_t tail = kHeaderSize + decode_hello(payload).value().masked_at;
-      crypto::mask_hello_tail(bytes, tail, keys.secret());
+      crypto::mask_hello_tail(bytes, tail, keys.secret().bytes());
       EXPECT_EQ(to_hex(Bytes(bytes).subspan(tail)),
                 c["fields"]["decrypted_tail"].get<std::string>())
           << name;

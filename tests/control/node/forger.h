@@ -43,7 +43,7 @@ class Forger {
     ByteVector packet(wire::kHeaderSize + payload.size());
     wire::encode_packet_header(packet, {id, target_.address, self_.address(), 0, 0, 1});
     std::copy(payload.begin(), payload.end(), packet.begin() + wire::kHeaderSize);
-    crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, keys_.secret());
+    crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, keys_.secret().bytes());
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()),
                          wire::Suite::kMacOnly, &keys_, 0};
     armorer_.armor({&job, 1});
