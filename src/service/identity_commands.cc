@@ -160,6 +160,12 @@ void add_identity_commands(CLI::App& app, const bool& as_json, int& exit_code) {
                               << " holds no private key\n";
                     return 1;
                   }
+                  // Signed under a foreign public half, two signatures would give the key away.
+                  if (crypto::public_key_of(who.private_key) != who.identity.public_key) {
+                    std::cerr << "the identity " << wire::to_string(who.identity.address)
+                              << " is damaged: its keys do not belong together\n";
+                    return 1;
+                  }
                   const auto message = file_content(given[1]);
                   if (!message) return 1;
                   const std::string signature = to_hex(

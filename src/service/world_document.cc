@@ -96,6 +96,10 @@ Result<wire::World> world_from_json(const json& object, std::uint64_t wall) {
   const auto read = [&]() -> Result<void> {
     if (auto r = read_key(object, "signingKey", open); !r) return r;
     if (auto r = read_key(object, "signingKey_SECRET", secret); !r) return r;
+    // Signed under a foreign public half, two signatures would give the key away.
+    if (crypto::public_key_of(secret) != open) {
+      return std::unexpected(bad_field("signingKey", "the public half of signingKey_SECRET"));
+    }
     if (auto r = read_key(object, "updatesMustBeSignedBy", world.update_key); !r) return r;
     return read_roots(object, world);
   };

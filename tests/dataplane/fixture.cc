@@ -80,7 +80,9 @@ fib::Member End::member() const {
 fib::Peer End::peer() const {
   fib::Peer p;
   p.address = other;
-  for (std::size_t i = 0; i < p.secret.size(); ++i) p.secret[i] = static_cast<std::uint8_t>(i + 5);
+  crypto::SharedSecret secret;
+  for (std::size_t i = 0; i < secret.size(); ++i) secret[i] = static_cast<std::uint8_t>(i + 5);
+  p.secret = crypto::Secret(secret);
   p.suite = suite;
   p.path = {kSocket, remote};
   p.direct = true;

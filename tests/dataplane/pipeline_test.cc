@@ -193,7 +193,9 @@ TEST_F(PipelineTest, InboundRows) {
       {"another key",
        [](End& e) {
          auto p = e.peer();
-         p.secret[0] ^= 1;
+         crypto::SharedSecret other = p.secret.bytes();
+         other[0] ^= 1;
+         p.secret = crypto::Secret(other);
          e.publisher.apply(p);
        },
        keep, 0, 0, Message::kDatagram, Drop::kMac},

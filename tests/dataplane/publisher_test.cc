@@ -24,7 +24,9 @@ class PublisherTest : public Dataplane {
                std::uint16_t port = 9993) {
     fib::Peer peer;
     peer.address = wire::Address{address};
-    peer.secret[0] = static_cast<std::uint8_t>(address);
+    crypto::SharedSecret secret{};
+    secret[0] = static_cast<std::uint8_t>(address);
+    peer.secret = crypto::Secret(secret);
     peer.suite = suite;
     peer.path = {kSocket, wire::Endpoint::v4(0x0a000001, port)};
     publisher_.apply(peer);
