@@ -24,6 +24,7 @@ void set_suite(std::uint8_t* packet, wire::Suite suite) {
 /// as a wider value would stall the processor for longer than all of this takes.
 using MixedKey = std::array<std::uint64_t, 4>;
 
+/// REQUIRES: 24 bytes of packet.
 MixedKey mixed_key(const SharedSecret& secret, const std::uint8_t* packet, std::size_t length) {
   // [8] id, [5] destination, [5] source, [1] flags without hops, [2] length, little-endian
   constexpr std::uint64_t kKept = 0xffff | (std::uint64_t{0xff & ~wire::kHopsMask} << 16);
@@ -201,7 +202,9 @@ void mask_hello_tail(MutableBytes packet, std::size_t start, const SharedSecret&
 }
 
 std::array<std::uint8_t, 32> mix_key(const SharedSecret& secret, Bytes packet, std::size_t length) {
-  const MixedKey words = mixed_key(secret, packet.data(), length);
+  std::uint8_t header[24] = {};
+  std::copy_n(packet.begin(), std::min(packet.size(), sizeof header), header);
+  const MixedKey words = mixed_key(secret, header, length);
   std::array<std::uint8_t, 32> key;
   std::memcpy(key.data(), words.data(), key.size());
   return key;

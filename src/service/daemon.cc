@@ -190,6 +190,12 @@ void harden() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   ::umask(077);
+  const crypto::Secret first(crypto::SharedSecret{});  // the first of the pool: can it be locked?
+  if (crypto::locked_memory().not_locked != 0) {
+    spdlog::warn(
+        "keys cannot be locked in memory and may be swapped to disk: raise the limit "
+        "(LimitMEMLOCK=, ulimit -l) or give CAP_IPC_LOCK");
+  }
 }
 
 Result<control::NodeOptions> node_options(const Home& home, const Config& config) {
