@@ -59,7 +59,8 @@ void armor_trusted(MutableBytes packet, std::uint64_t path_id);
 /// XORs the masked tail of HELLO from `start` to the end (its own inverse). Not authenticated by
 /// itself.
 void mask_hello_tail(MutableBytes packet, std::size_t start, const SharedSecret& secret);
-/// Per-packet key of suites 0 and 1; of the packet the header counts. Source: 02-packet.md section 5.
+/// Per-packet key of suites 0 and 1; of the packet its header counts.
+/// Source: 02-packet.md section 5.
 [[nodiscard]] std::array<std::uint8_t, 32> mix_key(const SharedSecret& secret, Bytes packet,
                                                    std::size_t length);
 
