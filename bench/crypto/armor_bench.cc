@@ -7,10 +7,7 @@
 #include <benchmark/benchmark.h>
 #include <openssl/evp.h>
 #include <sodium.h>
-#include <x86intrin.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <vector>
 
@@ -18,12 +15,12 @@
 #include "crypto/armor.h"
 #include "crypto/poly1305.h"
 #include "crypto/salsa20.h"
+#include "rounds.h"
 
 namespace orrery::crypto {
 namespace {
 
 constexpr std::size_t kPackets = 64;
-double g_tsc_ghz = 0;
 
 /// Packets laid out as in a pool of buffers: one to a stride of whole cache lines.
 struct Packets {
@@ -48,26 +45,18 @@ struct Packets {
   std::vector<std::uint8_t> memory;
 };
 
-/// Times `run(first, count)` over all packets in batches; `prepare` comes before each round. The
-/// figure is the median of the rounds, since other work on the machine lengthens some of them.
+/// Times `run(first, count)` over all packets in batches; `prepare` comes before each round.
 template <typename Prepare, typename Run>
 void measure(benchmark::State& state, std::size_t bytes, std::size_t batch, Prepare prepare,
              Run run) {
-  std::vector<std::uint64_t> rounds;
+  bench::Rounds rounds(state);
   for ([[maybe_unused]] auto _ : state) {
     prepare();
-    const auto begin = std::chrono::steady_clock::now();
-    const std::uint64_t start = __rdtsc();
-    for (std::size_t i = 0; i + batch <= kPackets; i += batch) run(i, batch);
-    rounds.push_back(__rdtsc() - start);
-    state.SetIterationTime(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    rounds.time([&] {
+      for (std::size_t i = 0; i + batch <= kPackets; i += batch) run(i, batch);
+    });
   }
-  const auto middle = rounds.begin() + static_cast<std::ptrdiff_t>(rounds.size() / 2);
-  std::nth_element(rounds.begin(), middle, rounds.end());
-  const double cycles = static_cast<double>(*middle) / kPackets;
-  state.counters["cycles/packet"] = cycles;
-  state.counters["Gbit/s"] = static_cast<double>(bytes) * 8 / cycles * g_tsc_ghz;
+  rounds.report("packet", kPackets, bytes);
 }
 
 std::vector<PeerKeys> keys_of(std::size_t peers, Isa level) {
@@ -336,12 +325,7 @@ void add_all() {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   orrery::crypto::init();
-  const auto begin = std::chrono::steady_clock::now();
-  const std::uint64_t start = __rdtsc();
-  std::chrono::duration<double> passed{};
-  while (passed.count() < 0.2) passed = std::chrono::steady_clock::now() - begin;
-  orrery::crypto::g_tsc_ghz = static_cast<double>(__rdtsc() - start) / passed.count() / 1e9;
-  std::printf("time-stamp counter: %.2f GHz\n", orrery::crypto::g_tsc_ghz);
+  std::printf("time-stamp counter: %.2f GHz\n", orrery::bench::tsc_ghz());
   orrery::crypto::add_all();
   benchmark::RunSpecifiedBenchmarks();
   return 0;

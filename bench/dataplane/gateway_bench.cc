@@ -4,14 +4,13 @@
 // suite.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "crypto/curve.h"
 #include "dataplane/fast_path.h"
+#include "rounds.h"
 
 namespace orrery::dataplane {
 namespace {
@@ -69,25 +68,6 @@ void make_burst(rte_mbuf** burst, std::size_t payload) {
   }
 }
 
-/// Time stamp cycles and seconds of `run`.
-template <typename Run>
-void timed(benchmark::State& state, std::uint64_t& cycles, Run run) {
-  const auto begin = std::chrono::steady_clock::now();
-  const std::uint64_t start = __rdtsc();
-  run();
-  cycles += __rdtsc() - start;
-  state.SetIterationTime(
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-}
-
-void report(benchmark::State& state, std::uint64_t cycles, std::size_t payload) {
-  const double frames = static_cast<double>(state.iterations()) * kBurst;
-  state.counters["cycles/frame"] = static_cast<double>(cycles) / frames;
-  state.counters["Mfps"] = benchmark::Counter(frames / 1e6, benchmark::Counter::kIsRate);
-  state.counters["Gbit/s"] = benchmark::Counter(frames * 8 * static_cast<double>(payload) / 1e9,
-                                                benchmark::Counter::kIsRate);
-}
-
 void free_all(Outcome& out) {
   rte_pktmbuf_free_bulk(out.deliver, out.delivers);
   rte_pktmbuf_free_bulk(out.transmit, out.transmits);
@@ -99,15 +79,15 @@ void outbound(benchmark::State& state) {
   const auto payload = static_cast<std::size_t>(state.range(0));
   End a("bench_a", kA, kB, static_cast<wire::Suite>(state.range(1)));
   rte_mbuf* burst[kBurst];
-  std::uint64_t cycles = 0;
+  bench::Rounds rounds(state);
   for ([[maybe_unused]] auto _ : state) {
     make_burst(burst, payload);
-    timed(state, cycles, [&] { a.fast->outbound(kNetwork, burst, kBurst, a.out, a.drops); });
+    rounds.time([&] { a.fast->outbound(kNetwork, burst, kBurst, a.out, a.drops); });
     if (a.out.transmits < kBurst) state.SkipWithError("frames were not sealed");
     free_all(a.out);
     a.fast->quiescent();
   }
-  report(state, cycles, payload);
+  rounds.report("frame", kBurst, payload);
 }
 
 void inbound(benchmark::State& state) {
@@ -116,12 +96,12 @@ void inbound(benchmark::State& state) {
   End a("bench_a", kA, kB, suite);
   End b("bench_b", kB, kA, suite);
   rte_mbuf* burst[kBurst];
-  std::uint64_t cycles = 0;
+  bench::Rounds rounds(state);
   for ([[maybe_unused]] auto _ : state) {
     make_burst(burst, payload);
     a.fast->outbound(kNetwork, burst, kBurst, a.out, a.drops);
     unsigned delivered = 0;
-    timed(state, cycles, [&] {
+    rounds.time([&] {
       for (unsigned at = 0; at < a.out.transmits; at += kBurst) {
         b.fast->inbound(a.out.transmit + at, std::min(kBurst, a.out.transmits - at), b.out,
                         b.drops);
@@ -134,7 +114,7 @@ void inbound(benchmark::State& state) {
     a.fast->quiescent();
     b.fast->quiescent();
   }
-  report(state, cycles, payload);
+  rounds.report("frame", kBurst, payload);
 }
 
 void armor_alone(benchmark::State& state) {
@@ -145,16 +125,16 @@ void armor_alone(benchmark::State& state) {
   const std::size_t size = wire::kHeaderSize + 10 + payload;
   std::vector<ByteVector> packets(kBurst, ByteVector(size));
   crypto::ArmorJob jobs[kBurst];
-  std::uint64_t cycles = 0;
+  bench::Rounds rounds(state);
   for ([[maybe_unused]] auto _ : state) {
     for (unsigned i = 0; i < kBurst; ++i) {
       packets[i][0] = static_cast<std::uint8_t>(i);
       jobs[i] = {packets[i].data(), static_cast<std::uint32_t>(size),
                  static_cast<wire::Suite>(state.range(1)), &keys, 0};
     }
-    timed(state, cycles, [&] { armorer.armor(jobs); });
+    rounds.time([&] { armorer.armor(jobs); });
   }
-  report(state, cycles, payload);
+  rounds.report("frame", kBurst, payload);
 }
 
 const std::vector<std::vector<std::int64_t>> kRows = {{64, 256, 512, 1024, 1394, 2800}, {1, 3}};

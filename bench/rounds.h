@@ -1,0 +1,57 @@
+// Cycles of the rounds of a benchmark. Figures are medians: other work on the machine lengthens
+// some rounds.
+#pragma once
+
+#include <benchmark/benchmark.h>
+#include <x86intrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+namespace orrery::bench {
+
+/// GHz of the time-stamp counter, by the steady clock; takes 0.2 s the first time.
+inline double tsc_ghz() {
+  static const double kGhz = [] {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::uint64_t start = __rdtsc();
+    std::chrono::duration<double> passed{};
+    while (passed.count() < 0.2) passed = std::chrono::steady_clock::now() - begin;
+    return static_cast<double>(__rdtsc() - start) / passed.count() / 1e9;
+  }();
+  return kGhz;
+}
+
+class Rounds {
+ public:
+  explicit Rounds(benchmark::State& state) : state_(state) {}
+
+  /// Times `run` as (a part of) this iteration of the state, which uses manual time.
+  template <typename Run>
+  void time(Run run) {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::uint64_t start = __rdtsc();
+    run();
+    cycles_.push_back(__rdtsc() - start);
+    state_.SetIterationTime(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+
+  /// Counters "cycles/<what>" and Gbit/s, for `count` of them in a round, `bytes` each.
+  void report(const char* what, std::size_t count, std::size_t bytes) {
+    if (cycles_.empty()) return;
+    const auto middle = cycles_.begin() + static_cast<std::ptrdiff_t>(cycles_.size() / 2);
+    std::nth_element(cycles_.begin(), middle, cycles_.end());
+    const double cycles = static_cast<double>(*middle) / static_cast<double>(count);
+    state_.counters[std::string("cycles/") + what] = cycles;
+    state_.counters["Gbit/s"] = static_cast<double>(bytes) * 8 / cycles * tsc_ghz();
+  }
+
+ private:
+  benchmark::State& state_;
+  std::vector<std::uint64_t> cycles_;
+};
+
+}  // namespace orrery::bench
