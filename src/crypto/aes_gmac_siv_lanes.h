@@ -205,33 +205,27 @@ struct SivLanes {
         block, _mm_set_epi8(-1, -1, -1, 0x7f, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1));
   }
 
-  /// One block of each of kPeers peers' keys, side by side.
-  static void encrypt_blocks(const std::uint32_t* const (&rounds)[kPeers], __m128i (&x)[kPeers]) {
-#pragma GCC unroll 8
-    for (unsigned j = 0; j < kPeers; ++j) x[j] = _mm_xor_si128(x[j], load_block(rounds[j]));
-#pragma GCC unroll 2
-    for (unsigned r = 1; r < 14; ++r) {
-#pragma GCC unroll 8
-      for (unsigned j = 0; j < kPeers; ++j)
-        x[j] = _mm_aesenc_si128(x[j], load_block(rounds[j] + 4 * r));
-    }
-#pragma GCC unroll 8
-    for (unsigned j = 0; j < kPeers; ++j)
-      x[j] = _mm_aesenclast_si128(x[j], load_block(rounds[j] + 4 * 14));
-  }
+  enum class Direction { kEncrypt, kDecrypt };
 
-  static void decrypt_blocks(const std::uint32_t* const (&rounds)[kPeers], __m128i (&x)[kPeers]) {
+  /// One block under each of kPeers keys, side by side.
+  template <Direction kDirection>
+  static void crypt_blocks(const std::uint32_t* const (&rounds)[kPeers], __m128i (&x)[kPeers]) {
+    constexpr bool kEncrypt = kDirection == Direction::kEncrypt;
 #pragma GCC unroll 8
     for (unsigned j = 0; j < kPeers; ++j) x[j] = _mm_xor_si128(x[j], load_block(rounds[j]));
 #pragma GCC unroll 2
     for (unsigned r = 1; r < 14; ++r) {
 #pragma GCC unroll 8
-      for (unsigned j = 0; j < kPeers; ++j)
-        x[j] = _mm_aesdec_si128(x[j], load_block(rounds[j] + 4 * r));
+      for (unsigned j = 0; j < kPeers; ++j) {
+        const __m128i key = load_block(rounds[j] + 4 * r);
+        x[j] = kEncrypt ? _mm_aesenc_si128(x[j], key) : _mm_aesdec_si128(x[j], key);
+      }
     }
 #pragma GCC unroll 8
-    for (unsigned j = 0; j < kPeers; ++j)
-      x[j] = _mm_aesdeclast_si128(x[j], load_block(rounds[j] + 4 * 14));
+    for (unsigned j = 0; j < kPeers; ++j) {
+      const __m128i key = load_block(rounds[j] + 4 * 14);
+      x[j] = kEncrypt ? _mm_aesenclast_si128(x[j], key) : _mm_aesdeclast_si128(x[j], key);
+    }
   }
 
   /// GMAC tags folded to 64 bits, from GHASH and ids (the low halves of `ids`): [8] fold, [8] 0.
@@ -240,7 +234,7 @@ struct SivLanes {
     const __m128i one = _mm_set_epi32(0x01000000, 0, 0, 0);  // [8] id, [4] 0, [4] 1
 #pragma GCC unroll 8
     for (unsigned j = 0; j < kPeers; ++j) fold[j] = _mm_or_si128(_mm_move_epi64(ids[j]), one);
-    encrypt_blocks(k0, fold);
+    crypt_blocks<Direction::kEncrypt>(k0, fold);
 #pragma GCC unroll 8
     for (unsigned j = 0; j < kPeers; ++j) {
       const __m128i tag = _mm_xor_si128(fold[j], reversed_block(hashes[j]));
@@ -271,7 +265,7 @@ struct SivLanes {
     folded_tags(k0, ids, hashes, blocks);
 #pragma GCC unroll 8
     for (std::size_t j = 0; j < kPeers; ++j) blocks[j] = _mm_unpacklo_epi64(ids[j], blocks[j]);
-    encrypt_blocks(k1, blocks);
+    crypt_blocks<Direction::kEncrypt>(k1, blocks);
   }
 
   static void seal(IMB_MGR* /*manager*/, std::span<SivJob> jobs) noexcept {
@@ -328,7 +322,7 @@ struct SivLanes {
         if (i + j >= jobs.size()) hashes[i + j] = blocks[i + j] = _mm_setzero_si128();
         plain[j] = blocks[i + j];
       }
-      decrypt_blocks(k1, plain);
+      crypt_blocks<Direction::kDecrypt>(k1, plain);
       folded_tags(k0, plain, hashes + i, fold);
 #pragma GCC unroll 8
       for (unsigned j = 0; j < kPeers; ++j) {
