@@ -1,6 +1,8 @@
 // Nodes with both ends in hand: handshake, WHOIS, rendezvous, relay, restart.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "control/key_pool.h"
 #include "node/identities.h"
 #include "support/sim_net.h"
@@ -185,6 +187,42 @@ TEST_F(Exchange, WhoisThenFrameThroughTheRootThenDirect) {
   net_.run_for(100);
   ASSERT_EQ(at_bob_.got.size(), 2U);
   EXPECT_EQ(at_bob_.got[1].hops, 0U);
+}
+
+TEST_F(Exchange, WhoisGoesToRootsByChanceAndPastASilentOne) {
+  const Endpoint other_at = Endpoint::v4(0xc0000263, 9993);
+  planet_ = make_planet(77, 1,
+                        {{identity_of_vectors(0).identity(), {kRootAt}},
+                         {identity_of_vectors(3).identity(), {other_at}}});
+  std::map<Endpoint, std::size_t> asked;  // of Alice: header, verb and one address
+  net_.tap = [&](const SimNet::Flight& flight) {
+    if (flight.from == kAliceAt && flight.payload.size() == wire::kHeaderSize + 5)
+      ++asked[flight.to];
+  };
+  host(0, kRootAt);
+  host(3, other_at);
+  SimHost& alice = host(1, kAliceAt);
+  SimHost* far[3];
+  for (std::uint32_t i = 0; i < 3; ++i) far[i] = &host(4 + i, Endpoint::v4(0xc0000270 + i, 9993));
+  net_.run_for(2'000);
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    send(alice, wire::Address{0x5500000000 + i}, ByteVector{1});
+    net_.run_for(200);
+  }
+  EXPECT_GE(asked[kRootAt], 10U);
+  EXPECT_GE(asked[other_at], 10U);
+  // One of them falls silent: who asked it asks again, and learns who it is that it sought.
+  asked.clear();
+  net_.allow = [&](const SimNet::Flight& flight) {
+    return flight.to != other_at && flight.from != other_at;
+  };
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_FALSE(alice.peer(net_.now, far[i]->address()));
+    send(alice, far[i]->address(), ByteVector{2});
+    net_.run_for(5'000);
+    EXPECT_TRUE(alice.peer(net_.now, far[i]->address())) << i;
+  }
+  EXPECT_GE(asked[other_at], 1U);
 }
 
 TEST_F(Exchange, LargePacketsTravelInFragments) {
