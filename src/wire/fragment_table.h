@@ -8,7 +8,8 @@
 // itself first. Duplicates are ignored, a changed total or more than a packet may hold is refused.
 // Incomplete packets expire. All memory is set aside at construction. Weak spot: a sender whose
 // source changes in the middle of a packet loses that packet.
-// Source: docs/protocol/02-packet.md section 10; tests/vectors/fragments.json.
+// Source: docs/protocol/02-packet.md section 10; tests/vectors/fragments.json. Fuzzed with both
+// kinds of piece by tests/fuzz/wire/reassembler_fuzz.cc.
 #pragma once
 
 #include <algorithm>

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "fuzz/wire/verb_fuzz.h"
+#include "wire/fragment_table.h"
 #include "wire/reassembler.h"
 
 using namespace orrery;
