@@ -372,8 +372,7 @@ void Node::State::in_use(Now now, Peer& peer, Effects& out) {
 
 void Node::State::expand(Peer& peer) {
   if (const auto gone = schedules.use(peer.address())) {
-    // Keys without schedules take the place of those with; what they take it from is burned.
-    if (Peer* other = topology.find(*gone)) other->keys = crypto::PeerKeys(other->keys.secret());
+    if (Peer* other = topology.find(*gone)) other->keys.contract();
   }
   peer.keys.expand();
 }

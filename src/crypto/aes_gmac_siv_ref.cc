@@ -27,37 +27,19 @@ std::uint64_t folded_gmac(IMB_MGR* manager, const SivJob& job, const std::uint8_
   return tag[0] ^ tag[1];
 }
 
-/// One AES block per job, in place; all in one burst.
+/// One AES block per job, in place.
 void ecb(IMB_MGR* manager, std::span<SivJob> jobs, Block* blocks, IMB_CIPHER_DIRECTION direction) {
-  IMB_JOB burst[Armorer::kBatchMax];
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    IMB_JOB& j = burst[i];
-    j.enc_keys = jobs[i].keys->encrypt;
-    j.dec_keys = jobs[i].keys->decrypt;
-    j.key_len_in_bytes = IMB_KEY_256_BYTES;
-    j.cipher_mode = IMB_CIPHER_ECB;
-    j.cipher_direction = direction;
-    j.hash_alg = IMB_AUTH_NULL;
-    j.chain_order = IMB_ORDER_CIPHER_HASH;
-    j.src = blocks[i].data();
-    j.dst = blocks[i].data();
-    j.cipher_start_src_offset_in_bytes = 0;
-    j.msg_len_to_cipher_in_bytes = kBlock;
-    j.iv_len_in_bytes = 0;
-  }
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     IMB_JOB* next = IMB_GET_NEXT_JOB(manager);
-    const IMB_JOB& j = burst[i];
-    next->enc_keys = j.enc_keys;
-    next->dec_keys = j.dec_keys;
-    next->key_len_in_bytes = j.key_len_in_bytes;
-    next->cipher_mode = j.cipher_mode;
-    next->cipher_direction = j.cipher_direction;
-    next->hash_alg = j.hash_alg;
+    next->enc_keys = jobs[i].keys->encrypt;
+    next->dec_keys = jobs[i].keys->decrypt;
+    next->key_len_in_bytes = IMB_KEY_256_BYTES;
+    next->cipher_mode = IMB_CIPHER_ECB;
+    next->cipher_direction = direction;
+    next->hash_alg = IMB_AUTH_NULL;
     next->chain_order =
         direction == IMB_DIR_ENCRYPT ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
-    next->src = j.src;
-    next->dst = j.dst;
+    next->src = next->dst = blocks[i].data();
     next->cipher_start_src_offset_in_bytes = 0;
     next->msg_len_to_cipher_in_bytes = kBlock;
     next->iv_len_in_bytes = 0;
@@ -136,17 +118,5 @@ void open(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
 }  // namespace
 
 const SivKernel kSivRef = {"ref", expand, seal, open};
-
-const SivKernel& siv_kernel(Isa isa) {
-  switch (isa) {
-    case Isa::kRef:
-      return kSivRef;
-    case Isa::kAvx2:
-      return has_vaes() ? kSivVaes256 : kSivAesni;
-    case Isa::kAvx512:
-      return kSivVaes512;
-  }
-  return kSivRef;
-}
 
 }  // namespace orrery::crypto

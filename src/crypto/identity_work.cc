@@ -45,14 +45,10 @@ wire::Address address_of(const WorkDigest& digest) {
   return {(std::uint64_t{digest[59]} << 32) | load_be32(digest.data() + 60)};
 }
 
-bool proves(const WorkDigest& digest, wire::Address address) {
-  return digest[0] < kFirstByteBelow && address_of(digest) == address;
-}
-
 }  // namespace
 
-WorkDigest work_digest(const wire::PublicKey& key) {
-  return Worker(isa()).digest(key);
+WorkDigest work_digest(const wire::PublicKey& key, Isa with) {
+  return Worker(with).digest(key);
 }
 
 void work_digests(std::span<const wire::PublicKey> keys, std::span<WorkDigest> digests, Isa with) {
@@ -61,19 +57,10 @@ void work_digests(std::span<const wire::PublicKey> keys, std::span<WorkDigest> d
   for (std::size_t i = 0; i < keys.size(); ++i) digests[i] = worker.digest(keys[i]);
 }
 
-bool validate(const wire::Identity& identity) {
-  return !identity.address.is_reserved() &&
-         proves(work_digest(identity.public_key), identity.address);
-}
-
-void validate_batch(std::span<const wire::Identity> identities, std::span<bool> valid, Isa with) {
-  if (identities.empty()) return;
-  Worker worker(with);
-  for (std::size_t i = 0; i < identities.size(); ++i) {
-    const wire::Identity& identity = identities[i];
-    valid[i] = !identity.address.is_reserved() &&
-               proves(worker.digest(identity.public_key), identity.address);
-  }
+bool validate(const wire::Identity& identity, Isa with) {
+  if (identity.address.is_reserved()) return false;
+  const WorkDigest digest = work_digest(identity.public_key, with);
+  return digest[0] < kFirstByteBelow && address_of(digest) == identity.address;
 }
 
 SecretIdentity generate_identity(const Wanted& wanted, Isa with) {

@@ -20,18 +20,14 @@ namespace orrery::crypto {
 using WorkDigest = std::array<std::uint8_t, 64>;
 
 /// D of the derivation. Address = bytes 59..63; valid only if byte 0 < 17.
-[[nodiscard]] WorkDigest work_digest(const wire::PublicKey& key);
+[[nodiscard]] WorkDigest work_digest(const wire::PublicKey& key, Isa with = isa());
 /// digests[i] becomes that of keys[i]. REQUIRES: as many digests as keys; `with` at most what the
 /// processor has.
 void work_digests(std::span<const wire::PublicKey> keys, std::span<WorkDigest> digests,
                   Isa with = isa());
 
 /// Full validation of an identity: reserved address, proof of work, address derived from the key.
-[[nodiscard]] bool validate(const wire::Identity& identity);
-/// valid[i] becomes the verdict on identities[i]. REQUIRES: as many verdicts as identities; `with`
-/// as above.
-void validate_batch(std::span<const wire::Identity> identities, std::span<bool> valid,
-                    Isa with = isa());
+[[nodiscard]] bool validate(const wire::Identity& identity, Isa with = isa());
 
 /// What an address must be beyond valid; nothing = any address will do.
 using Wanted = std::function<bool(wire::Address)>;

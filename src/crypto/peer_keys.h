@@ -53,6 +53,9 @@ class PeerKeys {
   /// instruction set reads. Never from two threads at once.
   void expand(Isa level = isa());
 
+  /// Burns the schedules; the secret stays.
+  void contract() { aes_.reset(); }
+
   [[nodiscard]] bool expanded() const { return aes_ != nullptr; }
 
   /// REQUIRES: expanded().
