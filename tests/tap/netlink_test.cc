@@ -133,10 +133,11 @@ TEST(Netlink, ReadsAHostThatChangesMeanwhile) {
   constexpr std::uint32_t kMany = 1500;
   for (std::uint32_t i = 0; i < kMany; ++i)
     ASSERT_TRUE(netlink->add_address("lo", wire::Endpoint::v4(0x0a000001 + i, 32)));
-  std::atomic<bool> stop{false};
+  std::atomic<bool> stop{false}, quiet{false};
   // The thread shares this namespace: it was made before.
   std::thread changes([&] {
     while (!stop) {
+      if (quiet) continue;
       EXPECT_TRUE(other->add_address("lo", at("172.16.0.1/32")));
       EXPECT_TRUE(other->remove_address("lo", at("172.16.0.1/32")));
       std::this_thread::sleep_for(std::chrono::microseconds(300));
@@ -144,10 +145,13 @@ TEST(Netlink, ReadsAHostThatChangesMeanwhile) {
   });
   unsigned refused = 0;
   for (int round = 0; round < 30; ++round) {
+    // How many attempts a change falls into is chance; in quiet rounds the last one at most does.
+    quiet = round % 3 != 0;
     const auto all = netlink->addresses();
     if (all) {
       EXPECT_GE(all->size(), kMany);
     } else {
+      EXPECT_FALSE(quiet) << all.error().text;
       ++refused;  // the host changed in every attempt; what follows must not suffer
     }
     const auto set = netlink->set_link("lo", static_cast<std::uint16_t>(9000 + round), true);
