@@ -61,4 +61,11 @@ void salsa2012_batch_ref(std::span<const SalsaJob> jobs) noexcept;
 void salsa2012_batch_avx2(std::span<const SalsaJob> jobs) noexcept;
 void salsa2012_batch_avx512(std::span<const SalsaJob> jobs) noexcept;
 
+struct PolyJob;
+
+/// The same, and between its rounds the MACs of what it has enciphered: macs[i] is of jobs[i], of
+/// the first `limit` at most. Returns how many are written, from the first on.
+std::size_t salsa2012_poly1305_avx512(std::span<const SalsaJob> jobs, PolyJob* macs,
+                                      std::size_t limit) noexcept;
+
 }  // namespace orrery::crypto

@@ -16,6 +16,8 @@ namespace {
 struct Eight {
   using Lanes = Lanes8;
 
+  static void rounds(Lanes (&x)[16], NoRider&) { salsa_rounds(x, 12); }
+
   static void mix(Lanes (&x)[16], unsigned lane, const std::uint8_t* p) {
     for (unsigned half = 0; half < 2; ++half) {
       x[2 * lane + half] ^= reinterpret_cast<Lanes>(
@@ -42,7 +44,8 @@ struct Eight {
 }  // namespace
 
 void salsa2012_batch_avx2(std::span<const SalsaJob> jobs) noexcept {
-  SalsaLanes<Eight>::batch(jobs);
+  NoRider none;
+  SalsaLanes<Eight>::batch(jobs, none);
 }
 
 }  // namespace orrery::crypto

@@ -2,6 +2,7 @@
 // by one file for each instruction set, which brings the lane type L:
 //
 //   Lanes                   a 32-bit word of each lane
+//   rounds(x, rider)        Salsa20's rounds, and the rider's work in between
 //   mix(x, lane, p)         XORs p[64] into the block of a lane (as transpose_to_blocks leaves it)
 //   put(x, lane, p)         stores that block to p[64]
 //   take(block, from, n), give(to, block, n)  n < 64 bytes into or out of an aligned block
@@ -11,6 +12,20 @@
 #include "crypto/salsa_lanes.h"
 
 namespace orrery::crypto {
+
+/// Nothing beside the rounds; poly1305_rider.h tells what the calls mean.
+struct NoRider {
+  static bool begin() { return true; }
+
+  template <int kAt>
+  void at() {}
+
+  void end() {}
+
+  void edge() {}
+
+  void ready(std::size_t) {}
+};
 
 template <typename L>
 struct SalsaLanes {
@@ -98,7 +113,9 @@ struct SalsaLanes {
     for (; lane < kLanes; ++lane) round.targets[lane] = round.scratch[lane];
   }
 
-  static void batch(std::span<const SalsaJob> jobs) noexcept {
+  template <typename Rider>
+  [[gnu::always_inline]] static inline void batch(std::span<const SalsaJob> jobs,
+                                                  Rider& rider) noexcept {
     Cursor cursor{jobs};
     Round round;
     for (;;) {
@@ -106,7 +123,7 @@ struct SalsaLanes {
       fill(cursor, s, round);
       if (round.used == 0) return;
       for (unsigned i = 0; i < 16; ++i) x[i] = s[i];
-      salsa_rounds(x, 12);
+      L::rounds(x, rider);
       for (unsigned i = 0; i < 16; ++i) x[i] += s[i];
       transpose_to_blocks(x);
 #pragma GCC unroll 16
@@ -118,6 +135,7 @@ struct SalsaLanes {
         const Tail& tail = round.tails[i];
         L::give(tail.data, round.scratch[tail.lane], tail.bytes);
       }
+      rider.ready(cursor.job);  // all before it are written
     }
   }
 };

@@ -205,6 +205,77 @@ TEST(Poly1305, EveryLevelAndLibsodiumAtEveryLength) {
   }
 }
 
+/// MACs made between the rounds of the stream cipher, of any mix of lengths and for any limit.
+TEST(Salsa2012, MacsRideAlong) {
+  if (best_isa() < Isa::kAvx512) GTEST_SKIP() << "no AVX-512";
+  Random random(9);
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t n = 1 + random.below(40);
+    const std::size_t longest_one = round % 2 == 0 ? 2'000 : 100;
+    std::vector<ByteVector> inputs;
+    std::vector<SalsaState> states;
+    for (std::size_t i = 0; i < n; ++i) {
+      inputs.push_back(random.bytes(random.below(longest_one)));
+      SalsaKey key;
+      std::ranges::copy(random.bytes(32), key.begin());
+      states.push_back(salsa_state(key, random.bytes(8).data(), 0));
+    }
+    const auto make = [&](std::vector<ByteVector>& data, std::vector<ByteVector>& one_time,
+                          std::vector<SalsaJob>& streams, std::vector<PolyJob>& macs) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const auto size = static_cast<std::uint32_t>(data[i].size());
+        streams.push_back({states[i], data[i].data(), size, 1, one_time[i].data()});
+        macs.push_back({data[i].data(), size, one_time[i].data(), {}});
+      }
+    };
+    std::vector<ByteVector> data = inputs, one_time(n, ByteVector(64));
+    std::vector<SalsaJob> streams;
+    std::vector<PolyJob> macs;
+    make(data, one_time, streams, macs);
+    salsa2012_batch(Isa::kRef, streams);
+    for (PolyJob& mac : macs) poly1305_ref(mac);
+
+    std::vector<ByteVector> data2 = inputs, one_time2(n, ByteVector(64));
+    std::vector<SalsaJob> streams2;
+    std::vector<PolyJob> macs2;
+    make(data2, one_time2, streams2, macs2);
+    const std::size_t limit = random.below(n + 2);
+    const std::size_t done = salsa2012_poly1305_avx512(streams2, macs2.data(), limit);
+    ASSERT_LE(done, std::min(limit, n));
+    ASSERT_EQ(data2, data);
+    ASSERT_EQ(one_time2, one_time);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::array<std::uint8_t, 16> none{};
+      ASSERT_EQ(macs2[i].mac, i < done ? macs[i].mac : none)
+          << i << " of " << n << ", " << done << " done, " << data[i].size() << " bytes";
+    }
+  }
+}
+
+/// One message against either guard page.
+TEST(Salsa2012, MacsRideAlongAtEveryLength) {
+  if (best_isa() < Isa::kAvx512) GTEST_SKIP() << "no AVX-512";
+  Random random(10);
+  Guarded area;
+  // The second stream gives the rider time.
+  for (std::size_t length = 0; length <= longest(); ++length) {
+    const SalsaState state = salsa_state(SalsaKey{}, random.bytes(8).data(), 0);
+    alignas(64) std::uint8_t one_time[64] = {};
+    std::uint8_t* data = length % 2 == 0 ? area.at_end(length) : area.at_start();
+    std::memset(data, 0xff, length);
+    ByteVector filler(2'500);
+    alignas(64) std::uint8_t unused[64] = {};
+    const SalsaJob streams[] = {
+        {state, data, static_cast<std::uint32_t>(length), 1, one_time},
+        {state, filler.data(), static_cast<std::uint32_t>(filler.size()), 1, unused}};
+    PolyJob macs[] = {{data, static_cast<std::uint32_t>(length), one_time, {}}, {}};
+    ASSERT_EQ(salsa2012_poly1305_avx512(streams, macs, 1), 1U) << length;
+    PolyJob expected = macs[0];
+    poly1305_ref(expected);
+    ASSERT_EQ(macs[0].mac, expected.mac) << length;
+  }
+}
+
 /// The lanes themselves, also for as few messages as the batch would never give them.
 TEST(Poly1305, LanesTakeAnyMixOfLengths) {
   Random random(4);
@@ -362,6 +433,32 @@ TEST(Armor, EveryLevelAtEveryLengthAndAlignmentBetweenGuardPages) {
               << length;
         }
       }
+    }
+  }
+}
+
+/// Batches in which MACs ride along with the stream cipher.
+TEST(Armor, ManyLongPackets) {
+  Random random(11);
+  for (const std::size_t n : {31, 32, 33, 63, 64}) {
+    for (int round = 0; round < 20; ++round) {
+      const PeerKeys keys(random.secret());
+      std::vector<ByteVector> plain;
+      for (std::size_t i = 0; i < n; ++i)
+        plain.push_back(plain_packet(random, 1'040 + random.below(round % 2 == 0 ? 1 : 900)));
+      if (round % 4 == 3) plain[random.below(n)].resize(60);  // one that is not long
+      const auto armored = [&](Isa level) {
+        std::vector<ByteVector> packets = plain;
+        std::vector<ArmorJob> jobs;
+        for (ByteVector& p : packets) {
+          jobs.push_back(
+              {p.data(), static_cast<std::uint32_t>(p.size()), wire::Suite::kSalsaPoly, &keys, 0});
+        }
+        Armorer(level).armor(jobs);
+        return packets;
+      };
+      const auto expected = armored(Isa::kRef);
+      for (const Isa level : levels()) ASSERT_EQ(armored(level), expected) << isa_name(level);
     }
   }
 }
