@@ -71,7 +71,7 @@ Result<std::shared_ptr<tap::TapPort>> HostInterfaces::open(const control::Config
     name = tap::device_name(wanted.network, collision);
     if (::if_nametoindex(name.c_str()) == 0) break;
   }
-  auto device = tap::Device::open({name, wanted.mac, true});
+  auto device = tap::Device::open({name, wanted.mac});
   if (!device) return std::unexpected(device.error());
   return std::make_shared<tap::TapPort>(wanted.network, std::move(*device), pools_.wire,
                                         pools_.frame);

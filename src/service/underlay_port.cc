@@ -76,7 +76,7 @@ std::expected<std::unique_ptr<UnderlayPort>, PortError> UnderlayPort::open(
   if (const std::string mtu = link_setting(interface, "mtu"); !interface.empty() && !mtu.empty())
     (*port)->limit_mtu(static_cast<std::uint16_t>(std::min(std::stoul(mtu), 65535UL)));
 
-  auto device = tap::Device::open({config.mirror, (*port)->mac(), true});
+  auto device = tap::Device::open({config.mirror, (*port)->mac()});
   if (!device) return refuse("mirror", device.error());
   auto mirror = std::make_shared<tap::TapPort>(wire::NetworkId{}, std::move(*device), pools.wire,
                                                pools.frame);

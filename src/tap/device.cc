@@ -54,8 +54,7 @@ Result<Device> Device::open(const Options& options) {
   device.fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (device.fd_ < 0) return std::unexpected(system_error("cannot open /dev/net/tun"));
   ifreq request{};
-  request.ifr_flags =
-      static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | (options.offload ? IFF_VNET_HDR : 0));
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | IFF_VNET_HDR);
   if (options.name.size() >= sizeof request.ifr_name) {
     return failure(Errc::kInvalid,
                    "interface name " + options.name + " is longer than 15 characters");
@@ -66,18 +65,16 @@ Result<Device> Device::open(const Options& options) {
   }
   device.name_ = request.ifr_name;
   device.index_ = ::if_nametoindex(request.ifr_name);
-  if (options.offload) {
-    int size = sizeof(VirtioHeader);
-    if (::ioctl(device.fd_, TUNSETVNETHDRSZ, &size) != 0) {
-      return std::unexpected(system_error("cannot set the header size of " + device.name_));
-    }
-    device.header_size_ = static_cast<std::size_t>(size);
-    // Congestion marks ride in the flags of a superframe. UDP is an offer of Linux 6.2 and later.
-    const unsigned features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-    if (::ioctl(device.fd_, TUNSETOFFLOAD, features | kUdpSegments) != 0 &&
-        ::ioctl(device.fd_, TUNSETOFFLOAD, features) != 0) {
-      return std::unexpected(system_error("cannot set the offloads of " + device.name_));
-    }
+  int size = sizeof(VirtioHeader);
+  if (::ioctl(device.fd_, TUNSETVNETHDRSZ, &size) != 0) {
+    return std::unexpected(system_error("cannot set the header size of " + device.name_));
+  }
+  device.header_size_ = static_cast<std::size_t>(size);
+  // Congestion marks ride in the flags of a superframe. UDP is an offer of Linux 6.2 and later.
+  const unsigned features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  device.udp_segments_ = ::ioctl(device.fd_, TUNSETOFFLOAD, features | kUdpSegments) == 0;
+  if (!device.udp_segments_ && ::ioctl(device.fd_, TUNSETOFFLOAD, features) != 0) {
+    return std::unexpected(system_error("cannot set the offloads of " + device.name_));
   }
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   options.mac.store(reinterpret_cast<std::uint8_t*>(request.ifr_hwaddr.sa_data));
@@ -91,12 +88,14 @@ Device::Device(Device&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       index_(other.index_),
       header_size_(other.header_size_),
+      udp_segments_(other.udp_segments_),
       name_(std::move(other.name_)) {}
 
 Device& Device::operator=(Device&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(index_, other.index_);
   std::swap(header_size_, other.header_size_);
+  std::swap(udp_segments_, other.udp_segments_);
   std::swap(name_, other.name_);
   return *this;
 }

@@ -28,7 +28,6 @@ class Device {
   struct Options {
     std::string name;
     wire::Mac mac;
-    bool offload = true;  // vnet_hdr with TSO and checksum offloads
   };
 
   /// The name must be free: an interface that exists is never attached to.
@@ -46,10 +45,13 @@ class Device {
   /// The kernel's number for it, which no other interface gets while this one is there.
   [[nodiscard]] unsigned index() const { return index_; }
 
+  /// The kernel gives and takes superframes of UDP.
+  [[nodiscard]] bool udp_segments() const { return udp_segments_; }
+
   /// Lets go of the interface before the object goes.
   void close();
 
-  /// Bytes of virtio_net_hdr in front of every frame read or written; 0 without offloads.
+  /// Bytes of virtio_net_hdr in front of every frame read or written.
   [[nodiscard]] std::size_t header_size() const { return header_size_; }
 
  private:
@@ -58,6 +60,7 @@ class Device {
   int fd_ = -1;
   unsigned index_ = 0;
   std::size_t header_size_ = 0;
+  bool udp_segments_ = false;
   std::string name_;
 };
 

@@ -10,59 +10,79 @@ constexpr std::size_t kEthernet = 14;
 constexpr std::uint8_t kTcp = 6, kUdp = 17;
 constexpr std::uint16_t kIpv4 = 0x0800, kIpv6 = 0x86dd, kVlan = 0x8100, kServiceVlan = 0x88a8;
 constexpr std::size_t kVlanTag = 4;
-constexpr std::uint8_t kFin = 0x01, kPsh = 0x08, kAck = 0x10;
-constexpr std::uint8_t kCwr = 0x80;
-constexpr std::uint8_t kDontFragment = 0x40;  // in the first byte of IPv4 flags and offset
+constexpr std::uint8_t kFin = 0x01, kPsh = 0x08, kCwr = 0x80;
 
-/// Sum of the pseudo-header: addresses, protocol, upper-layer length.
-std::uint32_t pseudo_sum(Bytes frame, const TcpFrame& t, std::size_t length) {
-  const Bytes addresses = t.v6 ? frame.subspan(t.ip + 8u, 32) : frame.subspan(t.ip + 12u, 8);
-  return checksum_add(addresses, static_cast<std::uint32_t>(kTcp + length));
+// Sums of 32-bit words in 64-bit lanes, whose order in memory does not matter until the end
+// (RFC 1071 section 2). No carry is lost below 2^32 words.
+using Words = std::uint64_t __attribute__((vector_size(32)));
+
+constexpr std::size_t kStride = 2 * sizeof(Words);
+
+// By reference: passing vectors would depend on the instruction set.
+[[gnu::always_inline]] inline void load(Words& w, const std::uint8_t* p) {
+  std::memcpy(&w, p, sizeof w);
 }
 
-/// Sum over the TCP segment and its pseudo-header: 0xffff when the checksum in it is right.
-bool tcp_checksum_right(Bytes frame, const TcpFrame& t) {
-  const Bytes segment = frame.first(t.size).subspan(t.tcp);
-  return checksum_fold(checksum_add(segment, pseudo_sum(frame, t, segment.size()))) == 0xffff;
+[[gnu::always_inline]] inline void add_halves(Words& sum, const Words& w) {
+  sum += (w & 0xffffffff) + (w >> 32);
 }
 
-bool ip_checksum_right(Bytes frame, const TcpFrame& t) {
-  return t.v6 || checksum_fold(checksum_add(frame.subspan(t.ip, 20), 0)) == 0xffff;
+[[gnu::always_inline]] inline std::uint64_t total(const Words& a, const Words& b) {
+  return a[0] + a[1] + a[2] + a[3] + b[0] + b[1] + b[2] + b[3];
 }
 
-/// Flags that leave a segment mergeable: ACK and nothing else but PSH; no reserved bit.
-bool plain_flags(const std::uint8_t* tcp) {
-  return (tcp[12] & 0x0f) == 0 && (tcp[13] & ~kPsh) == kAck;
-}
-
-/// Parses a frame that is TCP over plain IPv4 or IPv6; nothing otherwise.
-std::optional<TcpFrame> parse_tcp(Bytes f) {
-  TcpFrame t;
-  if (f.size() < kEthernet + 40 || f.size() > Merger::kMax) return std::nullopt;
-  const std::uint16_t ethertype = load_be16(f.data() + 12);
-  std::size_t ip_size = 0;
-  if (ethertype == kIpv4) {
-    if (f[14] != 0x45 || f[23] != kTcp || (load_be16(f.data() + 20) & 0x3fff) != 0)
-      return std::nullopt;
-    ip_size = load_be16(f.data() + 16);
-    t.tcp = kEthernet + 20;
-  } else if (ethertype == kIpv6) {
-    if (f.size() < kEthernet + 60 || (f[14] >> 4) != 6 || f[20] != kTcp) return std::nullopt;
-    ip_size = 40u + load_be16(f.data() + 18);
-    t.v6 = true;
-    t.tcp = kEthernet + 40;
-  } else {
-    return std::nullopt;
+/// REQUIRES of both: n is a multiple of kStride.
+[[gnu::target_clones("avx2", "default")]] std::uint64_t sum_words(const std::uint8_t* p,
+                                                                  std::size_t n) {
+  Words even{}, odd{};
+  for (std::size_t i = 0; i < n; i += kStride) {
+    Words a, b;
+    load(a, p + i);
+    load(b, p + i + sizeof a);
+    add_halves(even, a);
+    add_halves(odd, b);
   }
-  if (kEthernet + ip_size > f.size() || kEthernet + ip_size < t.tcp + 20u) return std::nullopt;
-  t.size = static_cast<std::uint16_t>(kEthernet + ip_size);
-  const std::size_t header = (f[t.tcp + 12u] >> 4) * 4u;
-  if (header < 20 || t.tcp + header > t.size) return std::nullopt;
-  t.payload = static_cast<std::uint16_t>(t.tcp + header);
-  return t;
+  return total(even, odd);
 }
 
-/// Writes the lengths that follow from a frame of `size` bytes, and the IPv4 header checksum.
+[[gnu::target_clones("avx2", "default")]] std::uint64_t copy_words(std::uint8_t* to,
+                                                                   const std::uint8_t* p,
+                                                                   std::size_t n) {
+  Words even{}, odd{};
+  for (std::size_t i = 0; i < n; i += kStride) {
+    Words a, b;
+    load(a, p + i);
+    load(b, p + i + sizeof a);
+    std::memcpy(to + i, &a, sizeof a);
+    std::memcpy(to + i + sizeof a, &b, sizeof b);
+    add_halves(even, a);
+    add_halves(odd, b);
+  }
+  return total(even, odd);
+}
+
+/// The sum so far, of words in host order, and of fewer than kStride bytes more; in network order.
+std::uint32_t add_rest(std::uint64_t sum, Bytes rest, std::uint32_t start) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  const std::uint8_t* p = rest.data();
+  std::size_t n = rest.size();
+  for (; n >= 4; p += 4, n -= 4) {
+    std::uint32_t w;
+    std::memcpy(&w, p, sizeof w);
+    sum += w;
+  }
+  if (n != 0) {
+    std::uint32_t w = 0;
+    std::memcpy(&w, p, n);
+    sum += w;
+  }
+  sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+  const auto folded = checksum_fold(static_cast<std::uint32_t>(sum));
+  return checksum_fold(start) + static_cast<std::uint32_t>(__builtin_bswap16(folded));
+}
+
+}  // namespace
+
 void set_ip_length(std::uint8_t* ip, bool v6, std::size_t size) {
   if (v6) {
     store_be16(ip + 4, static_cast<std::uint16_t>(size - 40));
@@ -75,42 +95,16 @@ void set_ip_length(std::uint8_t* ip, bool v6, std::size_t size) {
   store_be16(ip + 10, sum);
 }
 
-}  // namespace
+std::uint32_t checksum_add(Bytes bytes, std::uint32_t sum) {
+  const std::size_t whole = bytes.size() & ~(kStride - 1);
+  return add_rest(sum_words(bytes.data(), whole), bytes.subspan(whole), sum);
+}
 
-std::uint32_t checksum_add(Bytes bytes, std::uint32_t start) {
-  // 64-bit lanes of little-endian words; the sum is byte-order independent up to a final swap.
-  std::uint64_t sum = 0;
-  const std::uint8_t* p = bytes.data();
-  std::size_t n = bytes.size();
-  while (n >= 32) {
-    std::uint64_t w[4];
-    std::memcpy(w, p, 32);
-    for (const std::uint64_t x : w) {
-      sum += x;
-      sum += sum < x ? 1 : 0;
-    }
-    p += 32;
-    n -= 32;
-  }
-  while (n >= 8) {
-    std::uint64_t x;
-    std::memcpy(&x, p, 8);
-    sum += x;
-    sum += sum < x ? 1 : 0;
-    p += 8;
-    n -= 8;
-  }
-  if (n != 0) {
-    std::uint64_t x = 0;
-    std::memcpy(&x, p, n);
-    sum += x;
-    sum += sum < x ? 1 : 0;
-  }
-  std::uint64_t folded = (sum & 0xffffffff) + (sum >> 32);
-  folded = (folded & 0xffff) + ((folded >> 16) & 0xffff) + (folded >> 32);
-  while (folded >> 16 != 0) folded = (folded & 0xffff) + (folded >> 16);
-  const auto swapped = __builtin_bswap16(static_cast<std::uint16_t>(folded));
-  return checksum_fold(start) + static_cast<std::uint32_t>(swapped);
+std::uint32_t checksum_copy(MutableBytes to, Bytes bytes, std::uint32_t sum) {
+  const std::size_t whole = bytes.size() & ~(kStride - 1);
+  const Bytes rest = bytes.subspan(whole);
+  std::memcpy(to.data() + whole, rest.data(), rest.size());
+  return add_rest(copy_words(to.data(), bytes.data(), whole), rest, sum);
 }
 
 std::uint16_t checksum_fold(std::uint32_t sum) {
@@ -203,7 +197,8 @@ void Splitter::next(MutableBytes out) {
   }
   const std::size_t size = out.size() - payload_;
   std::memcpy(out.data(), frame_.data(), payload_);
-  std::memcpy(out.data() + payload_, frame_.data() + at_, size);
+  const std::uint32_t payload_sum =
+      checksum_copy(out.subspan(payload_), frame_.subspan(at_, size), 0);
   std::uint8_t* ip = out.data() + ip_;
   if (!v6_) store_be16(ip + 4, static_cast<std::uint16_t>(load_be16(ip + 4) + index_));
   set_ip_length(ip, v6_, out.size() - ip_);
@@ -220,102 +215,12 @@ void Splitter::next(MutableBytes out) {
     if (!done()) transport[13] &= static_cast<std::uint8_t>(~(kFin | kPsh));
   }
   store_be16(out.data() + checksum_, 0);
-  const std::uint32_t sum = pseudo_ + static_cast<std::uint32_t>(length);
-  const auto checksum =
-      static_cast<std::uint16_t>(~checksum_fold(checksum_add(Bytes(out).subspan(transport_), sum)));
+  const Bytes head = Bytes(out).subspan(transport_, payload_ - transport_);
+  const std::uint32_t sum = checksum_add(head, pseudo_ + static_cast<std::uint32_t>(length));
+  const auto checksum = static_cast<std::uint16_t>(~checksum_fold(sum + payload_sum));
   // For UDP, zero means "none"; for TCP the two are one number.
   store_be16(out.data() + checksum_, checksum == 0 ? std::uint16_t{0xffff} : checksum);
   ++index_;
-}
-
-void Merger::take(Bytes frame) {
-  std::memcpy(bytes_.data(), frame.data(), frame.size());
-  size_ = frame.size();
-  frames_ = 1;
-  mergeable_ = false;
-  const auto tcp = parse_tcp(frame);
-  if (!tcp || tcp->payload == tcp->size) return;
-  const std::uint8_t* header = frame.data() + tcp->tcp;
-  if (!plain_flags(header) || !ip_checksum_right(frame, *tcp) || !tcp_checksum_right(frame, *tcp)) {
-    return;
-  }
-  tcp_ = *tcp;
-  size_ = tcp->size;
-  segment_ = static_cast<std::size_t>(tcp->size - tcp->payload);
-  next_sequence_ = load_be32(header + 4) + static_cast<std::uint32_t>(segment_);
-  mergeable_ = (header[13] & kPsh) == 0;
-}
-
-bool Merger::continues(Bytes f, const TcpFrame& t) const {
-  const Bytes held(bytes_);
-  if (t.v6 != tcp_.v6 || t.payload != tcp_.payload || t.payload == t.size) return false;
-  const std::size_t payload = t.size - t.payload;
-  if (payload > segment_ || size_ + payload > kMax) return false;
-  if (std::memcmp(f.data(), held.data(), kEthernet) != 0) return false;
-  if (t.v6) {
-    // version, class and flow label; hop limit; addresses
-    if (load_be32(f.data() + 14) != load_be32(held.data() + 14) || f[21] != held[21] ||
-        std::memcmp(f.data() + 22, held.data() + 22, 32) != 0) {
-      return false;
-    }
-  } else {
-    // TOS; flags; TTL; addresses
-    if (f[15] != held[15] || load_be16(f.data() + 20) != load_be16(held.data() + 20) ||
-        f[22] != held[22] || std::memcmp(f.data() + 26, held.data() + 26, 8) != 0) {
-      return false;
-    }
-    // Whoever splits the whole again numbers the parts from the first on.
-    const auto next_id = static_cast<std::uint16_t>(load_be16(held.data() + 18) + frames_);
-    if ((f[20] & kDontFragment) == 0 && load_be16(f.data() + 18) != next_id) return false;
-  }
-  const std::uint8_t* mine = held.data() + tcp_.tcp;
-  const std::uint8_t* theirs = f.data() + t.tcp;
-  if (load_be32(mine) != load_be32(theirs) || load_be32(theirs + 4) != next_sequence_ ||
-      load_be32(mine + 8) != load_be32(theirs + 8) ||
-      load_be16(mine + 14) != load_be16(theirs + 14) ||
-      load_be16(mine + 18) != load_be16(theirs + 18)) {
-    return false;
-  }
-  if (!plain_flags(theirs)) return false;
-  if (std::memcmp(mine + 20, theirs + 20, t.payload - t.tcp - 20u) != 0) return false;
-  return ip_checksum_right(f, t) && tcp_checksum_right(f, t);
-}
-
-bool Merger::add(Bytes frame) {
-  if (size_ == 0) {
-    if (frame.size() > kMax) return true;
-    take(frame);
-    return true;
-  }
-  if (!mergeable_) return false;
-  const auto tcp = parse_tcp(frame);
-  if (!tcp || !continues(frame, *tcp)) return false;
-  const std::size_t payload = tcp->size - tcp->payload;
-  std::memcpy(bytes_.data() + size_, frame.data() + tcp->payload, payload);
-  size_ += payload;
-  ++frames_;
-  next_sequence_ += static_cast<std::uint32_t>(payload);
-  const std::uint8_t psh = frame[tcp->tcp + 13u] & kPsh;
-  bytes_[tcp_.tcp + 13u] |= psh;
-  if (payload < segment_ || psh != 0) mergeable_ = false;
-  return true;
-}
-
-VirtioHeader Merger::finish() {
-  VirtioHeader header;
-  if (frames_ <= 1) return header;
-  const MutableBytes f = MutableBytes(bytes_).first(size_);
-  TcpFrame whole = tcp_;
-  whole.size = static_cast<std::uint16_t>(size_);
-  set_ip_length(f.data() + tcp_.ip, tcp_.v6, size_ - tcp_.ip);
-  store_be16(f.data() + tcp_.tcp + 16, checksum_fold(pseudo_sum(f, whole, size_ - tcp_.tcp)));
-  header.flags = VirtioHeader::kNeedsChecksum;
-  header.gso_type = tcp_.v6 ? VirtioHeader::kGsoTcp6 : VirtioHeader::kGsoTcp4;
-  header.hdr_len = tcp_.payload;
-  header.gso_size = static_cast<std::uint16_t>(segment_);
-  header.csum_start = tcp_.tcp;
-  header.csum_offset = 16;
-  return header;
 }
 
 }  // namespace orrery::tap

@@ -1,32 +1,12 @@
-// Superframes of the TAP: split on the way out, merged on the way in. Pure functions over bytes; no
-// I/O.
+// Superframes that a TAP hands out, split into frames. Pure functions over bytes; no I/O. The way
+// back is in merge.h.
 //
-// Split: a superframe of TCP or UDP becomes frames of at most gso_size bytes of payload, each with
+// A superframe of TCP or UDP becomes frames of at most gso_size bytes of payload, each with
 // its own lengths, IPv4 id, sequence number, flags and complete checksums. Everything in front of
 // the transport header (VLAN tags, IPv4 options, IPv6 extension headers) is copied; where that
 // header begins is what the virtio_net_hdr says, not what a parser makes of the bytes. A plain
 // frame with a partial checksum gets it completed.
 //
-// Merge: consecutive frames of one TCP flow become one frame with a header that tells the kernel
-// the segment size and that no checksum needs to be looked at. So every frame's checksums are
-// verified here first, in software: what the overlay authenticates is the sender, not the frame. A
-// frame that is not merged goes to the kernel as it came, and the kernel verifies it. Frames are
-// not merged when
-//   - they are not TCP over IPv4 or IPv6, or carry a VLAN tag, IPv4 options or IPv6 extension
-//     headers;
-//   - they are IP fragments;
-//   - there is no payload (a pure acknowledgement), or lengths do not add up;
-//   - the IPv4 header checksum or the TCP checksum is wrong;
-//   - a flag other than ACK and PSH is set (SYN, FIN, RST, URG, ECE, CWR, the reserved ones), or
-//   ACK
-//     is not;
-//   - Ethernet or IP addresses, ports, TTL, TOS or traffic class, flow label or the IPv4 flags
-//     differ;
-//   - DF is clear and the IPv4 ids do not count up by one (with DF they mean nothing: RFC 6864);
-//   - acknowledgement number, window, urgent pointer or TCP options differ;
-//   - the sequence number does not continue the flow;
-//   - a frame has more payload than the first, or the one before had less or had PSH set;
-//   - the whole would exceed 64 KB.
 // Source: virtio 1.1 section 5.1.6; RFC 791, 793, 1071, 6864, 8200.
 #pragma once
 
@@ -55,18 +35,14 @@ struct VirtioHeader {
 
 static_assert(sizeof(VirtioHeader) == 12);
 
-/// Where the parts of a TCP frame are; only made for frames that may be merged.
-struct TcpFrame {
-  bool v6 = false;
-  std::uint16_t ip = 14;      // offset of the IP header
-  std::uint16_t tcp = 0;      // offset of the TCP header
-  std::uint16_t payload = 0;  // offset of the TCP payload
-  std::uint16_t size = 0;     // bytes of frame used, without Ethernet padding
-};
-
 /// One's-complement sum over bytes, as RFC 1071; `sum` is a running value.
 [[nodiscard]] std::uint32_t checksum_add(Bytes bytes, std::uint32_t sum);
+/// The same, and copies the bytes. REQUIRES: to.size() >= bytes.size(), no overlap.
+[[nodiscard]] std::uint32_t checksum_copy(MutableBytes to, Bytes bytes, std::uint32_t sum);
 [[nodiscard]] std::uint16_t checksum_fold(std::uint32_t sum);
+
+/// Writes the lengths that follow from an IP packet of `size` bytes, and the IPv4 header checksum.
+void set_ip_length(std::uint8_t* ip, bool v6, std::size_t size);
 
 /// Completes the partial checksum that the header describes. False when the header points outside
 /// of the frame.
@@ -101,45 +77,6 @@ class Splitter {
   std::size_t segment_ = 0;    // payload bytes per frame
   std::size_t at_ = 0;         // next payload byte
   std::uint16_t index_ = 0;
-};
-
-/// Collects frames of one flow into one.
-class Merger {
- public:
-  static constexpr std::size_t kMax = 65535;  // bytes of frame
-
-  Merger() : bytes_(kMax + 1) {}
-
-  /// Adds the frame if it continues what is held, or if nothing is held. False: flush first, then
-  /// add again. A frame of more than kMax bytes is not added to anything.
-  [[nodiscard]] bool add(Bytes frame);
-
-  [[nodiscard]] bool empty() const { return size_ == 0; }
-
-  [[nodiscard]] unsigned frames() const { return frames_; }
-
-  /// The header for what is held; writes final lengths and checksums into it. The frame is valid
-  /// until the next add().
-  [[nodiscard]] VirtioHeader finish();
-
-  [[nodiscard]] Bytes frame() const { return Bytes(bytes_).first(size_); }
-
-  void clear() {
-    size_ = 0;
-    frames_ = 0;
-  }
-
- private:
-  void take(Bytes frame);
-  [[nodiscard]] bool continues(Bytes frame, const TcpFrame& tcp) const;
-
-  ByteVector bytes_;
-  std::size_t size_ = 0;
-  unsigned frames_ = 0;
-  bool mergeable_ = false;  // what is held is TCP and still open
-  TcpFrame tcp_;
-  std::size_t segment_ = 0;  // payload of the first frame
-  std::uint32_t next_sequence_ = 0;
 };
 
 }  // namespace orrery::tap

@@ -5,15 +5,17 @@
 
 #include <cerrno>
 
-#include "tap/offload.h"
+#include "tap/merge.h"
 
 namespace orrery::tap {
 
 struct TapPort::Buffers {
+  explicit Buffers(bool udp) : merger(udp) {}
+
   std::array<std::uint8_t, 65536 + 64> in;  // what the last read brought
   Splitter splitter;
   bool splitting = false;
-  Merger merger;
+  FlowMerger merger;
 };
 
 TapPort::TapPort(wire::NetworkId network, Device device, rte_mempool* small, rte_mempool* large)
@@ -21,7 +23,7 @@ TapPort::TapPort(wire::NetworkId network, Device device, rte_mempool* small, rte
       device_(std::move(device)),
       small_(small),
       large_(large),
-      buffers_(std::make_unique<Buffers>()) {}
+      buffers_(std::make_unique<Buffers>(device_.udp_segments())) {}
 
 TapPort::~TapPort() = default;
 
@@ -85,30 +87,25 @@ std::uint16_t TapPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
 }
 
 void TapPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
-  Merger& merger = buffers_->merger;
-  const auto flush = [&] {
-    if (merger.empty()) return;
-    VirtioHeader header = merger.finish();
-    const Bytes frame = merger.frame();
-    const iovec parts[2] = {{&header, device_.header_size()},
-                            {const_cast<std::uint8_t*>(frame.data()), frame.size()}};
-    const ssize_t sent = ::writev(device_.fd(), parts, 2);
-    if (sent >= 0) {
-      counters_.tx_packets += merger.frames();
-      counters_.tx_bytes += frame.size();
+  const auto write = [&](Merger& whole) {
+    VirtioHeader header = whole.finish();
+    iovec parts[1 + Merger::kFrames];
+    parts[0] = {&header, device_.header_size()};
+    int used = 1;
+    for (const Bytes piece : whole.pieces())
+      parts[used++] = {const_cast<std::uint8_t*>(piece.data()), piece.size()};
+    if (::writev(device_.fd(), parts, used) >= 0) {
+      counters_.tx_packets += whole.frames();
+      counters_.tx_bytes += whole.size();
     } else {
-      counters_.tx_dropped += merger.frames();
+      counters_.tx_dropped += whole.frames();
     }
-    merger.clear();
   };
   for (std::uint16_t i = 0; i < n; ++i) {
-    const Bytes frame{rte_pktmbuf_mtod(in[i], const std::uint8_t*), rte_pktmbuf_data_len(in[i])};
-    if (frame.empty()) continue;
-    if (merger.add(frame)) continue;
-    flush();
-    (void)merger.add(frame);
+    buffers_->merger.add({rte_pktmbuf_mtod(in[i], std::uint8_t*), rte_pktmbuf_data_len(in[i])},
+                         write);
   }
-  flush();
+  buffers_->merger.flush(write);
   rte_pktmbuf_free_bulk(in, n);
 }
 

@@ -23,7 +23,7 @@ TEST(Device, OpensWithOffloadsAndGoesAway) {
   if (::geteuid() != 0 || ::unshare(CLONE_NEWNET) != 0)
     GTEST_SKIP() << "needs root and a network namespace of its own";
   {
-    auto device = Device::open({"zttest", wire::Mac{0x020102030405}, true});
+    auto device = Device::open({"zttest", wire::Mac{0x020102030405}});
     ASSERT_TRUE(device) << device.error().text;
     EXPECT_EQ(device->header_size(), 12u);
     EXPECT_NE(::if_nametoindex("zttest"), 0u);

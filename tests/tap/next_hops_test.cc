@@ -33,7 +33,7 @@ class NextHopsTest : public testing::Test {
     auto netlink = Netlink::open();
     ASSERT_TRUE(netlink);
     for (const char* name : {"hop0", "hop1"}) {
-      auto device = Device::open({name, wire::Mac{0x020102030405}, true});
+      auto device = Device::open({name, wire::Mac{0x020102030405}});
       ASSERT_TRUE(device) << device.error().text;
       devices_.push_back(std::move(*device));
       ASSERT_TRUE(netlink->set_link(name, 1500, true));

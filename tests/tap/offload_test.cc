@@ -1,12 +1,15 @@
-// offload: split and merge of TCP superframes, each reason not to merge, checksums against a plain
-// reference.
+// offload and merge: superframes split and made, each reason not to merge, checksums against a
+// plain reference.
 #include "tap/offload.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <random>
+
+#include "tap/merge.h"
 
 namespace orrery::tap {
 namespace {
@@ -132,6 +135,26 @@ ByteVector partial(ByteVector f, const VirtioHeader& h, std::size_t ip = 14) {
   return f;
 }
 
+/// A merger and the frames that it looks at.
+struct Held {
+  Merger merger;
+  std::deque<ByteVector> held;
+
+  bool add(ByteVector frame) {
+    ByteVector& kept = held.emplace_back(std::move(frame));
+    return merger.add(kept, parts_of(kept));
+  }
+
+  VirtioHeader finish() { return merger.finish(); }
+};
+
+ByteVector bytes_of(const Merger& merger) {
+  ByteVector all;
+  for (const Bytes piece : merger.pieces()) all.insert(all.end(), piece.begin(), piece.end());
+  EXPECT_EQ(all.size(), merger.size());
+  return all;
+}
+
 class BothFamilies : public testing::TestWithParam<bool> {};
 
 INSTANTIATE_TEST_SUITE_P(Offload, BothFamilies, testing::Bool());
@@ -143,7 +166,16 @@ TEST(Checksum, EqualsTheReferenceAtEveryLength) {
     EXPECT_EQ(static_cast<std::uint16_t>(~checksum_fold(checksum_add(part, 0x1234))),
               reference_checksum(part, 0x1234))
         << n;
+    ByteVector copy(n + 1, 0xee);
+    EXPECT_EQ(checksum_fold(checksum_copy(copy, part, 0x1234)),
+              checksum_fold(checksum_add(part, 0x1234)))
+        << n;
+    EXPECT_EQ(copy.back(), 0xee);
+    EXPECT_TRUE(std::equal(part.begin(), part.end(), copy.begin())) << n;
   }
+  const ByteVector ones(70000, 0xff);
+  EXPECT_EQ(static_cast<std::uint16_t>(~checksum_fold(checksum_add(ones, 0))),
+            reference_checksum(ones, 0));
 }
 
 TEST_P(BothFamilies, SplitMakesTheFramesThatTheHostWouldHaveSent) {
@@ -174,13 +206,13 @@ TEST_P(BothFamilies, MergeUndoesSplit) {
     whole.v6 = GetParam();
     whole.payload = pattern(1 + random() % 60000, static_cast<std::uint8_t>(round));
     whole.sequence = static_cast<std::uint32_t>(random());
-    const auto segment = static_cast<std::uint16_t>(200 + random() % 2600);
+    const auto segment = static_cast<std::uint16_t>(1000 + random() % 1800);
     const ByteVector frame = partial(frame_of(whole), gso(GetParam(), segment));
-    Merger merger;
+    Held merger;
     for (const ByteVector& part : split(gso(GetParam(), segment), frame))
       ASSERT_TRUE(merger.add(part));
     const VirtioHeader header = merger.finish();
-    const auto again = split(header, ByteVector(merger.frame().begin(), merger.frame().end()));
+    const auto again = split(header, bytes_of(merger.merger));
     EXPECT_EQ(again, split(gso(GetParam(), segment), frame));
   }
 }
@@ -425,7 +457,7 @@ TEST(Merge, EachReasonNotTo) {
     b.sequence += 1200;
     row.first(a);
     row.second(b);
-    Merger merger;
+    Held merger;
     ASSERT_TRUE(merger.add(frame_of(a))) << row.why;
     EXPECT_FALSE(merger.add(frame_of(b))) << row.why;
   }
@@ -466,7 +498,7 @@ TEST(Merge, EachReasonNotTo) {
     ByteVector& changed = frames[row.first ? 0 : 1];
     row.change(changed);
     if (row.seal) finish_checksums(changed, false);
-    Merger merger;
+    Held merger;
     ASSERT_TRUE(merger.add(frames[0])) << row.why;
     EXPECT_FALSE(merger.add(frames[1])) << row.why;
   }
@@ -475,7 +507,7 @@ TEST(Merge, EachReasonNotTo) {
     first.v6 = second.v6 = true;
     ByteVector label = frame_of(second);
     label[17] = 1;
-    Merger merger;
+    Held merger;
     ASSERT_TRUE(merger.add(frame_of(first)));
     EXPECT_FALSE(merger.add(label)) << "another flow label";
     ByteVector extended = frame_of(second);
@@ -483,7 +515,7 @@ TEST(Merge, EachReasonNotTo) {
     EXPECT_FALSE(merger.add(extended)) << "IPv6 extension header";
     EXPECT_TRUE(merger.add(frame_of(second))) << "none of these";
   }
-  Merger shorter;
+  Held shorter;
   ASSERT_TRUE(shorter.add(frame_of(a)));
   Segment end = b;
   end.payload.resize(100);
@@ -495,7 +527,7 @@ TEST(Merge, EachReasonNotTo) {
 
 TEST(Merge, IdsMatterWithoutDfAlone) {
   for (const bool df : {false, true}) {
-    Merger merger;
+    Held merger;
     Segment s;
     s.payload = pattern(1000);
     s.fragment = df ? 0x4000 : 0;
@@ -505,7 +537,7 @@ TEST(Merge, IdsMatterWithoutDfAlone) {
       s.sequence += 1000;
       s.id = static_cast<std::uint16_t>(df ? s.id * 7 : s.id + 1);
     }
-    EXPECT_EQ(merger.frames(), 4u);
+    EXPECT_EQ(merger.merger.frames(), 4u);
   }
 }
 
@@ -514,16 +546,16 @@ TEST(Merge, AWrongChecksumReachesTheKernelAsItCame) {
   s.payload = pattern(1000);
   ByteVector wrong = frame_of(s);
   wrong[24] ^= 0xff;
-  Merger merger;
+  Held merger;
   ASSERT_TRUE(merger.add(wrong));
   const VirtioHeader header = merger.finish();
   EXPECT_EQ(header.flags, 0) << "nothing is said of its checksums";
   EXPECT_EQ(header.gso_type, VirtioHeader::kGsoNone);
-  EXPECT_EQ(to_hex(merger.frame()), to_hex(wrong));
+  EXPECT_EQ(to_hex(bytes_of(merger.merger)), to_hex(wrong));
 }
 
 TEST(Merge, StopsBefore64KilobytesAndKeepsOtherFramesWhole) {
-  Merger merger;
+  Held merger;
   Segment s;
   s.payload = pattern(1448);
   std::size_t taken = 0;
@@ -532,13 +564,174 @@ TEST(Merge, StopsBefore64KilobytesAndKeepsOtherFramesWhole) {
     ++taken;
     ASSERT_LT(taken, 100u);
   }
-  EXPECT_LE(merger.frame().size(), Merger::kMax);
-  EXPECT_GT(merger.frame().size() + 1448, Merger::kMax);
-  merger.clear();
+  EXPECT_LE(merger.merger.size(), Merger::kMax);
+  EXPECT_GT(merger.merger.size() + 1448, Merger::kMax);
+  merger.merger.clear();
   const ByteVector arp(60, 0xab);
   ASSERT_TRUE(merger.add(arp));
   EXPECT_EQ(merger.finish().gso_type, VirtioHeader::kGsoNone);
-  EXPECT_EQ(to_hex(merger.frame()), to_hex(arp));
+  EXPECT_EQ(to_hex(bytes_of(merger.merger)), to_hex(arp));
+}
+
+/// A datagram of the flow of Segment's addresses.
+ByteVector datagram(bool v6, std::size_t size, std::uint16_t source_port = 4000,
+                    std::uint16_t id = 1) {
+  Segment s;
+  s.v6 = v6;
+  s.id = id;
+  s.options.clear();
+  ByteVector f = frame_of(s);
+  const std::size_t udp = v6 ? 54 : 34;
+  f.resize(udp + 8 + size);
+  f[v6 ? 20 : 23] = 17;
+  store_be16(f.data() + (v6 ? 18 : 16), static_cast<std::uint16_t>(f.size() - (v6 ? 54 : 14)));
+  store_be16(f.data() + udp, source_port);
+  store_be16(f.data() + udp + 2, 53);
+  store_be16(f.data() + udp + 4, static_cast<std::uint16_t>(8 + size));
+  for (std::size_t i = 0; i < size; ++i) f[udp + 8 + i] = static_cast<std::uint8_t>(i * 3);
+  if (!v6) {
+    store_be16(f.data() + 24, 0);
+    store_be16(f.data() + 24, reference_checksum(Bytes(f).subspan(14, 20), 0));
+  }
+  const Bytes addresses = Bytes(f).subspan(v6 ? 22 : 26, v6 ? 32 : 8);
+  std::uint32_t sum = 17 + static_cast<std::uint32_t>(8 + size);
+  for (std::size_t i = 0; i < addresses.size(); i += 2) sum += load_be16(addresses.data() + i);
+  store_be16(f.data() + udp + 6, 0);
+  store_be16(f.data() + udp + 6, reference_checksum(Bytes(f).subspan(udp), sum));
+  return f;
+}
+
+TEST_P(BothFamilies, DatagramsOfOneSizeAreOneSuperframe) {
+  Held merger;
+  std::vector<ByteVector> sent;
+  for (std::uint16_t i = 0; i < 5; ++i) {
+    sent.push_back(
+        datagram(GetParam(), i < 4 ? 1000 : 300, 4000, static_cast<std::uint16_t>(1 + i)));
+    ASSERT_TRUE(merger.add(sent.back())) << i;
+  }
+  EXPECT_FALSE(merger.merger.open()) << "after a shorter one";
+  const VirtioHeader header = merger.finish();
+  EXPECT_EQ(header.gso_type, VirtioHeader::kGsoUdp);
+  EXPECT_EQ(header.gso_size, 1000);
+  EXPECT_EQ(split(header, bytes_of(merger.merger)), sent);
+}
+
+TEST(Merge, EachReasonNotToForDatagrams) {
+  struct Row {
+    const char* why;
+    ByteVector second;
+  };
+
+  ByteVector none = datagram(false, 500), wrong = none, lying = none;
+  store_be16(none.data() + 40, 0);
+  wrong.back() ^= 1;
+  store_be16(lying.data() + 38, 100);
+  const Row rows[] = {
+      {"another port", datagram(false, 500, 1)},
+      {"larger", datagram(false, 501)},
+      {"IPv6 and IPv4", datagram(true, 500)},
+      {"no checksum", none},
+      {"wrong checksum", wrong},
+      {"a length that lies", lying},
+      {"nothing in it", datagram(false, 0)},
+  };
+  for (const Row& row : rows) {
+    Held merger;
+    ASSERT_TRUE(merger.add(datagram(false, 500)));
+    EXPECT_FALSE(merger.add(row.second)) << row.why;
+  }
+  Held many;
+  for (unsigned i = 0; i < Merger::kFrames; ++i) ASSERT_TRUE(many.add(datagram(false, 10)));
+  EXPECT_FALSE(many.add(datagram(false, 10))) << "64 frames";
+}
+
+/// What a FlowMerger writes, superframes split again.
+struct Written {
+  std::deque<ByteVector> held;
+  std::vector<ByteVector> frames;
+  unsigned writes = 0;
+
+  void run(FlowMerger& flows, const std::vector<ByteVector>& burst) {
+    const auto write = [&](Merger& whole) {
+      ++writes;
+      const VirtioHeader header = whole.finish();
+      for (ByteVector& f : split(header, bytes_of(whole))) frames.push_back(std::move(f));
+    };
+    for (const ByteVector& f : burst) flows.add(held.emplace_back(f), write);
+    flows.flush(write);
+  }
+};
+
+TEST(FlowMerger, FlowsOfABurstAreMergedSideBySide) {
+  std::vector<ByteVector> burst;
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    for (std::uint16_t flow = 0; flow < 4; ++flow) {
+      Segment s;
+      s.source_port = static_cast<std::uint16_t>(4000 + flow);
+      s.sequence = 1000 + 500 * i;
+      s.id = static_cast<std::uint16_t>(1 + i);
+      s.payload = pattern(500, static_cast<std::uint8_t>(flow));
+      burst.push_back(frame_of(s));
+    }
+  }
+  FlowMerger flows(true);
+  Written out;
+  out.run(flows, burst);
+  EXPECT_EQ(out.writes, 4u);
+  ASSERT_EQ(out.frames.size(), burst.size());
+  std::ranges::sort(out.frames);
+  std::ranges::sort(burst);
+  EXPECT_EQ(out.frames, burst);
+}
+
+TEST(FlowMerger, UdpIsLeftAloneWhereTheKernelTakesNoSuperframesOfIt) {
+  FlowMerger flows(false);
+  Written out;
+  out.run(flows, {datagram(false, 100), datagram(false, 100), datagram(false, 100)});
+  EXPECT_EQ(out.writes, 3u);
+}
+
+/// Any mix, more flows than there is room for: nothing lost, every flow in order.
+TEST(FlowMerger, EveryFlowStaysInOrder) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 100; ++round) {
+    std::vector<ByteVector> burst;
+    std::array<std::uint32_t, 12> next{};
+    for (int i = 0; i < 64; ++i) {
+      const auto flow = static_cast<std::uint16_t>(random() % (round % 2 == 0 ? 3 : 12));
+      Segment s;
+      s.v6 = flow % 2 == 1;
+      s.source_port = static_cast<std::uint16_t>(4000 + flow);
+      s.sequence = next[flow];
+      s.id = static_cast<std::uint16_t>(i);
+      if (random() % 8 == 0) s.flags |= kPsh;
+      if (random() % 16 == 0) s.flags |= kFin;
+      if (random() % 16 == 0) s.fragment = 0x2000;  // not of a flow that can be told
+      s.payload = pattern(random() % 10 == 0 ? 0 : random() % 5 == 0 ? 20 : 200);
+      next[flow] += 1000;  // no order is like another, and nothing merges by mistake
+      if (random() % 2 == 0) next[flow] = s.sequence + static_cast<std::uint32_t>(s.payload.size());
+      burst.push_back(frame_of(s));
+      if (random() % 8 == 0) burst.push_back(ByteVector(60, 0xab));
+    }
+    FlowMerger flows(true);
+    Written out;
+    out.run(flows, burst);
+    ASSERT_EQ(out.frames.size(), burst.size());
+    // Of each flow alone (by family and port), and of IPv4 as a whole against its fragments.
+    for (std::uint16_t port = 4000; port < 4012; ++port) {
+      const auto of_flow = [&](const std::vector<ByteVector>& all) {
+        std::vector<std::string> found;
+        for (ByteVector f : all) {
+          if (f.size() < 74 || load_be16(f.data() + 12) > 0x86dd) continue;
+          const std::size_t transport = f[14] >> 4 == 6 ? 54 : 34;
+          if (load_be16(f.data() + transport) != port) continue;
+          found.push_back(to_hex(Bytes(f).subspan(transport)));
+        }
+        return found;
+      };
+      ASSERT_EQ(of_flow(out.frames), of_flow(burst)) << round << " " << port;
+    }
+  }
 }
 
 }  // namespace

@@ -267,7 +267,7 @@ TEST_F(SocketPortTest, RoutesOfANetworkDoNotSwallowTheUnderlay) {
   ASSERT_TRUE(ip("route add default via 192.0.2.1"));
   for (const char* host : {"192.0.2.1", "192.0.2.9"})
     ASSERT_TRUE(ip(std::string("neigh add ") + host + " lladdr 02:00:00:00:00:01 dev eth0"));
-  const auto device = Device::open({"zttest", wire::Mac{0x020102030405}, true});
+  const auto device = Device::open({"zttest", wire::Mac{0x020102030405}});
   ASSERT_TRUE(device);
   ASSERT_TRUE(ip("address add 10.9.8.7/24 dev zttest") && ip("link set zttest up"));
   ASSERT_TRUE(ip("neigh add 10.9.8.1 lladdr 02:00:00:00:00:02 dev zttest"));

@@ -52,7 +52,7 @@ class TapPortTest : public dataplane::test::Dataplane {
   void SetUp() override {
     Dataplane::SetUp();
     ORRERY_NEEDS_NAMESPACE();
-    auto device = Device::open({"zttest", wire::Mac{0x020000000001}, true});
+    auto device = Device::open({"zttest", wire::Mac{0x020000000001}});
     ASSERT_TRUE(device) << device.error().text;
     port_.emplace(wire::NetworkId{1}, std::move(*device), pools().wire, pools().frame);
     ASSERT_TRUE(ip("link set zttest mtu 1500 up"));

@@ -6,6 +6,7 @@
 //   even: [10] virtio_net_hdr less the number of buffers, [n] frame. Bit 1 of the mode: the
 //   checksum
 //         field gets the sum of the pseudo-header first, as a host would have it
+//   odd, bit 1: frames as they come, [2] size and bytes each
 //   odd:  [1] size of a payload / 8, [1] bits: 0 IPv6, 1 no DF, [n] steps of [1] what, [1]
 //   argument:
 //         0 the next segment, 1 a shorter one, 2 with PSH, 3 a byte changed before, 4 after the
@@ -14,7 +15,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <deque>
 #include <memory>
+
+#include "tap/merge.h"
 
 using namespace orrery;
 
@@ -50,7 +54,7 @@ struct Exact {
   MutableBytes view;
 };
 
-std::vector<ByteVector> parts_of(const tap::VirtioHeader& header, Bytes frame) {
+std::vector<ByteVector> split_again(const tap::VirtioHeader& header, Bytes frame) {
   const Exact input(frame);
   std::vector<ByteVector> parts;
   tap::Splitter splitter;
@@ -78,7 +82,7 @@ void split(Bytes data, bool seal) {
                static_cast<std::uint16_t>(pseudo_of(frame, v6, protocol, frame.size() - start)));
   }
   const std::uint32_t host_sum = inside ? load_be16(frame.data() + field) : 0;
-  const auto parts = parts_of(h, frame);
+  const auto parts = split_again(h, frame);
   const int type = h.gso_type & ~tap::VirtioHeader::kGsoEcn;
   if (parts.empty()) return;
   if (type == tap::VirtioHeader::kGsoNone) {
@@ -156,35 +160,35 @@ void level(ByteVector& f) {
   if (load_be16(f.data() + field) == 0xffff) store_be16(f.data() + field, 0);
 }
 
-void flush(tap::Merger& merger, std::vector<ByteVector>& held) {
-  if (merger.empty()) return;
-  check(merger.frames() == held.size());
-  const tap::VirtioHeader header = merger.finish();
-  auto parts = parts_of(header, merger.frame());
-  check(parts.size() == held.size());
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (held.size() == 1) {
-      // A single frame goes as it came, less what stood behind the IP packet.
-      check(header.flags == 0 && parts[0].size() <= held[0].size());
-      check(std::equal(parts[0].begin(), parts[0].end(), held[0].begin()));
-      break;
-    }
-    held[i].resize(parts[i].size());
-    level(parts[i]);
-    level(held[i]);
-    check(parts[i] == held[i]);
-  }
-  merger.clear();
-  held.clear();
+/// Whether `part` is a frame that went in, less what stood behind its IP packet.
+bool came_from(ByteVector part, ByteVector frame) {
+  if (part.size() > frame.size()) return false;
+  frame.resize(part.size());
+  if (part == frame) return true;
+  level(part);
+  level(frame);
+  return part == frame;
 }
 
 void merge(Bytes data) {
   if (data.size() < 2) return;
   const std::size_t full = (data[0] + 1u) * 8u;
   const bool v6 = (data[1] & 1) != 0, no_df = (data[1] & 2) != 0;
-  static tap::Merger merger;  // 64 KB
-  merger.clear();
-  std::vector<ByteVector> held;
+  std::vector<ByteVector> sent;
+  std::deque<Exact> inputs;
+  std::vector<ByteVector> parts;
+  const auto write = [&](tap::Merger& whole) {
+    const unsigned frames = whole.frames();
+    const tap::VirtioHeader header = whole.finish();
+    check(frames > 1 || header.flags == 0);
+    ByteVector bytes;
+    for (const Bytes piece : whole.pieces()) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    check(bytes.size() == whole.size() && bytes.size() <= tap::Merger::kMax);
+    auto of_this = split_again(header, bytes);
+    check(of_this.size() == frames);
+    for (ByteVector& part : of_this) parts.push_back(std::move(part));
+  };
+  tap::FlowMerger merger(true);
   std::uint32_t sequence = 0xfffff000;
   std::uint16_t id = 0xfff0;
   for (std::size_t i = 2; i + 1 < data.size() && i < 150; i += 2) {
@@ -198,14 +202,39 @@ void merge(Bytes data) {
     if (what == 3) changed = static_cast<std::uint8_t>(changed + data[i] / 6 + 1);
     seal(frame);
     if (what == 4) changed = static_cast<std::uint8_t>(changed + data[i] / 6 + 1);
-    const Exact input(frame);
-    if (!merger.add(input.view)) {
-      flush(merger, held);
-      check(merger.add(input.view));
-    }
-    held.push_back(std::move(frame));
+    merger.add(inputs.emplace_back(frame).view, write);
+    sent.push_back(std::move(frame));
   }
-  flush(merger, held);
+  merger.flush(write);
+  check(parts.size() == sent.size());
+  for (const ByteVector& part : parts) {
+    const auto it =
+        std::ranges::find_if(sent, [&](const ByteVector& f) { return came_from(part, f); });
+    check(it != sent.end());
+    sent.erase(it);
+  }
+}
+
+/// Frames as they come, in no shape at all: [2] size, little-endian, then so many bytes.
+void merge_raw(Bytes data) {
+  std::deque<Exact> inputs;
+  std::size_t bytes_in = 0, bytes_out = 0;
+  unsigned out = 0;
+  const auto write = [&](tap::Merger& whole) {
+    out += whole.frames();
+    (void)whole.finish();
+    for (const Bytes piece : whole.pieces()) bytes_out += piece.size();
+  };
+  tap::FlowMerger merger(true);
+  while (data.size() >= 2) {
+    const std::size_t size =
+        std::min<std::size_t>(data[0] | (std::size_t{data[1]} << 8), data.size() - 2);
+    merger.add(inputs.emplace_back(data.subspan(2, size)).view, write);
+    bytes_in += size;
+    data = data.subspan(2 + size);
+  }
+  merger.flush(write);
+  check(out == inputs.size() && bytes_out <= bytes_in);
 }
 
 }  // namespace
@@ -215,8 +244,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes rest(data + 1, size - 1);
   if (data[0] % 2 == 0) {
     split(rest, (data[0] & 2) != 0);
-  } else {
+  } else if ((data[0] & 2) == 0) {
     merge(rest);
+  } else {
+    merge_raw(rest);
   }
   return 0;
 }
