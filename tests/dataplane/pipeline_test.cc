@@ -50,6 +50,24 @@ TEST_P(PipelinePair, ABurstIsSealedAsOne) {
   release(a.out);
 }
 
+TEST_P(PipelinePair, PacketsOfOneAndOfSeveralPiecesStayInOrder) {
+  End a("order_a", kA, kB, kEndB, GetParam());
+  End b("order_b", kB, kA, kEndA, GetParam());
+  rte_mbuf* burst[8];
+  const auto size = [](unsigned i) { return i % 2 == 0 ? 60u + i : 2000u + i; };
+  for (unsigned i = 0; i < 8; ++i) burst[i] = mbuf_of(a.frame(size(i)), pools().frame);
+  a.fast->outbound(kNetwork, burst, 8, a.out, a.drops);
+  ASSERT_EQ(a.out.transmits, 12u);
+  cross(a.out.transmit, a.out.transmits, kEndA);
+  b.fast->inbound(a.out.transmit, a.out.transmits, b.out, b.drops);
+  ASSERT_EQ(b.out.delivers, 8u);
+  for (unsigned i = 0; i < 8; ++i)
+    EXPECT_TRUE(std::ranges::equal(bytes_of(b.out.deliver[i]), a.frame(size(i)))) << i;
+  a.out.transmits = 0;
+  release(a.out);
+  release(b.out);
+}
+
 INSTANTIATE_TEST_SUITE_P(Suites, PipelinePair,
                          ::testing::Values(wire::Suite::kSalsaPoly, wire::Suite::kAesGmacSiv),
                          [](const auto& i) {

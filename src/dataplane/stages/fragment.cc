@@ -24,9 +24,13 @@ rte_mbuf* cut(WorkerContext& w, const PacketVector& v, unsigned i, std::uint8_t 
 void fragment(WorkerContext& w, PacketVector& v) noexcept {
   Outcome& out = *w.out;
   for (unsigned i = 0; i < v.n; ++i) {
-    v.next[i] = Next::kTransmit;
+    // Also those of one piece, which must not fall behind those of several.
+    v.next[i] = Next::kTaken;
     const wire::FragmentPlan& plan = v.plan[i];
-    if (plan.pieces == 1) continue;
+    if (plan.pieces == 1) {
+      out.transmit[out.transmits++] = v.mbuf[i];
+      continue;
+    }
     std::array<rte_mbuf*, wire::kMaxFragments> rest;
     unsigned count = 0;
     for (std::uint8_t number = 1; number < plan.pieces; ++number) {
@@ -46,7 +50,6 @@ void fragment(WorkerContext& w, PacketVector& v) noexcept {
     std::copy_n(rest.data(), count, out.transmit + out.transmits);
     out.transmits += count;
     out.copies += count;
-    v.next[i] = Next::kTaken;
   }
 }
 
