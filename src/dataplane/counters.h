@@ -59,6 +59,11 @@ using DropCounters = std::array<Counter, static_cast<std::size_t>(Drop::kCount)>
   X(copies, "copies")              /* fragments, flooded frames, events */ \
   X(merged, "merged")              /* datagrams that went into another */  \
   X(parked, "parked")              /* fragments waiting now: a gauge */    \
+  X(held, "held")                  /* in units not released: a gauge */    \
+  X(lent, "lent")                  /* given to another worker */           \
+  X(regained, "regained")          /* what came of that */                 \
+  X(borrowed, "borrowed")          /* taken over from another worker */    \
+  X(repaid, "repaid")              /* what came of that */                 \
   X(sent, "sent")                  /* datagrams handed to a port */        \
   X(delivered, "delivered")        /* frames handed to a frame port */     \
   X(punted, "punted")              /* to control, events included */       \
@@ -66,8 +71,9 @@ using DropCounters = std::array<Counter, static_cast<std::size_t>(Drop::kCount)>
   X(empty_turns, "emptyTurns")                                             \
   X(sleeps, "sleeps")
 
-/// The ledger, between two turns: datagrams_in + frames_in + injected + handed_frames + copies =
-/// merged + parked + sent + delivered + punted + all drops.
+/// The ledger, between two turns: datagrams_in + frames_in + injected + handed_frames + copies +
+/// regained + borrowed = merged + parked + held + sent + delivered + punted + lent + repaid + all
+/// drops. Over all workers at rest, lent = borrowed and regained = repaid.
 struct WorkerCounters {
 #define ORRERY_WORKER_COUNT_FIELD(field, label) Counter field;
   ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_FIELD)
@@ -76,9 +82,9 @@ struct WorkerCounters {
 
   [[nodiscard]] bool balanced() const noexcept {
     return datagrams_in.value() + frames_in.value() + injected.value() + handed_frames.value() +
-               copies.value() ==
-           merged.value() + parked.value() + sent.value() + delivered.value() + punted.value() +
-               total(drops);
+               copies.value() + regained.value() + borrowed.value() ==
+           merged.value() + parked.value() + held.value() + sent.value() + delivered.value() +
+               punted.value() + lent.value() + repaid.value() + total(drops);
   }
 };
 

@@ -3,10 +3,23 @@
 #include <rte_rcu_qsbr.h>
 #include <time.h>
 
+#include <algorithm>
+
 #include "dataplane/partition.h"
 #include "dataplane/stages/stages.h"
 
 namespace orrery::dataplane {
+namespace {
+
+using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
+
+// The inbound row: what must run in order, and what need not.
+constexpr Stage kGather[] = {classify, reassemble};
+constexpr Stage kOpen[] = {sender, dearmor, inflate, dispatch, gate, filter, learn, deliver};
+constexpr Stage kOutbound[] = {flow,  resolve, filter_out, credentials,
+                               steer, encap,   armor,      fragment};
+
+}  // namespace
 
 FastPath::FastPath(Tables& tables, const Pools& pools, const FastPathOptions& options)
     : worker_(options.worker), context_(tables, pools, options), vector_{} {
@@ -53,28 +66,40 @@ void FastPath::run(const Stage (&stages)[N]) noexcept {
   }
 }
 
-void FastPath::inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
+void FastPath::load(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
   context_.out = &out;
   context_.drops = &drops;
   vector_.load(burst, n);
-  static constexpr Stage kStages[] = {classify, reassemble, dearmor, inflate, dispatch,
-                                      gate,     filter,     learn,   deliver};
-  run(kStages);
+}
+
+void FastPath::inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
+  load(burst, n, out, drops);
+  run(kGather);
+  run(kOpen);
+}
+
+unsigned FastPath::gather(rte_mbuf** burst, unsigned n, Outcome& out,
+                          DropCounters& drops) noexcept {
+  load(burst, n, out, drops);
+  run(kGather);
+  std::copy_n(vector_.mbuf.data(), vector_.n, burst);
+  return vector_.n;
+}
+
+void FastPath::open(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
+  load(burst, n, out, drops);
+  run(kOpen);
 }
 
 void FastPath::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
                         DropCounters& drops) noexcept {
-  context_.out = &out;
-  context_.drops = &drops;
-  vector_.load(burst, n);
+  load(burst, n, out, drops);
   const NetworkRecord* record = context_.tables.networks.find({network.value});
   for (unsigned i = 0; i < n; ++i) {
     vector_.network[i] = record;
     meta_of(burst[i]).network = network.value;  // for control, should it be punted
   }
-  static constexpr Stage kStages[] = {flow,  resolve, filter_out, credentials,
-                                      steer, encap,   armor,      fragment};
-  run(kStages);
+  run(kOutbound);
 }
 
 }  // namespace orrery::dataplane

@@ -2,7 +2,10 @@
 // recognise is handed back for control, unchanged, so an empty table makes a correct (slow) worker.
 //
 // The two rows of stages/stages.h over one vector. One instance per worker. It never allocates but
-// from mempools, never blocks, and holds table references only within a call.
+// from mempools, never blocks, and holds table references only within a call. The inbound row can
+// be run in two halves: gather(), in the order of arrival and by the one worker that owns the port,
+// since the fragments of a packet must meet in one place, looks no record up; open() may be run by
+// any other worker, at any time. The outbound row needs no order.
 #pragma once
 
 #include "dataplane/context.h"
@@ -36,6 +39,10 @@ class FastPath {
   /// Datagrams from a port; takes all of them.
   /// REQUIRES: n <= kBurst, and an `out` whose lists are empty.
   void inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
+  /// The first half of inbound(). What goes on is left in `burst`; returns how many that are.
+  unsigned gather(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
+  /// The second half. REQUIRES: what gather() of some worker left, and its `out` or an empty one.
+  void open(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   /// Frames from the host's side of `network`; takes all of them. REQUIRES: as inbound().
   void outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
                 DropCounters& drops) noexcept;
@@ -43,6 +50,7 @@ class FastPath {
  private:
   using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
 
+  void load(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   template <std::size_t N>
   void run(const Stage (&stages)[N]) noexcept;
   void refresh_clock() noexcept;

@@ -10,17 +10,19 @@
 namespace orrery::dataplane {
 namespace {
 
-constexpr unsigned kEmptyTurnsBeforeSleep = 256;  // some 50 us of polling after the last packet
-constexpr int kLongestSleepMs = 100;              // timers of reassembly run at least this often
-constexpr useconds_t kBackOffUs = 500;            // for ports without descriptors
+constexpr unsigned kEmptyTurnsBeforeSleep = 256;   // some 50 us of polling after the last packet
+constexpr timespec kLongestSleep{0, 100'000'000};  // timers of reassembly run at least this often
+constexpr timespec kBackOff{0, 500'000};           // for ports without descriptors
 
 }  // namespace
 
-Worker::Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool idle_poll)
+Worker::Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool idle_poll,
+               Place place)
     : pools_(pools),
       link_(link),
       fast_path_(fast_path),
       idle_poll_(idle_poll),
+      place_(place),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       lan_(table_hash_key()) {
   if (epoll_ < 0) {
@@ -90,6 +92,7 @@ void Worker::run() noexcept {
     ++counters_.empty_turns;
     if (++empty >= kEmptyTurnsBeforeSleep && !idle_poll_) wait(empty);
   }
+  take_back_units();
   if (fast_path_ != nullptr) fast_path_->offline();
 }
 
@@ -101,21 +104,23 @@ void Worker::stop() noexcept {
 void Worker::wait(unsigned) noexcept {
   ++counters_.sleeps;
   if (fast_path_ != nullptr) fast_path_->offline();
-  if (must_poll_) {
-    ::usleep(kBackOffUs);
-  } else {
+  if (place_.team != nullptr) place_.team->note_sleep(place_.worker, &link_);
+  if (place_.team == nullptr || !place_.team->has_work()) {
     epoll_event events[8];
-    const int n = ::epoll_wait(epoll_, events, 8, kLongestSleepMs);
+    const timespec longest = must_poll_ ? kBackOff : kLongestSleep;
+    const int n = ::epoll_pwait2(epoll_, events, 8, &longest, nullptr);
     for (int i = 0; i < n; ++i) {
       if (events[i].data.fd == link_.worker_fd()) ControlLink::clear(link_.worker_fd());
     }
   }
+  if (place_.team != nullptr) place_.team->note_sleep(place_.worker, nullptr);
   if (fast_path_ != nullptr) fast_path_->online();
 }
 
 unsigned Worker::turn() noexcept {
   punted_ = false;
-  const unsigned work = from_ports() + from_hosts() + from_control();
+  const unsigned taken = from_ports() + from_hosts();
+  const unsigned work = taken + from_control() + share(taken);
   if (fast_path_ != nullptr) {
     fast_path_->expire(counters_.drops);
     counters_.parked.set(fast_path_->parked());
@@ -139,21 +144,19 @@ void Worker::drop(rte_mbuf* m, Drop reason) noexcept {
   rte_pktmbuf_free(m);
 }
 
-void Worker::finish() noexcept {
-  Outcome& o = outcome_;
+void Worker::finish(Outcome& o) noexcept {
   transmit(o.transmit, o.transmits);
   deliver(o.deliver, o.delivers);
   for (unsigned i = 0; i < o.punts; ++i) punt(o.punt[i], meta_of(o.punt[i]).message);
-  counters_.merged += o.merged;
-  counters_.copies += o.copies;
   o.transmits = o.delivers = o.punts = 0;
-  o.merged = o.copies = 0;
+  settle(o);
 }
 
 unsigned Worker::from_ports() noexcept {
   unsigned work = 0;
   rte_mbuf* burst[kBurst];
   for (const auto& port : set_->ports) {
+    if (!make_room()) break;
     const std::uint16_t n = port->receive(burst, kBurst);
     if (n == 0) continue;
     work += n;
@@ -161,8 +164,7 @@ unsigned Worker::from_ports() noexcept {
     if (fast_path_ == nullptr) {
       for (std::uint16_t i = 0; i < n; ++i) punt(burst[i], Message::kDatagram);
     } else {
-      fast_path_->inbound(burst, n, outcome_, counters_.drops);
-      finish();
+      inbound(burst, n);
     }
   }
   return work;
@@ -237,6 +239,7 @@ unsigned Worker::from_hosts() noexcept {
   unsigned work = 0;
   rte_mbuf* burst[kBurst];
   for (std::size_t index = 0; index < set_->frame_ports.size(); ++index) {
+    if (!make_room()) break;
     FramePort& port = *set_->frame_ports[index];
     unsigned n = port.receive(burst, kBurst);
     if (n == 0) continue;
@@ -244,8 +247,7 @@ unsigned Worker::from_hosts() noexcept {
     counters_.frames_in += n;
     if (is_switch(port.network().value)) n = switch_locally(static_cast<int>(index), burst, n);
     if (fast_path_ != nullptr) {
-      fast_path_->outbound(port.network(), burst, n, outcome_, counters_.drops);
-      finish();
+      outbound(port.network(), burst, n);
       continue;
     }
     for (unsigned i = 0; i < n; ++i) {

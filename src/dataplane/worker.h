@@ -5,6 +5,10 @@
 // sleeps on the descriptors of its ports and its link (offline to RCU first); a port without
 // descriptors is polled with a back-off sleep of at most 500 us. The set of ports is handed over
 // whole by control and adopted between two turns.
+//
+// Several workers make a team (team.h): bursts of a port that is busy are shared out as units of
+// work and released in order. A unit names neither port nor record, so a new set of ports may be
+// adopted while units are out. A worker alone pays one comparison a burst for it.
 #pragma once
 
 #include <atomic>
@@ -17,6 +21,7 @@
 #include "dataplane/fast_path.h"
 #include "dataplane/lan_table.h"
 #include "dataplane/port.h"
+#include "dataplane/team.h"
 
 namespace orrery::dataplane {
 
@@ -31,7 +36,9 @@ class Worker {
  public:
   static constexpr std::uint16_t kBurst = 64;
 
-  Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool idle_poll);
+  /// REQUIRES: with a team, a fast path.
+  Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool idle_poll,
+         Place place = {});
   ~Worker();
 
   /// Runs until stop(); the calling thread becomes the worker.
@@ -54,17 +61,39 @@ class Worker {
   unsigned from_control() noexcept;
   void punt(rte_mbuf* m, Message message) noexcept;
   void drop(rte_mbuf* m, Drop reason) noexcept;
-  void finish() noexcept;
+  void finish(Outcome& o) noexcept;
   [[nodiscard]] bool is_switch(std::uint64_t network) const noexcept;
   unsigned switch_locally(int port, rte_mbuf** frames, unsigned n) noexcept;
   void send_copy(int port, const rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
 
+  // --- worker_units.cc
+  [[nodiscard]] Team::Units& units() noexcept { return place_.team->units_of(place_.worker); }
+
+  /// Whether a burst of `n` is done at once, as by a worker alone.
+  [[nodiscard]] bool at_once(unsigned n) noexcept;
+  /// A burst from a port, all the way or as a unit. REQUIRES: make_room().
+  void inbound(rte_mbuf** burst, unsigned n) noexcept;
+  void outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n) noexcept;
+  void lay_out(WorkUnit& unit) noexcept;
+  /// Moves the counts of `o` to this worker's.
+  void settle(Outcome& o) noexcept;
+  void work_on(WorkUnit& unit) noexcept;
+  bool work_on_own() noexcept;
+  bool work_for_others() noexcept;
+  void release_units() noexcept;
+  /// Makes sure that a burst can be laid out; false: the oldest unit is another's, who is late.
+  [[nodiscard]] bool make_room() noexcept;
+  /// The team's part of a turn that took `taken` packets from ports.
+  unsigned share(unsigned taken) noexcept;
+  void take_back_units() noexcept;
+
   Pools pools_;
   ControlLink& link_;
   FastPath* fast_path_;
   bool idle_poll_;
+  const Place place_;
   bool punted_ = false;
   int epoll_ = -1;
   bool must_poll_ = false;  // a port has no descriptors

@@ -17,12 +17,8 @@ void reassemble(WorkerContext& w, PacketVector& v) noexcept {
     }
     v.mbuf[i] = r.whole;
     v.piece[i] = false;
-    v.peer[i] = opens(v.bytes(i))
-                    ? w.tables.peers.find({load_address(v.data(i) + wire::kSourceOffset).value})
-                    : nullptr;
-    // Control takes whole packets, too: the fragmented flag stays, since it is authenticated.
-    if (v.peer[i] == nullptr || !v.peer[i]->can_use(suite_of(v.bytes(i))))
-      v.punt_lane(i, Message::kReassembled);
+    // The fragmented flag stays, since it is authenticated.
+    meta_of(r.whole).message = Message::kReassembled;
   }
   w.count(Drop::kFragmentTimeout, w.reassembly.expire(w.now_ms));
 }

@@ -2,7 +2,8 @@
 // it reads tables, writes the facts of its lanes, and decides what becomes of them; partition()
 // moves them. fast_path.cc puts the stages in a row.
 //
-//   inbound    classify, reassemble, dearmor, inflate, dispatch, gate, filter, learn, deliver
+//   inbound    classify, reassemble | sender, dearmor, inflate, dispatch, gate, filter, learn,
+//              deliver
 //   outbound   flow, resolve, filter_out, credentials, steer, encap, armor, fragment
 //
 // Before and behind them stand rx, underlay, outer and tx, which are a Port's (port.h), and
@@ -35,19 +36,26 @@ namespace orrery::dataplane {
 
 // --- inbound
 
-/// Head, fragment, or neither; ours or not; whose key.
-/// Reads: headers, peers (one bulk lookup). Writes: piece, peer, PacketMeta::wire_size.
-/// Exits: punt kDatagram (not for us, HELLO and other ciphers, unknown sender or one without
-/// schedules).
-/// Cost: a cache line of each packet and one hash lookup.
+/// Head, fragment, or neither; ours or not.
+/// Reads: headers. Writes: piece, PacketMeta::message.
+/// Exits: punt kDatagram (not for us).
+/// Cost: a cache line of each packet.
 void classify(WorkerContext& w, PacketVector& v) noexcept;
 
-/// Pieces back into whole packets.
-/// Reads: lanes marked `piece`. Writes: mbuf, peer. Exits: parked; punt kReassembled (unknown
-/// sender or one without schedules, ciphers that are control's); drop kFragment,
+/// Pieces back into whole packets. Up to here a burst is its port's owner's, in order of arrival,
+/// and no record is looked up: from here on any worker may go on.
+/// Reads: lanes marked `piece`. Writes: mbuf, PacketMeta::message. Exits: parked; drop kFragment,
 /// kFragmentDuplicate, and kFragmentTimeout for what waited in vain. Cost: one copy of every
 /// fragment.
 void reassemble(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Whose key.
+/// Reads: headers, PacketMeta::message, peers (one bulk lookup). Writes: peer,
+/// PacketMeta::wire_size.
+/// Exits: punt kDatagram, or kReassembled what was made from fragments (HELLO and other ciphers,
+/// unknown sender or one without schedules).
+/// Cost: one hash lookup a packet.
+void sender(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Verifies and decrypts in place, all suites and senders as one batch.
 /// Reads: peer. Writes: payloads. Exits: drop kMac. Cost: the armor.
