@@ -28,17 +28,22 @@ std::vector<unsigned> ids_of(const std::vector<Cpu>& cpus) {
   return ids;
 }
 
-/// The worker's CPU with more than two usable ones. The first core is left to control and to the
-/// kernel's interrupts, which land there unless told otherwise.
-const Cpu& choose(const std::vector<Cpu>& usable, int node) {
-  const Cpu& first = usable.front();
-  const auto near = [&](const Cpu& c) { return node >= 0 && c.node == node; };
-  const Cpu* best = nullptr;
-  for (const Cpu& cpu : usable) {
-    if (cpu.core == first.core) continue;
-    if (best == nullptr || (near(cpu) && !near(*best))) best = &cpu;
-  }
-  return best != nullptr ? *best : usable.back();  // one core with many threads
+/// Workers' CPUs with more than two usable ones: one a core. The first core is left to control and
+/// to the kernel's interrupts, which land there unless told otherwise.
+std::vector<Cpu> choose(const std::vector<Cpu>& usable, int node) {
+  const auto pick = [&](auto wanted) {
+    std::vector<Cpu> chosen;
+    for (const Cpu& cpu : usable) {
+      const bool taken = std::ranges::find(chosen, cpu.core, &Cpu::core) != chosen.end();
+      if (cpu.core == usable.front().core || taken || chosen.size() == kMostByItself) continue;
+      if (wanted(cpu)) chosen.push_back(cpu);
+    }
+    return chosen;
+  };
+  if (auto near = pick([&](const Cpu& c) { return node >= 0 && c.node == node; }); !near.empty())
+    return near;
+  if (auto any = pick([](const Cpu&) { return true; }); !any.empty()) return any;
+  return {usable.back()};  // one core with many threads
 }
 
 }  // namespace
@@ -90,34 +95,40 @@ std::optional<std::vector<unsigned>> parse_cpu_list(std::string_view text) {
 
 Result<Placement> place(const std::vector<Cpu>& usable, const std::string& wanted, int node) {
   const std::vector<unsigned> all = ids_of(usable);
-  if (wanted == "auto" && usable.size() <= 2) return Placement{all, all};
-  Cpu worker;
+  if (wanted == "auto" && usable.size() <= 2) return Placement{all, {all}};
+  std::vector<Cpu> workers;
   if (wanted == "auto") {
-    worker = choose(usable, node);
+    workers = choose(usable, node);
   } else {
     const auto list = parse_cpu_list(wanted);
     if (!list)
       return failure(Errc::kInvalid, "expected \"auto\" or a list of CPUs such as \"2-5\"");
     for (const unsigned cpu : *list) {
-      if (std::find(all.begin(), all.end(), cpu) != all.end()) continue;
-      return failure(Errc::kInvalid, "CPU " + std::to_string(cpu) +
-                                         " is not usable by this process; expected some of " +
-                                         to_string(all));
+      const auto it = std::ranges::find(usable, cpu, &Cpu::id);
+      if (it == usable.end()) {
+        return failure(Errc::kInvalid, "CPU " + std::to_string(cpu) +
+                                           " is not usable by this process; expected some of " +
+                                           to_string(all));
+      }
+      workers.push_back(*it);
     }
-    worker = *std::find_if(usable.begin(), usable.end(),
-                           [&](const Cpu& c) { return c.id == list->front(); });
+    if (workers.size() > kMostWorkers) {
+      return failure(Errc::kInvalid, std::to_string(workers.size()) + " CPUs; expected at most " +
+                                         std::to_string(kMostWorkers));
+    }
   }
   Placement p;
-  p.worker = {worker.id};
-  // Other cores before other threads of the worker's core before its very CPU.
+  for (const Cpu& worker : workers) p.workers.push_back({worker.id});
+  // Other cores before other threads of the workers' cores before all CPUs.
   for (const Cpu& cpu : usable) {
-    if (cpu.core != worker.core) p.control.push_back(cpu.id);
-  }
-  for (const Cpu& cpu : usable) {
-    if (cpu.core == worker.core && cpu.id != worker.id && p.control.empty())
+    if (std::ranges::find(workers, cpu.core, &Cpu::core) == workers.end())
       p.control.push_back(cpu.id);
   }
-  if (p.control.empty()) p.control = p.worker;
+  for (const Cpu& cpu : usable) {
+    if (p.control.empty() && std::ranges::find(workers, cpu.id, &Cpu::id) == workers.end())
+      p.control.push_back(cpu.id);
+  }
+  if (p.control.empty()) p.control = all;
   return p;
 }
 
@@ -153,7 +164,10 @@ std::string to_string(const std::vector<unsigned>& cpus) {
 }
 
 std::string lcore_map(const Placement& placement) {
-  return "0@(" + to_string(placement.control) + "),1@(" + to_string(placement.worker) + ")";
+  std::string map = "0@(" + to_string(placement.control) + ")";
+  for (std::size_t i = 0; i < placement.workers.size(); ++i)
+    map += "," + std::to_string(i + 1) + "@(" + to_string(placement.workers[i]) + ")";
+  return map;
 }
 
 }  // namespace orrery::dataplane

@@ -1,9 +1,11 @@
-// Which CPUs the control lcore and the worker lcore run on.
+// Which CPUs the control lcore and the worker lcores run on.
 //
-// On one or two usable CPUs both float over them. With more, the worker gets a CPU on a core of its
-// own, near its device's memory where the device tells its NUMA node, and control floats over the
-// CPUs of the other cores. Usable is what the process may run on (taskset, cpusets), not what the
-// machine has. place() is pure, so that any machine can be tested on any other.
+// On one or two usable CPUs there is one worker, and both float over them. With more, every core
+// but the first gets a worker of its own (of those near its device's memory where the device tells
+// its NUMA node, and no more than kMostByItself), and control floats over the CPUs of the other
+// cores. A list gives one worker to each of its CPUs. Usable is what the process may run on
+// (taskset, cpusets), not what the machine has. place() is pure, so that any machine can be tested
+// on any other.
 #pragma once
 
 #include <optional>
@@ -22,9 +24,14 @@ struct Cpu {
 };
 
 struct Placement {
-  std::vector<unsigned> control;  // CPU numbers; several: floats over them
-  std::vector<unsigned> worker;
+  std::vector<unsigned> control;               // CPU numbers; several: floats over them
+  std::vector<std::vector<unsigned>> workers;  // of each worker, the same
 };
+
+/// One lane of packet ids each; the sixteenth is control's.
+inline constexpr std::size_t kMostWorkers = 15;
+/// Where the part of one port's work that is done in order leaves nothing to gain from more.
+inline constexpr std::size_t kMostByItself = 4;
 
 /// CPUs that this process may run on, ascending by number.
 [[nodiscard]] std::vector<Cpu> usable_cpus();
@@ -32,16 +39,16 @@ struct Placement {
 /// "2-5", "2,4-7": CPU numbers in the order they are listed. Nothing for any other text.
 [[nodiscard]] std::optional<std::vector<unsigned>> parse_cpu_list(std::string_view text);
 
-/// `wanted`: "auto", or a list whose first CPU is the worker's. `node`: the NUMA node that the
-/// worker should be near, -1: any. Errc::kInvalid when `wanted` is no list or names a CPU that is
-/// not usable. REQUIRES: `usable` is not empty.
+/// `wanted`: "auto", or a list of one CPU for each worker. `node`: the NUMA node that workers
+/// should be near, -1: any. Errc::kInvalid when `wanted` is no list, has more than kMostWorkers, or
+/// names a CPU that is not usable. REQUIRES: `usable` is not empty.
 [[nodiscard]] Result<Placement> place(const std::vector<Cpu>& usable, const std::string& wanted,
                                       int node);
 
 /// NUMA node of a device's hardware (PCI address, or a vdev string with iface=); -1: unknown.
 [[nodiscard]] int numa_node_of(const std::string& device);
 
-/// EAL's --lcores: control is lcore 0, the worker lcore 1.
+/// EAL's --lcores: control is lcore 0, workers are lcores 1 and on.
 [[nodiscard]] std::string lcore_map(const Placement& placement);
 
 /// "0", "0-2,5"

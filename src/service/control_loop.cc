@@ -31,14 +31,12 @@ Now ControlLoop::now() {
 }
 
 ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools,
-                         dataplane::ControlLink& link, dataplane::Worker& worker,
-                         dataplane::Publisher& publisher, tap::Netlink& netlink,
-                         control::Node& node, control::Networks& networks)
+                         WorkerTeam& workers, dataplane::Publisher& publisher,
+                         tap::Netlink& netlink, control::Node& node, control::Networks& networks)
     : config_(config),
       home_(home),
       pools_(pools),
-      link_(link),
-      worker_(worker),
+      workers_(workers),
       publisher_(publisher),
       node_(node),
       networks_(networks),
@@ -55,7 +53,15 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
     }
     dataplane::ControlLink::signal(wake_fd_);
   });
-  for (const int fd : {wake_fd_, link_.control_fd()}) watch(fd);
+  watch(wake_fd_);
+  for (unsigned i = 0; i < workers_.size(); ++i) watch(workers_.link(i).control_fd());
+}
+
+bool ControlLoop::is_link(int fd) const {
+  for (unsigned i = 0; i < workers_.size(); ++i) {
+    if (fd == workers_.link(i).control_fd()) return true;
+  }
+  return false;
 }
 
 void ControlLoop::watch(int fd) {
@@ -158,14 +164,19 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
 bool ControlLoop::take_punts() {
   rte_mbuf* burst[kPuntBurst];
   for (unsigned turn = 0; turn < kPuntBurstsPerTurn; ++turn) {
-    const unsigned n = link_.punt.pop(burst, kPuntBurst);
-    if (n == 0) return false;
-    const Now at = now();
-    for (unsigned i = 0; i < n; ++i) {
-      take_punt(at, burst[i]);
+    unsigned all = 0;
+    for (unsigned worker = 0; worker < workers_.size(); ++worker) {
+      const unsigned n = workers_.link(worker).punt.pop(burst, kPuntBurst);
+      if (n == 0) continue;
+      all += n;
+      const Now at = now();
+      for (unsigned i = 0; i < n; ++i) {
+        take_punt(at, burst[i]);
+      }
+      rte_pktmbuf_free_bulk(burst, n);
+      carry_out();
     }
-    rte_pktmbuf_free_bulk(burst, n);
-    carry_out();
+    if (all == 0) return false;
   }
   return true;
 }
@@ -188,7 +199,7 @@ void ControlLoop::send_from(fib::LocalSocket socket, const control::Datagram& da
   meta.remote = datagram.via.remote;
   meta.socket = socket;
   meta.ttl = datagram.ttl;
-  if (link_.inject.push(m)) {
+  if (workers_.port_link().inject.push(m)) {
     pushed_ = true;
   } else {
     rte_pktmbuf_free(m);
@@ -225,7 +236,7 @@ void ControlLoop::deliver(const control::DeliverFrame& frame) {
   dataplane::PacketMeta& meta = dataplane::meta_of(m);
   meta = {};
   meta.network = frame.network.value;
-  if (link_.deliver.push(m)) {
+  if (workers_.port_link().deliver.push(m)) {
     pushed_ = true;
   } else {
     rte_pktmbuf_free(m);
@@ -300,7 +311,7 @@ bool ControlLoop::carry_out(Saves saves) {
       stop_ = true;
     }
   }
-  if (pushed_) link_.wake_worker();
+  if (pushed_) workers_.port_link().wake_worker();
   pushed_ = false;
   return saved;
 }
@@ -323,7 +334,7 @@ void ControlLoop::hand_over_ports() {
   for (const auto& port : underlay_.ports()) set->ports.push_back(port->port());
   set->frame_ports = hosts_.ports();
   set->frame_ports.insert(set->frame_ports.end(), lan_ports_.begin(), lan_ports_.end());
-  worker_.hand_over(std::move(set));
+  workers_.hand_over(std::move(set));
 }
 
 std::vector<wire::Endpoint> ControlLoop::listening() const {
@@ -376,7 +387,7 @@ void ControlLoop::refresh_host(Now at) {
       networks_.on_subscriptions(at, n.id, hosts_.subscriptions(n.id), effects_);
     }
   }
-  worker_.reap();
+  workers_.reap();
   publisher_.tick(at.mono);
   publisher_.reclaim();
 }
@@ -421,8 +432,8 @@ void ControlLoop::run() {
     const int n = ::epoll_wait(
         epoll_, events, 4, static_cast<int>(std::clamp<Millis>(due - at.mono, 0, kLongestWait)));
     for (int i = 0; i < n; ++i) {
-      const int fd = events[i].data.fd;
-      if (fd == wake_fd_ || fd == link_.control_fd()) dataplane::ControlLink::clear(fd);
+      if (events[i].data.fd == wake_fd_ || is_link(events[i].data.fd))
+        dataplane::ControlLink::clear(events[i].data.fd);
     }
   }
   node_.save_all(now(), effects_);

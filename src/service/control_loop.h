@@ -18,12 +18,12 @@
 #include "control/node.h"
 #include "dataplane/lan_port.h"
 #include "dataplane/publisher.h"
-#include "dataplane/worker.h"
 #include "service/background.h"
 #include "service/command_queue.h"
 #include "service/home.h"
 #include "service/host_interfaces.h"
 #include "service/underlay.h"
+#include "service/worker_team.h"
 
 namespace orrery::service {
 
@@ -34,8 +34,7 @@ class ControlLoop {
   /// False: it could not; what follows from the same input is then dropped.
   using CommitRecords = std::function<bool()>;
 
-  ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools,
-              dataplane::ControlLink& link, dataplane::Worker& worker,
+  ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools, WorkerTeam& workers,
               dataplane::Publisher& publisher, tap::Netlink& netlink, control::Node& node,
               control::Networks& networks);
   ~ControlLoop();
@@ -69,7 +68,7 @@ class ControlLoop {
   /// Counters of every port, for the API.
   [[nodiscard]] nlohmann::json ports() const;
 
-  /// What control had for the worker and found its ring full or no packet buffer.
+  /// What control had for a worker and found its ring full or no packet buffer.
   [[nodiscard]] std::uint64_t ring_drops() const { return ring_drops_; }
 
   /// Records that found no room in the workers' tables.
@@ -79,6 +78,7 @@ class ControlLoop {
 
  private:
   void watch(int fd);
+  [[nodiscard]] bool is_link(int fd) const;
   void start_networks();
   void take_commands();
   bool take_punts();
@@ -98,8 +98,7 @@ class ControlLoop {
   const Config& config_;
   Home& home_;
   dataplane::Pools pools_;
-  dataplane::ControlLink& link_;
-  dataplane::Worker& worker_;
+  WorkerTeam& workers_;
   dataplane::Publisher& publisher_;
   control::Node& node_;
   control::Networks& networks_;
@@ -117,7 +116,7 @@ class ControlLoop {
   std::atomic<bool> stop_{false};
   bool identity_collided_ = false;
   bool sockets_changed_ = false;
-  bool pushed_ = false;  // something lies on a ring to the worker
+  bool pushed_ = false;  // something lies on a ring to a worker
   int epoll_ = -1;
   int wake_fd_ = -1;
   Millis next_sockets_ = 0;

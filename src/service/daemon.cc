@@ -1,7 +1,5 @@
 #include "service/daemon.h"
 
-#include <rte_launch.h>
-#include <rte_lcore.h>
 #include <signal.h>
 #include <sodium.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -36,14 +34,14 @@ class Target final : public ApiTarget {
  public:
   Target(const Config& config, control::Node& node, control::Networks& networks,
          control::Controller* controller, ControlLoop::CommitRecords commit, ControlLoop& loop,
-         dataplane::Worker& worker)
+         const WorkerTeam& workers)
       : config_(config),
         node_(node),
         networks_(networks),
         controller_(controller),
         commit_(std::move(commit)),
         loop_(loop),
-        worker_(worker) {}
+        workers_(workers) {}
 
   void begin(Now now, control::Effects& effects) {
     now_ = now;
@@ -115,18 +113,26 @@ class Target final : public ApiTarget {
   void deorbit(std::uint64_t moon) override { node_.deorbit(now_, moon, *effects_); }
 
   json inspect(const std::string& what) override {
-    const dataplane::WorkerCounters& c = worker_.counters();
     if (what == "workers") {
-      json one = json::object();
+      json all = json::array();
+      for (unsigned i = 0; i < workers_.size(); ++i) {
+        const dataplane::WorkerCounters& c = workers_.counters(i);
+        json one = {{"worker", i}};
 #define ORRERY_WORKER_COUNT_JSON(field, label) one[label] = c.field.value();
-      ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_JSON)
+        ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_JSON)
 #undef ORRERY_WORKER_COUNT_JSON
-      return json::array({std::move(one)});
+        one["dropped"] = dataplane::total(c.drops);
+        all.push_back(std::move(one));
+      }
+      return all;
     }
     if (what == "drops") {
-      json drops = json::object();
-      for (std::size_t i = 1; i < static_cast<std::size_t>(dataplane::Drop::kCount); ++i) {
-        drops[dataplane::drop_label(static_cast<dataplane::Drop>(i))] = c.drops[i].value();
+      json drops = json::object();  // of all workers
+      for (std::size_t reason = 1; reason < static_cast<std::size_t>(dataplane::Drop::kCount);
+           ++reason) {
+        std::uint64_t sum = 0;
+        for (unsigned i = 0; i < workers_.size(); ++i) sum += workers_.counters(i).drops[reason];
+        drops[dataplane::drop_label(static_cast<dataplane::Drop>(reason))] = sum;
       }
       json control = json::object();
       for (const auto& [label, count] : node_.counters()) control[label] = count;
@@ -179,7 +185,7 @@ class Target final : public ApiTarget {
   control::Controller* controller_;
   ControlLoop::CommitRecords commit_;
   ControlLoop& loop_;
-  dataplane::Worker& worker_;
+  const WorkerTeam& workers_;
   Now now_;
   control::Effects* effects_ = nullptr;
 };
@@ -259,8 +265,6 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   auto netlink = tap::Netlink::open();
   if (!netlink) return fail(netlink.error());
 
-  dataplane::ControlLink link;
-  if (auto r = link.open(0); !r) return fail(r.error());
   dataplane::FastPathOptions fast;
   fast.self = options->identity.address();
   fast.permutation = control::permutation_key(options->identity);
@@ -270,8 +274,8 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   dataplane::Tables tables;
   if (auto r = tables.open(); !r) return fail(r.error());
   dataplane::Publisher publisher(tables);
-  dataplane::FastPath fast_path(tables, pools, fast);
-  dataplane::Worker worker(pools, link, &fast_path, config.idle_poll);
+  auto workers = WorkerTeam::open(tables, pools, fast, config.idle_poll);
+  if (!workers) return fail(workers.error());
 
   control::Node node(std::move(*options));
   std::unique_ptr<ControllerStore> store;
@@ -322,7 +326,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     controller->suspend(true);
     return false;
   };
-  ControlLoop loop(config, home, pools, link, worker, publisher, *netlink, node, networks);
+  ControlLoop loop(config, home, pools, **workers, publisher, *netlink, node, networks);
   if (controller) {
     loop.set_commit(commit);
     controller->set_local_delivery(
@@ -361,7 +365,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     lan_ports.push_back(std::move(*port));
   }
   loop.set_lan_ports(std::move(lan_ports));
-  Target target(config, node, networks, controller.get(), commit, loop, worker);
+  Target target(config, node, networks, controller.get(), commit, loop, **workers);
   LocalApi api(*token, [&](const std::function<void(ApiTarget&)>& run) {
     return loop.invoke([&](Now now, control::Effects& effects) {
       target.begin(now, effects);
@@ -386,13 +390,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     return fail(r.error());
   }
 
-  const unsigned lcore = rte_get_next_lcore(-1U, 1, 0);
-  rte_eal_remote_launch(
-      [](void* w) {
-        static_cast<dataplane::Worker*>(w)->run();
-        return 0;
-      },
-      &worker, lcore);
+  (*workers)->launch();
 
   // Signals come as data to a thread of their own, which only asks the loop to stop.
   sigset_t set;
@@ -412,8 +410,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   ::kill(::getpid(), SIGTERM);  // lets the signal thread go when the loop ended by itself
   signals.join();
   server.stop();
-  worker.stop();
-  rte_eal_wait_lcore(lcore);
+  (*workers)->stop();
   if (!loop.identity_collided()) return 0;
   spdlog::error(
       "a root says that our address belongs to somebody else; the identity is kept aside and a new "
@@ -468,8 +465,9 @@ int run_daemon(const Config& config, char* const* arguments) {
   const auto placement = dataplane::place(dataplane::usable_cpus(), config.lcores, node);
   if (!placement) return refuse(config.lcores_where, "workers.lcores", placement.error());
   eal.placement = *placement;
-  spdlog::info("worker on CPU {}, control on CPU {}", dataplane::to_string(placement->worker),
-               dataplane::to_string(placement->control));
+  for (const auto& cpus : placement->workers)
+    spdlog::info("worker on CPU {}", dataplane::to_string(cpus));
+  spdlog::info("control on CPU {}", dataplane::to_string(placement->control));
   auto pools = dataplane::start_eal(eal);
   if (!pools) return fail(pools.error());
   const int code = serve(config, *home, *pools);

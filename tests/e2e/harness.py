@@ -364,6 +364,11 @@ class Daemon:
                 return int(line.split()[1])
         return 0
 
+    def workers(self):
+        """Counters of all workers, summed up."""
+        rows = self.get('/orrery/workers')
+        return {key: sum(row[key] for row in rows) for key in rows[0]}
+
     def daemon_pid(self):
         return int(open(self.file('zerotier-one.pid')).read())
 
@@ -377,11 +382,13 @@ def root_and_controller(world, address, space=None, port=9993):
 
 
 def ledger(daemon):
-    """(in, out) of the first worker, as the ledger counts them."""
-    w = daemon.get('/orrery/workers')[0]
+    """(in, out) of all workers, as the ledger counts them."""
+    w = daemon.workers()
     drops = daemon.get('/orrery/drops')['worker']
-    inside = w['datagramsIn'] + w['framesIn'] + w['injected'] + w.get('handedFrames', 0) + w['copies']
-    outside = (w['merged'] + w['delivered'] + w.get('relayed', 0) + w['sent'] + w['punted'] + w['parked'] + sum(drops.values()))
+    inside = (w['datagramsIn'] + w['framesIn'] + w['injected'] + w.get('handedFrames', 0) + w['copies'] + w['regained'] +
+              w['borrowed'])
+    outside = (w['merged'] + w['delivered'] + w.get('relayed', 0) + w['sent'] + w['punted'] + w['parked'] + w['held'] + w['lent'] +
+               w['repaid'] + sum(drops.values()))
     return inside, outside, {k: v for k, v in w.items() if v}, {k: v for k, v in drops.items() if v}
 
 

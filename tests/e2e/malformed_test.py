@@ -141,7 +141,7 @@ class Scene:
         return found
 
     def taken(self):
-        return (self.daemon.get('/orrery/workers')[0]['datagramsIn']
+        return (self.daemon.workers()['datagramsIn']
                 + sum(p['rxDropped'] for p in self.daemon.get('/orrery/ports')))
 
     def sweep(self):
@@ -278,13 +278,13 @@ def fragments(s):
         packets += [head(s, strange(s), 6, 0xc8, number=number) + s.random.randbytes(1300), fragment(number, 2, 1, 500)]
     # A packet that came whole counts once for all its pieces.
     before = s.counters()
-    merged = s.daemon.get('/orrery/workers')[0]['merged']
+    merged = s.daemon.workers()['merged']
     s.send(packets)
     before[('control', 'short')] += s.sweep()
 
     def counted():
         now = s.counters()
-        joined = s.daemon.get('/orrery/workers')[0]['merged'] - merged
+        joined = s.daemon.workers()['merged'] - merged
         return joined + sum(now[k] - before[k] for k in now if k[1] not in WAITS)
     equal(counted(), len(packets), 'fragments counted')
     s.alive()

@@ -243,9 +243,9 @@ def relay(s):
         for a, b in ((s.one, s.two), (s.two, s.one)):
             wait_until(lambda: a.has_configuration(s.network) and s.ping(a, s.v4(b)), 40, 'ping from %s through the root' % a.name)
         check(s.one.direct_path(s.two) is None, 'there is no direct path', s.one.direct_path(s.two))
-        relayed = s.root.get('/orrery/drops')['control']['relayed'] + s.root.get('/orrery/workers')[0].get('relayed', 0)
+        relayed = s.root.get('/orrery/drops')['control']['relayed'] + s.root.workers().get('relayed', 0)
         check(s.ping(s.one, s.v4(s.two), count=10), 'ten pings through the root')
-        grown = s.root.get('/orrery/drops')['control']['relayed'] + s.root.get('/orrery/workers')[0].get('relayed', 0) - relayed
+        grown = s.root.get('/orrery/drops')['control']['relayed'] + s.root.workers().get('relayed', 0) - relayed
         check(grown >= 20, 'packets relayed by the root', grown)
         check(s.ping(s.one, s.v4(s.two), '-s', '2772', '-M', 'do', count=3), 'frames of 2800 bytes through the root')
     finally:

@@ -1,0 +1,52 @@
+// The workers of the daemon: one a worker lcore, each with its link to control, lane of packet ids,
+// RCU thread id and counters. Worker 0 owns all ports; the others help it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "dataplane/worker.h"
+
+namespace orrery::service {
+
+class WorkerTeam {
+ public:
+  /// A worker for each worker lcore of EAL. `options`: of the first; the others' differ in lane and
+  /// index. `tables`, `pools`: outlive the team.
+  static Result<std::unique_ptr<WorkerTeam>> open(dataplane::Tables& tables,
+                                                  const dataplane::Pools& pools,
+                                                  const dataplane::FastPathOptions& options,
+                                                  bool idle_poll);
+
+  [[nodiscard]] unsigned size() const { return static_cast<unsigned>(workers_.size()); }
+
+  [[nodiscard]] dataplane::ControlLink& link(unsigned worker) { return *links_[worker]; }
+
+  [[nodiscard]] const dataplane::WorkerCounters& counters(unsigned worker) const {
+    return workers_[worker]->counters();
+  }
+
+  /// The link to the worker that sends datagrams and delivers frames.
+  [[nodiscard]] dataplane::ControlLink& port_link() { return *links_[0]; }
+
+  /// Gives the ports to the worker that owns them.
+  void hand_over(std::unique_ptr<const dataplane::PortSet> ports);
+  /// Frees sets of ports that workers have left behind.
+  void reap();
+
+  void launch();
+  /// Returns once every worker has stopped; packets that are out are released before.
+  void stop();
+
+ private:
+  WorkerTeam(dataplane::Tables& tables, const dataplane::Pools& pools,
+             const dataplane::FastPathOptions& options, bool idle_poll, unsigned count,
+             std::vector<std::unique_ptr<dataplane::ControlLink>> links);
+
+  std::vector<std::unique_ptr<dataplane::ControlLink>> links_;
+  dataplane::Team team_;
+  std::vector<std::unique_ptr<dataplane::FastPath>> fast_paths_;
+  std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+};
+
+}  // namespace orrery::service

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Two daemons with two workers each, pinned to two CPUs, and one peer between them.
+
+  wan (a switch)   root 10.9.0.1   one 10.9.0.2   two 10.9.0.3
+"""
+import json
+import os
+import signal
+import subprocess
+
+from harness import check, check_ledger, complaints, equal, main, root_and_controller, run, skip, wait_until
+
+ADDRESSES = {'root': '10.9.0.1', 'one': '10.9.0.2', 'two': '10.9.0.3'}
+
+
+class Scene:
+    def __init__(self, world):
+        self.world = world
+        cpus = sorted(os.sched_getaffinity(0))
+        if len(cpus) < 2:
+            skip('two CPUs are needed')
+        self.cpus = cpus[:2]
+        wan = world.switch('wan')
+        spaces = {name: world.space(name) for name in ADDRESSES}
+        for name, address in ADDRESSES.items():
+            world.plug(spaces[name], 'wan0', wan, address + '/24')
+        self.root, planet = root_and_controller(world, ADDRESSES['root'], space=spaces['root'])
+        self.root.start()
+        self.network = self.root.address + '000001'
+        self.root.post('/controller/network/' + self.network, {
+            'name': 'e2e', 'private': True, 'v4AssignMode': {'zt': True},
+            'ipAssignmentPools': [{'ipRangeStart': '10.8.0.10', 'ipRangeEnd': '10.8.0.99'}], 'routes': [{'target': '10.8.0.0/24'}]})
+        self.members = []
+        for name in ('one', 'two'):
+            made = world.daemon(name, space=spaces[name], planet=planet, config='[workers]\nlcores = "%d,%d"\n' % tuple(self.cpus))
+            made.start()
+            wait_until(made.online, 30, '%s is online' % name)
+            made.join(self.network)
+            self.root.admit(self.network, made)
+            wait_until(lambda: made.has_configuration(self.network), 30, '%s has its configuration' % name)
+            self.members.append(made)
+        self.one, self.two = self.members
+
+    def inside(self, d, *command, **options):
+        return run('ip', 'netns', 'exec', d.space, *command, **options)
+
+    def iperf(self, a, b, *arguments):
+        """What iperf3 tells of a stream from a to b."""
+        server = self.world.spawn(['ip', 'netns', 'exec', b.space, 'iperf3', '-s', '-1', '-J'], stdout=subprocess.PIPE, text=True)
+        listens = lambda: ':5201' in self.inside(b, 'ss', '-ltn').stdout
+        wait_until(listens, 10, 'iperf3 listens')
+        self.inside(a, 'iperf3', '-c', b.ip(self.network), '-t', '3', '-J', *arguments, seconds=60)
+        return json.loads(server.communicate(timeout=30)[0])
+
+
+def workers(s):
+    """a row for each worker, pinned to its CPU"""
+    for d in s.members:
+        equal([row['worker'] for row in d.get('/orrery/workers')], [0, 1], 'workers of ' + d.name)
+        equal([row['worker'] for row in json.loads(d.cli('-j', 'workers').stdout)], [0, 1], 'workers of %s, command line' % d.name)
+        pinned = []
+        for task in os.listdir('/proc/%d/task' % d.daemon_pid()):
+            name = open('/proc/%d/task/%s/comm' % (d.daemon_pid(), task)).read().strip()
+            if name.startswith(('lcore-worker', 'rte-worker')):
+                pinned.append(sorted(os.sched_getaffinity(int(task))))
+        equal(sorted(pinned), [[cpu] for cpu in s.cpus], 'CPUs of the workers of ' + d.name)
+
+
+def pings(s):
+    """ping both ways"""
+    for a, b in ((s.one, s.two), (s.two, s.one)):
+        to = b.ip(s.network)
+        wait_until(lambda: s.inside(a, 'ping', '-c', '1', '-W', '1', to, check_code=False).returncode == 0, 30, 'ping from ' + a.name)
+        s.inside(a, 'ping', '-c', '5', '-i', '0.2', '-W', '1', to)
+
+
+def direct(s):
+    """a direct path"""
+    wait_until(lambda: s.one.direct_path(s.two) and s.two.direct_path(s.one), 60, 'a direct path')
+
+
+def tcp(s):
+    """one TCP stream each way; both workers of a busy end do their share"""
+    notes = []
+    for a, b in ((s.one, s.two), (s.two, s.one)):
+        rate = s.iperf(a, b)['end']['sum_received']['bits_per_second'] / 1e6
+        check(rate > 20, 'Mbit/s from %s to %s' % (a.name, b.name), rate)
+        notes.append('%.0f' % rate)
+    for d in s.members:
+        check(d.workers()['lent'] > 0, 'the second worker of %s has helped' % d.name)
+    return '%s Mbit/s' % ', '.join(notes)
+
+
+def order(s):
+    """a UDP stream arrives in order"""
+    end = s.iperf(s.one, s.two, '-u', '-b', '400M', '-l', '1300')['end']
+    udp = end['streams'][0]['udp']
+    check(udp['packets'] > 1000, 'datagrams arrived', udp)
+    equal(udp['out_of_order'], 0, 'datagrams out of order')
+    return '%d datagrams' % udp['packets']
+
+
+def networks(s):
+    """a network more and one less while traffic flows: ports change while units are out"""
+    busy = s.world.spawn(['ip', 'netns', 'exec', s.one.space, 'ping', '-f', '-q', '-c', '20000', '-s', '1200', s.two.ip(s.network)],
+                         stdout=subprocess.PIPE, text=True)
+    other = s.root.address + '000002'
+    s.root.post('/controller/network/' + other, {'name': 'other', 'private': False})
+    for _ in range(3):
+        for d in s.members:
+            d.join(other)
+            wait_until(lambda: d.has_configuration(other), 30, 'the other network')
+            d.cli('leave', other)
+    busy.send_signal(signal.SIGINT)
+    text = busy.communicate(timeout=30)[0]
+    check(' 0% packet loss' in text or ' 0.' in text.split('packet loss')[0].rsplit(',', 1)[-1], 'a flood of pings is answered', text)
+
+
+def ledgers(s):
+    """the ledger of all workers adds up; what is lent is borrowed"""
+    for d in s.members:
+        check_ledger(d)
+        w = d.workers()
+        equal((w['lent'], w['regained'], w['held']), (w['borrowed'], w['repaid'], 0), 'lent, regained and held of ' + d.name)
+
+
+def quiet_end(s):
+    """all end with exit code 0, and their logs tell of no failure"""
+    for d in [s.root] + s.members:
+        equal(d.stop()[0], 0, 'exit code of ' + d.name)
+        equal(complaints(d.log())[:3], [], 'log of ' + d.name)
+
+
+if __name__ == '__main__':
+    main('team', [workers, pings, direct, tcp, order, networks, ledgers, quiet_end], needs=('ping', 'iperf3', 'ss'), setup=Scene)
