@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 
@@ -23,8 +24,7 @@ Worker::Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool 
       fast_path_(fast_path),
       idle_poll_(idle_poll),
       place_(place),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      lan_(table_hash_key()) {
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (epoll_ < 0) {
     std::fputs("worker: no epoll descriptor\n", stderr);
     std::abort();
@@ -53,7 +53,6 @@ void Worker::adopt() noexcept {
   const PortSet* next = next_.load(std::memory_order_acquire);
   if (next == set_) return;
   set_ = next;
-  lan_.clear();  // it names frame ports by their place in the set
   ::close(epoll_);
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   must_poll_ = false;
@@ -170,20 +169,25 @@ unsigned Worker::from_ports() noexcept {
   return work;
 }
 
-bool Worker::is_switch(std::uint64_t network) const noexcept {
-  // One TAP alone needs no table; a LAN port does, since it hears what its stations say to each
-  // other.
-  unsigned ports = 0;
-  bool lan = false;
-  for (const auto& port : set_->frame_ports) {
-    if (port->network().value != network) continue;
-    ++ports;
-    lan |= port->is_lan();
+unsigned SwitchedNetwork::number_of(const FramePort& port) const noexcept {
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i] == &port) return static_cast<unsigned>(i);
   }
-  return lan || ports > 1;
+  return kNoPort;
 }
 
-void Worker::send_copy(int port, const rte_mbuf* frame) noexcept {
+const SwitchedNetwork* PortSet::switch_of(std::uint64_t network) const noexcept {
+  for (const SwitchedNetwork& net : switched) {
+    if (net.lan->network().value == network) return &net;
+  }
+  return nullptr;
+}
+
+Millis Worker::now() const noexcept {
+  return fast_path_ != nullptr ? fast_path_->now() : 1;
+}
+
+void Worker::send_copy(FramePort* port, const rte_mbuf* frame) noexcept {
   ++counters_.copies;  // before it exists: one that finds no buffer is a copy dropped
   rte_mbuf* copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
   if (copy == nullptr) {
@@ -192,45 +196,45 @@ void Worker::send_copy(int port, const rte_mbuf* frame) noexcept {
   }
   meta_of(copy) = *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(frame)));
   ++counters_.delivered;
-  set_->frame_ports[static_cast<std::size_t>(port)]->send(&copy, 1);
+  port->send(&copy, 1);
 }
 
-unsigned Worker::switch_locally(int port, rte_mbuf** frames, unsigned n) noexcept {
-  const std::uint64_t network = set_->frame_ports[static_cast<std::size_t>(port)]->network().value;
-  const Millis now = fast_path_ != nullptr ? fast_path_->now() : 1;
+void Worker::spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept {
+  FramePort* last = nullptr;
+  for (; ports != 0; ports &= ports - 1) {
+    const auto number = static_cast<std::size_t>(std::countr_zero(ports));
+    if (number >= net.ports.size() || net.ports[number] == nullptr) continue;
+    if (last != nullptr) send_copy(last, frame);
+    last = net.ports[number];
+  }
+  if (last == nullptr) {
+    drop(frame, Drop::kNoPort);
+    return;
+  }
+  ++counters_.delivered;
+  last->send(&frame, 1);
+}
+
+unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_mbuf** frames,
+                                unsigned n) noexcept {
+  const Millis at = now();
   unsigned kept = 0;
   for (unsigned i = 0; i < n; ++i) {
     rte_mbuf* m = frames[i];
-    if (rte_pktmbuf_data_len(m) < 14) {
-      drop(m, Drop::kShort);
-      continue;
-    }
-    const auto* d = rte_pktmbuf_mtod(m, const std::uint8_t*);
-    const wire::Mac destination = wire::Mac::load(d);
-    const wire::Mac source = wire::Mac::load(d + 6);
-    if (source && !source.is_multicast()) lan_.learn(network, source, port, now);
-    const int at =
-        destination.is_multicast() ? LanTable::kUnknown : lan_.find(network, destination, now);
-    if (at == port) {
-      drop(m, Drop::kLocal);
-      continue;
-    }
-    if (at != LanTable::kUnknown) {
-      ++counters_.delivered;
-      set_->frame_ports[static_cast<std::size_t>(at)]->send(&m, 1);
-      continue;
-    }
-    // A station nobody has heard may be behind any other port, local or remote; a member's own MAC
-    // tells where it is.
-    if (destination.first_octet() != wire::mac_first_octet(wire::NetworkId{network})) {
-      for (std::size_t other = 0; other < set_->frame_ports.size(); ++other) {
-        if (static_cast<int>(other) != port &&
-            set_->frame_ports[other]->network().value == network) {
-          send_copy(static_cast<int>(other), m);
-        }
+    const LanSwitch::Verdict verdict = net.lan->from_local(
+        port, {rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)}, at);
+    if (verdict.drop != Drop::kNone) {
+      drop(m, verdict.drop);
+    } else if (!verdict.overlay) {
+      spread(net, verdict.ports, m);
+    } else {
+      for (std::uint64_t to = verdict.ports; to != 0; to &= to - 1) {
+        const auto number = static_cast<std::size_t>(std::countr_zero(to));
+        if (number < net.ports.size() && net.ports[number] != nullptr)
+          send_copy(net.ports[number], m);
       }
+      frames[kept++] = m;
     }
-    frames[kept++] = m;
   }
   return kept;
 }
@@ -238,14 +242,16 @@ unsigned Worker::switch_locally(int port, rte_mbuf** frames, unsigned n) noexcep
 unsigned Worker::from_hosts() noexcept {
   unsigned work = 0;
   rte_mbuf* burst[kBurst];
-  for (std::size_t index = 0; index < set_->frame_ports.size(); ++index) {
+  for (const auto& frame_port : set_->frame_ports) {
     if (!make_room()) break;
-    FramePort& port = *set_->frame_ports[index];
+    FramePort& port = *frame_port;
     unsigned n = port.receive(burst, kBurst);
     if (n == 0) continue;
     work += n;
     counters_.frames_in += n;
-    if (is_switch(port.network().value)) n = switch_locally(static_cast<int>(index), burst, n);
+    if (const SwitchedNetwork* net = set_->switch_of(port.network().value)) {
+      n = switch_locally(*net, net->number_of(port), burst, n);
+    }
     if (fast_path_ != nullptr) {
       outbound(port.network(), burst, n);
       continue;
@@ -293,25 +299,15 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
   unsigned begin = 0;
   while (begin < n) {
     const std::uint64_t network = meta_of(frames[begin]).network;
-    if (is_switch(network)) {
-      // Where the station was seen, else every local port of the network.
+    if (const SwitchedNetwork* net = set_->switch_of(network)) {
       rte_mbuf* m = frames[begin++];
-      const auto* ethernet = rte_pktmbuf_mtod(m, const std::uint8_t*);
-      const wire::Mac destination = wire::Mac::load(ethernet);
-      lan_.forget(network, wire::Mac::load(ethernet + 6));  // it has moved behind a remote bridge
-      const Millis now = fast_path_ != nullptr ? fast_path_->now() : 1;
-      const int at =
-          destination.is_multicast() ? LanTable::kUnknown : lan_.find(network, destination, now);
-      bool first = true;
-      int last = at;
-      for (std::size_t i = 0; at == LanTable::kUnknown && i < set_->frame_ports.size(); ++i) {
-        if (set_->frame_ports[i]->network().value != network) continue;
-        if (!first) send_copy(last, m);
-        last = static_cast<int>(i);
-        first = false;
+      const LanSwitch::Verdict verdict = net->lan->from_overlay(
+          {rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)}, now());
+      if (verdict.drop != Drop::kNone) {
+        drop(m, verdict.drop);
+      } else {
+        spread(*net, verdict.ports, m);
       }
-      ++counters_.delivered;
-      set_->frame_ports[static_cast<std::size_t>(last)]->send(&m, 1);
       continue;
     }
     unsigned end = begin + 1;

@@ -19,17 +19,32 @@
 #include "dataplane/counters.h"
 #include "dataplane/eal.h"
 #include "dataplane/fast_path.h"
-#include "dataplane/lan_table.h"
+#include "dataplane/lan_switch.h"
 #include "dataplane/port.h"
 #include "dataplane/team.h"
 
 namespace orrery::dataplane {
 
+/// A bridged network: its switch, and its frame ports by the switch's numbers (null: none now).
+struct SwitchedNetwork {
+  static constexpr unsigned kNoPort = LanSwitch::kMaxPorts;
+
+  std::shared_ptr<LanSwitch> lan;
+  std::vector<FramePort*> ports;  // of PortSet::frame_ports
+
+  /// kNoPort when it is none of this network.
+  [[nodiscard]] unsigned number_of(const FramePort& port) const noexcept;
+};
+
 /// Ports of one worker. Immutable once handed over; ports are shared so that a set can be replaced
 /// while one is in use.
 struct PortSet {
   std::vector<std::shared_ptr<Port>> ports;
-  std::vector<std::shared_ptr<FramePort>> frame_ports;  // a network with several is a small switch
+  std::vector<std::shared_ptr<FramePort>> frame_ports;
+  std::vector<SwitchedNetwork> switched;  // networks with LAN ports
+
+  /// Null when the network has no local switch: it has one frame port at most.
+  [[nodiscard]] const SwitchedNetwork* switch_of(std::uint64_t network) const noexcept;
 };
 
 class Worker {
@@ -62,9 +77,11 @@ class Worker {
   void punt(rte_mbuf* m, Message message) noexcept;
   void drop(rte_mbuf* m, Drop reason) noexcept;
   void finish(Outcome& o) noexcept;
-  [[nodiscard]] bool is_switch(std::uint64_t network) const noexcept;
-  unsigned switch_locally(int port, rte_mbuf** frames, unsigned n) noexcept;
-  void send_copy(int port, const rte_mbuf* frame) noexcept;
+  [[nodiscard]] Millis now() const noexcept;
+  unsigned switch_locally(const SwitchedNetwork& net, unsigned port, rte_mbuf** frames,
+                          unsigned n) noexcept;
+  void send_copy(FramePort* port, const rte_mbuf* frame) noexcept;
+  void spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
 
@@ -102,7 +119,6 @@ class Worker {
   std::atomic<const PortSet*> in_use_{nullptr};
   std::atomic<bool> stop_{false};
   std::vector<std::unique_ptr<const PortSet>> sets_;  // control's: the newest last
-  LanTable lan_;
   Outcome outcome_;
   WorkerCounters counters_;
 };

@@ -20,6 +20,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dataplane/ethdev.h"
+#include "dataplane/lan_switch.h"
 #include "dataplane/placement.h"
 #include "service/home.h"
 
@@ -295,6 +296,13 @@ Result<void> check_bridge(const BridgeConfig& bridge, const Config& config) {
   }
   if (auto error = claimed(bridge.where, "bridge.device", bridge.device, config, true))
     return std::unexpected(*error);
+  const auto of_network =
+      std::count_if(config.bridges.begin(), config.bridges.end(),
+                    [&](const BridgeConfig& other) { return other.network == bridge.network; });
+  if (of_network + 1 >= static_cast<std::ptrdiff_t>(dataplane::LanSwitch::kMaxPorts)) {
+    return std::unexpected(*complain(bridge.where, "bridge.network",
+                                     "at most 63 LAN ports of one network, the TAP being another"));
+  }
   for (const BridgeConfig& other : config.bridges) {
     if (other.device != bridge.device || other.vlan != bridge.vlan) continue;
     return std::unexpected(

@@ -76,6 +76,18 @@ void ControlLoop::set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> 
   for (const int fd : underlay_.fds()) watch(fd);
 }
 
+void ControlLoop::set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports) {
+  lan_ports_ = std::move(ports);
+  for (const auto& port : lan_ports_) {
+    const bool known = std::any_of(switches_.begin(), switches_.end(), [&](const auto& lan) {
+      return lan->network() == port->network();
+    });
+    if (known) continue;
+    switches_.push_back(
+        std::make_shared<dataplane::LanSwitch>(port->network(), dataplane::table_hash_key()));
+  }
+}
+
 ControlLoop::~ControlLoop() {
   validator_.reset();
   saver_.reset();
@@ -334,6 +346,23 @@ void ControlLoop::hand_over_ports() {
   for (const auto& port : underlay_.ports()) set->ports.push_back(port->port());
   set->frame_ports = hosts_.ports();
   set->frame_ports.insert(set->frame_ports.end(), lan_ports_.begin(), lan_ports_.end());
+  for (const auto& lan : switches_) {
+    // Numbers of ports: 0 is the TAP, if any, then the LAN ports in the order of the configuration.
+    dataplane::SwitchedNetwork net{lan, {nullptr}};
+    std::uint64_t present = 0;
+    for (const auto& port : set->frame_ports) {
+      if (port->network() != lan->network()) continue;
+      if (port->is_lan()) {
+        present |= std::uint64_t{1} << net.ports.size();
+        net.ports.push_back(port.get());
+      } else {
+        present |= 1;
+        net.ports[0] = port.get();
+      }
+    }
+    lan->set_ports(present);
+    set->switched.push_back(std::move(net));
+  }
   workers_.hand_over(std::move(set));
 }
 

@@ -42,9 +42,7 @@ class ControlLoop {
   void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
 
   /// LAN ports of the configuration; before run().
-  void set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports) {
-    lan_ports_ = std::move(ports);
-  }
+  void set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports);
 
   /// DPDK ports of the underlay; before run().
   void set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> ports);
@@ -106,6 +104,7 @@ class ControlLoop {
   Underlay underlay_;
   std::shared_ptr<dataplane::Port> sockets_port_;
   std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports_;
+  std::vector<std::shared_ptr<dataplane::LanSwitch>> switches_;  // one per bridged network
   CommitRecords commit_;
   control::Effects effects_;
   std::unique_ptr<Saver> saver_;

@@ -249,6 +249,9 @@ class LocalSwitchTest : public Dataplane {
     auto set = std::make_unique<PortSet>();
     set->ports = {gateway_->wire_port};
     set->frame_ports = {first_, second_};
+    auto lan = std::make_shared<LanSwitch>(kNetwork, SipKey{1, 2});
+    lan->set_ports(0b110);
+    set->switched = {{lan, {nullptr, first_.get(), second_.get()}}};
     gateway_->worker->hand_over(std::move(set));
     gateway_->start();
   }
