@@ -339,6 +339,10 @@ Peer* Node::State::add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out) {
 void Node::State::refresh_upstreams(Now now, Effects& out) {
   topology.set_upstreams(worlds.upstreams(options.identity.identity()),
                          worlds.lists(options.identity.identity()));
+  if (topology.self_is_root() != relaying) {
+    relaying = !relaying;
+    out.updates.push_back(fib::Relaying{relaying});
+  }
   for (const Upstream& root : topology.upstreams()) {
     const Peer* known = topology.find(root.identity.address);
     if (known != nullptr && known->identity == root.identity) {

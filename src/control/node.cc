@@ -152,6 +152,7 @@ void Node::on_event(Now now, const fib::Event& event, Effects& out) {
                             static_cast<bool>(received->network), false, out);
     }
   }
+  if (const auto* relayed = std::get_if<fib::Relayed>(&event)) state_->relayed(now, *relayed, out);
   if (state_->networks != nullptr) state_->networks->on_event(now, event, out);
 }
 

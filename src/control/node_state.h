@@ -65,7 +65,9 @@ struct Node::State {
   /// Whether a packet that we relay and whose MAC we cannot check comes over a path of its source,
   /// or of a root that relayed it before: nobody else can have others introduced.
   [[nodiscard]] bool comes_from(Now now, const Peer& source, const fib::PathKey& via,
-                                Bytes head) const;
+                                unsigned hops) const;
+  /// The same for a packet that a worker sent on.
+  void relayed(Now now, const fib::Relayed& event, Effects& out);
   void introduce(Now now, Peer& a, Peer& b, Effects& out);
 
   // --- hello.cc
@@ -239,6 +241,7 @@ struct Node::State {
   bool withheld = false;                  // workers have no keys, see withhold()
   bool accepted = false;                  // a root has accepted our identity
   bool started = false;
+  bool relaying = false;                // as published
   std::vector<Notice> pending_notices;  // of the constructor
 
   // What goes to the unconfirmed path of the packet in hand may have three times its bytes.

@@ -94,6 +94,7 @@ void Node::State::relay(Now now, const fib::PathKey& via, Bytes bytes, Effects& 
   ByteVector copy(bytes.begin(), bytes.end());
   if (!bump_hops(copy)) return count(Count::kHops);
   const bool head = wire::kind_of(bytes) == wire::DatagramKind::kPacket;
+  const unsigned hops = head ? bytes[wire::kFlagsOffset] & wire::kHopsMask : 0;
   Reader reader(bytes);
   reader.skip(wire::kDestinationOffset);
   const wire::Address to{reader.u40()};
@@ -102,10 +103,11 @@ void Node::State::relay(Now now, const fib::PathKey& via, Bytes bytes, Effects& 
   Peer* destination = topology.find(to);
   if (destination != nullptr) {
     if (const PeerPath* entry = destination->best(now.mono, false)) {
+      if (entry->path->key == via) return count(Count::kNoRoute);  // back to where it came from
       count(Count::kRelayed);
       emit(now, entry->path->key, std::move(copy), out);
       if (source != nullptr && source->established() && destination->established() &&
-          comes_from(now, *source, via, bytes) &&
+          comes_from(now, *source, via, hops) &&
           introductions.due(now.mono, source->address(), to)) {
         introduce(now, *source, *destination, out);
       }
@@ -118,15 +120,27 @@ void Node::State::relay(Now now, const fib::PathKey& via, Bytes bytes, Effects& 
     return count(Count::kNoRoute);
   count(Count::kRelayed);
   emit(now, entry->path->key, std::move(copy), out);
-  if (source != nullptr && source->established() && comes_from(now, *source, via, bytes) &&
+  if (source != nullptr && source->established() && comes_from(now, *source, via, hops) &&
       introductions.due(now.mono, source->address(), root->address())) {
     introduce(now, *source, *root, out);
   }
 }
 
+void Node::State::relayed(Now now, const fib::Relayed& event, Effects& out) {
+  if (Path* path = paths.find(event.via)) path->last_in = now.mono;
+  Peer* source = topology.find(event.source);
+  Peer* destination = topology.find(event.destination);
+  if (source == nullptr || destination == nullptr || !source->established() ||
+      !destination->established() || !comes_from(now, *source, event.via, event.hops) ||
+      !introductions.due(now.mono, event.source, event.destination)) {
+    return;
+  }
+  introduce(now, *source, *destination, out);
+}
+
 bool Node::State::comes_from(Now now, const Peer& source, const fib::PathKey& via,
-                             Bytes head) const {
-  if ((head[wire::kFlagsOffset] & wire::kHopsMask) == 0) return source.confirmed(via, now.mono);
+                             unsigned hops) const {
+  if (hops == 0) return source.confirmed(via, now.mono);
   // Over another root: its path is what we can know.
   return std::any_of(topology.upstreams().begin(), topology.upstreams().end(),
                      [&](const Upstream& listed) {

@@ -54,9 +54,9 @@ std::optional<MeetingPoint> meeting_point(const Peer& first, const Peer& second,
 
 bool bump_hops(MutableBytes datagram) {
   const bool fragment = wire::kind_of(datagram) == wire::DatagramKind::kFragment;
-  std::uint8_t& field = datagram[fragment ? 15 : wire::kFlagsOffset];
+  std::uint8_t& field = datagram[fragment ? wire::kFragmentHopsOffset : wire::kFlagsOffset];
   const unsigned hops = field & wire::kHopsMask;
-  if (hops >= kRelayMaxHops) return false;
+  if (hops >= wire::kRelayMaxHops) return false;
   field = static_cast<std::uint8_t>((field & ~wire::kHopsMask) | (hops + 1));
   return true;
 }

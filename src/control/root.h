@@ -14,8 +14,6 @@
 
 namespace orrery::control {
 
-inline constexpr unsigned kRelayMaxHops = 3;
-
 class Introductions {
  public:
   static constexpr Millis kInterval = 30'000;  // per unordered pair

@@ -11,6 +11,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/eal.h"
 #include "dataplane/reassembly.h"
+#include "dataplane/relay_limits.h"
 #include "dataplane/vector.h"
 
 namespace orrery::dataplane {
@@ -25,6 +26,7 @@ struct Outcome {
   rte_mbuf* punt[2 * kVectorMax];  // for control; PacketMeta: message
   unsigned delivers = 0, transmits = 0, punts = 0;
   unsigned merged = 0, copies = 0;  // counts for the ledger
+  unsigned relayed = 0;             // of those to transmit
 };
 
 struct FastPathOptions {
@@ -34,6 +36,7 @@ struct FastPathOptions {
   std::uint64_t nonce_floor = 0;
   unsigned worker = 0;  // index, for RCU
   SipKey reassembly_key;
+  RelayOptions relay;
 };
 
 struct WorkerContext {
@@ -43,7 +46,8 @@ struct WorkerContext {
         self(options.self),
         nonces(options.nonce_lane, options.nonce_floor),
         permute(options.permutation),
-        reassembly(p, options.reassembly_key) {}
+        reassembly(p, options.reassembly_key),
+        relay(options.relay) {}
 
   /// A packet id for `suite`; never repeats under one key.
   [[nodiscard]] std::uint64_t next_id(wire::Suite suite) noexcept {
@@ -68,11 +72,15 @@ struct WorkerContext {
   crypto::NonceLane nonces;
   crypto::IdPermutation permute;
   Reassembly reassembly;
+  RelayLimits relay;
   Millis now_ms = 0;          // monotonic, of this turn
   std::uint64_t wall_ns = 0;  // of this turn
   std::uint64_t random_state = 1;
   Millis events_since = 0;  // of the period that `events` counts
   unsigned events = 0;
+  Millis relay_events_since = 0;  // the same of relayed pairs
+  unsigned relay_events = 0;
+  unsigned relay_looks = 0;  // at who is their source, left in that period
   // Of the burst that is running.
   Outcome* out = nullptr;
   DropCounters* drops = nullptr;

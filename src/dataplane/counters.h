@@ -65,6 +65,7 @@ using DropCounters = std::array<Counter, static_cast<std::size_t>(Drop::kCount)>
   X(borrowed, "borrowed")          /* taken over from another worker */    \
   X(repaid, "repaid")              /* what came of that */                 \
   X(sent, "sent")                  /* datagrams handed to a port */        \
+  X(relayed, "relayed")            /* of those sent, for others */         \
   X(delivered, "delivered")        /* frames handed to a frame port */     \
   X(punted, "punted")              /* to control, events included */       \
   X(turns, "turns")                                                        \

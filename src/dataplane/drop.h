@@ -10,6 +10,10 @@
   X(kPuntFull, "punt_full", "the ring to control was full")                          \
   X(kShort, "short", "shorter than any packet")                                      \
   X(kNoPort, "no_port", "no port for this datagram or frame")                        \
+  X(kAddress, "address", "source is reserved or our own")                            \
+  X(kHops, "hops", "relayed by as many as may")                                      \
+  X(kRelayLoop, "relay_loop", "would go back to where it came from")                 \
+  X(kRelayRate, "relay_rate", "more to relay from one source than its share")        \
   X(kTooBig, "too_big", "frame larger than seven fragments carry")                   \
   X(kMac, "mac", "authentication failed")                                            \
   X(kFragment, "fragment", "fragment counts out of range or packet too large")       \

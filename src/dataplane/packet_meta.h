@@ -21,6 +21,7 @@ enum class Message : std::uint8_t {
   kReceived,  // a frame passed the gate: [5] peer, [1] verb, [1] hops
   kLearned,   // a station was seen behind a remote bridge: [6] MAC, [5] bridge
   kStale,     // a frame went to a member that may lack our credentials: [5] member
+  kRelayed,   // a packet was relayed: [5] source, [5] destination, [1] hops
 };
 
 struct alignas(kCacheLine) PacketMeta {

@@ -133,6 +133,10 @@ void Publisher::apply(const fib::Update& update) {
 
     void operator()(const fib::PeerInUse& u) const { self.use(u.address.value); }
 
+    void operator()(const fib::Relaying& r) const {
+      t.relays.store(r.for_strangers, std::memory_order_relaxed);
+    }
+
     void operator()(const fib::Network& n) const {
       self.put(t.networks.put({n.id.value}, std::make_unique<const NetworkRecord>(n)));
     }

@@ -75,6 +75,7 @@ struct Tables {
   // First, thus destroyed last: the hashes' own queues of freed keys refer to it.
   std::unique_ptr<rte_rcu_qsbr, FreeRcu> rcu;
   RcuTable<PeerKey, PeerRecord> peers;
+  std::atomic<bool> relays{false};  // we are a root: fib::Relaying
   RcuTable<NetworkKey, NetworkRecord> networks;
   RcuTable<MemberKey, fib::Member> members;
   RcuTable<BridgeKey, fib::BridgeRoute> bridge_routes;

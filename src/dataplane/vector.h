@@ -41,6 +41,7 @@ struct alignas(kCacheLine) PacketVector {
   std::array<Next, kVectorMax> next;
   std::array<Drop, kVectorMax> drop;          // for Next::kDrop
   std::array<bool, kVectorMax> piece;         // inbound: a fragment, or a head with fragments
+  std::array<bool, kVectorMax> foreign;       // inbound: for somebody else
   std::array<fib::Carrier, kVectorMax> verb;  // FRAME or EXT_FRAME
   std::array<fib::EthernetFrame, kVectorMax> frame;  // payload is a view into the mbuf
   std::array<wire::FragmentPlan, kVectorMax> plan;   // outbound: how the packet will be cut
@@ -52,6 +53,7 @@ struct alignas(kCacheLine) PacketVector {
       mbuf[i] = burst[i];
       next[i] = Next::kGoOn;
       piece[i] = false;
+      foreign[i] = false;
     }
   }
 
@@ -73,6 +75,7 @@ struct alignas(kCacheLine) PacketVector {
     network[to] = network[from];
     next[to] = next[from];
     piece[to] = piece[from];
+    foreign[to] = foreign[from];
     verb[to] = verb[from];
     frame[to] = frame[from];
     plan[to] = plan[from];

@@ -69,7 +69,8 @@ void Worker::lay_out(WorkUnit& unit) noexcept {
 void Worker::settle(Outcome& o) noexcept {
   counters_.merged += o.merged;
   counters_.copies += o.copies;
-  o.merged = o.copies = 0;
+  counters_.relayed += o.relayed;
+  o.merged = o.copies = o.relayed = 0;
 }
 
 void Worker::work_on(WorkUnit& unit) noexcept {

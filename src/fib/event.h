@@ -32,6 +32,15 @@ struct BridgeLearned {
   wire::Address behind;
 };
 
-using Event = std::variant<Received, CredentialsStale, BridgeLearned>;
+/// A worker relayed a packet from `source` to `destination`: so its header says, no MAC was
+/// checked. At most once in a few seconds per pair. The two may be introduced.
+struct Relayed {
+  wire::Address source;
+  wire::Address destination;
+  PathKey via;  // over which it came
+  std::uint8_t hops = 0;
+};
+
+using Event = std::variant<Received, CredentialsStale, BridgeLearned, Relayed>;
 
 }  // namespace orrery::fib

@@ -18,6 +18,11 @@ struct PeerInUse {
   wire::Address address;
 };
 
+/// Whether this node sends on what strangers have for others: roots do.
+struct Relaying {
+  bool for_strangers = false;
+};
+
 struct RemoveNetwork {
   wire::NetworkId id;  // its members and bridge routes go with it
 };
@@ -32,7 +37,7 @@ struct RemoveBridgeRoute {
   wire::Mac mac;
 };
 
-using Update = std::variant<Peer, RemovePeer, PeerInUse, Network, RemoveNetwork, Member,
+using Update = std::variant<Peer, RemovePeer, PeerInUse, Relaying, Network, RemoveNetwork, Member,
                             RemoveMember, BridgeRoute, RemoveBridgeRoute>;
 
 /// Whether workers can send under more keys after this update than before.

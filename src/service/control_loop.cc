@@ -163,6 +163,16 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
       node_.on_event(at, learned, effects_);
       break;
     }
+    case dataplane::Message::kRelayed: {
+      Reader r(bytes);
+      fib::Relayed relayed;
+      relayed.source = wire::Address{r.u40()};
+      relayed.destination = wire::Address{r.u40()};
+      relayed.hops = r.u8();
+      relayed.via = via;
+      node_.on_event(at, relayed, effects_);
+      break;
+    }
     case dataplane::Message::kStale: {
       Reader r(bytes);
       node_.on_event(at,

@@ -270,6 +270,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   fast.permutation = control::permutation_key(options->identity);
   fast.nonce_floor = options->nonce_floor;
   randombytes_buf(&fast.reassembly_key, sizeof fast.reassembly_key);
+  randombytes_buf(&fast.relay.key, sizeof fast.relay.key);
   randombytes_buf(&dataplane::table_hash_key(), sizeof(SipKey));
   dataplane::Tables tables;
   if (auto r = tables.open(); !r) return fail(r.error());

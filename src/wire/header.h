@@ -28,6 +28,10 @@ inline constexpr std::size_t kFlagsOffset = 18;
 inline constexpr std::size_t kMacOffset = 19;
 inline constexpr std::size_t kVerbOffset = 27;
 
+inline constexpr std::uint8_t kFragmentMark = 0xff;  // in place of the source
+inline constexpr std::size_t kFragmentHopsOffset = 15;
+inline constexpr unsigned kRelayMaxHops = 3;  // what came over so many relays goes no further
+
 inline constexpr std::uint8_t kFlagEncrypted = 0x80;  // accompanies cipher 1 only
 inline constexpr std::uint8_t kFlagFragmented = 0x40;
 inline constexpr std::uint8_t kHopsMask = 0x07;
@@ -79,7 +83,7 @@ enum class DatagramKind : std::uint8_t { kTooShort, kBeacon, kFragment, kPacket 
 [[nodiscard]] constexpr DatagramKind kind_of(Bytes datagram) {
   if (datagram.size() == 13) return DatagramKind::kBeacon;
   if (datagram.size() <= kFragmentHeaderSize) return DatagramKind::kTooShort;
-  if (datagram[kSourceOffset] == 0xff) return DatagramKind::kFragment;
+  if (datagram[kSourceOffset] == kFragmentMark) return DatagramKind::kFragment;
   return datagram.size() >= kHeaderSize ? DatagramKind::kPacket : DatagramKind::kTooShort;
 }
 

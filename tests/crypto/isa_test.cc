@@ -17,6 +17,7 @@
 #include "crypto/kdf.h"
 #include "crypto/poly1305.h"
 #include "crypto/salsa20.h"
+#include "crypto/siphash_batch.h"
 
 namespace orrery::crypto {
 namespace {
@@ -575,6 +576,45 @@ TEST(Armor, WhatIsForgedIsBurnedOrLeftAsItCame) {
     const ByteVector came = salsa;
     EXPECT_FALSE(level->dearmor(salsa.data(), salsa.size()));
     EXPECT_EQ(salsa, came);
+  }
+}
+
+TEST(Isa, SipHashOfManyIsThatOfEach) {
+  using Batch =
+      void (*)(const SipKey&, const SipBatch&, unsigned, unsigned, std::uint64_t*) noexcept;
+  Random random(77);
+  std::vector<Batch> all = {siphash_batch_ref, siphash_batch};
+  if (best_isa() >= Isa::kAvx2) all.push_back(siphash_batch_avx2);
+  if (best_isa() >= Isa::kAvx512) all.push_back(siphash_batch_avx512);
+  const ByteVector key_bytes = random.bytes(16);
+  SipKey key;
+  std::memcpy(&key.k0, key_bytes.data(), 8);
+  std::memcpy(&key.k1, key_bytes.data() + 8, 8);
+  for (const std::size_t length : {4u, 7u, 8u, 10u, 13u, 16u, 22u, 23u}) {
+    SipBatch batch{};
+    std::vector<ByteVector> messages;
+    const auto words = static_cast<unsigned>(length / 8 + 1);
+    for (unsigned i = 0; i < SipBatch::kMost; ++i) {
+      messages.push_back(random.bytes(length));
+      std::uint8_t padded[24] = {};
+      std::memcpy(padded, messages[i].data(), length);
+      for (unsigned w = 0; w < words; ++w) std::memcpy(&batch.word[w][i], padded + 8 * w, 8);
+      batch.word[words - 1][i] = SipBatch::last(length, batch.word[words - 1][i]);
+    }
+    for (const Batch hash : all) {
+      for (unsigned n = 0; n <= SipBatch::kMost; ++n) {
+        std::uint64_t out[SipBatch::kMost];
+        hash(key, batch, words, n, out);
+        for (unsigned i = 0; i < n; ++i) {
+          ASSERT_EQ(out[i], siphash(key, messages[i])) << length << " bytes, " << i << " of " << n;
+          std::uint8_t reference[8];
+          std::uint8_t raw_key[16];
+          std::memcpy(raw_key, &key, 16);
+          crypto_shorthash(reference, messages[i].data(), length, raw_key);
+          ASSERT_EQ(std::memcmp(reference, &out[i], 8), 0);
+        }
+      }
+    }
   }
 }
 

@@ -8,9 +8,12 @@ void classify(WorkerContext& w, PacketVector& v) noexcept {
     const Bytes datagram = v.bytes(i);
     const wire::DatagramKind kind = wire::kind_of(datagram);
     const bool fragment = kind == wire::DatagramKind::kFragment;
-    if ((kind != wire::DatagramKind::kPacket && !fragment) ||
-        load_address(datagram.data() + wire::kDestinationOffset) != w.self) {
+    if (kind != wire::DatagramKind::kPacket && !fragment) {
       v.punt_lane(i, Message::kDatagram);
+      continue;
+    }
+    if (load_address(datagram.data() + wire::kDestinationOffset) != w.self) {
+      v.foreign[i] = true;
       continue;
     }
     v.piece[i] = fragment || (datagram[wire::kFlagsOffset] & wire::kFlagFragmented) != 0;

@@ -8,6 +8,9 @@ constexpr Millis kReceivedInterval = 1'000;  // control hears of an active peer 
 // stations needs to be learned within a second; a flood of MACs costs control no more than this.
 constexpr Millis kEventPeriod = 10;
 constexpr unsigned kEventsPerPeriod = 32;
+// Pairs that may be introduced: control has a budget of 512 a second for it.
+constexpr unsigned kRelayedPerPeriod = 8;
+constexpr unsigned kRelayLooksPerPeriod = 32;
 
 /// An event rides in an mbuf on the punt ring; `like` names the path. Null when there is none free.
 rte_mbuf* event(WorkerContext& w, Message message, const rte_mbuf* like, std::uint64_t network) {
@@ -32,6 +35,14 @@ bool within_rate(WorkerContext& w) {
     w.events = 0;
   }
   return w.events++ < kEventsPerPeriod;
+}
+
+/// Of relayed pairs the last one of a period is for sources that come from elsewhere than we send
+/// to: a peer of several paths, or somebody who only claims to be it.
+bool within_relay_rate(WorkerContext& w, bool at_home) {
+  if (w.relay_events >= (at_home ? kRelayedPerPeriod : 1)) return false;
+  ++w.relay_events;
+  return true;
 }
 
 }  // namespace
@@ -63,6 +74,31 @@ void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept
   auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 11));
   v.frame[i].source.store(p);
   std::memcpy(p + 6, v.data(i) + wire::kSourceOffset, 5);
+}
+
+bool may_tell_of_pairs(WorkerContext& w) noexcept {
+  if (w.now_ms - w.relay_events_since >= kEventPeriod) {
+    w.relay_events_since = w.now_ms;
+    w.relay_events = 0;
+    w.relay_looks = kRelayLooksPerPeriod;
+  }
+  return w.relay_events < kRelayedPerPeriod && w.relay_looks != 0;
+}
+
+bool raise_relayed(WorkerContext& w, const PacketVector& v, unsigned i,
+                   const PeerRecord& source) noexcept {
+  const std::uint8_t* d = v.data(i);
+  const std::uint8_t hops = d[wire::kFlagsOffset] & wire::kHopsMask;
+  const bool at_home = hops != 0 || source.peer.path.remote.same_ip(meta_of(v.mbuf[i]).remote);
+  if (!within_relay_rate(w, at_home)) return false;
+  rte_mbuf* m = event(w, Message::kRelayed, v.mbuf[i], 0);
+  if (m == nullptr) return false;
+  // [5] source, [5] destination, [1] hops
+  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 11));
+  std::memcpy(p, d + wire::kSourceOffset, 5);
+  std::memcpy(p + 5, d + wire::kDestinationOffset, 5);
+  p[10] = hops;
+  return true;
 }
 
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {

@@ -2,7 +2,7 @@
 // it reads tables, writes the facts of its lanes, and decides what becomes of them; partition()
 // moves them. fast_path.cc puts the stages in a row.
 //
-//   inbound    classify, reassemble | sender, dearmor, inflate, dispatch, gate, filter, learn,
+//   inbound    classify, relay, reassemble | sender, dearmor, inflate, dispatch, gate, filter, learn,
 //              deliver
 //   outbound   flow, resolve, filter_out, credentials, steer, encap, armor, fragment
 //
@@ -13,6 +13,7 @@
 // docs/protocol/06-networks-and-mac.md.
 #pragma once
 
+#include "crypto/siphash_batch.h"
 #include "dataplane/context.h"
 
 namespace orrery::dataplane {
@@ -34,16 +35,34 @@ namespace orrery::dataplane {
   return suite == wire::Suite::kSalsaPoly || suite == wire::Suite::kAesGmacSiv;
 }
 
+/// The network of a source as one block of a hash: /24 of IPv4, /48 of IPv6.
+[[nodiscard]] inline std::uint64_t prefix_word(const wire::Endpoint& from) noexcept {
+  const bool v4 = from.family == 4;
+  std::uint64_t word = 0;
+  std::memcpy(&word, from.ip.data(), 8);
+  word &= v4 ? 0xffffff : 0xffffffffffff;
+  return crypto::SipBatch::last(v4 ? 4 : 7, from.family | word << 8);
+}
+
 // --- inbound
 
 /// Head, fragment, or neither; ours or not.
-/// Reads: headers. Writes: piece, PacketMeta::message.
-/// Exits: punt kDatagram (not for us).
+/// Reads: headers. Writes: piece, foreign, PacketMeta::message.
+/// Exits: punt kDatagram (neither).
 /// Cost: a cache line of each packet.
 void classify(WorkerContext& w, PacketVector& v) noexcept;
 
+/// Heads and fragments for others, as they are but for their hop count, where we are a root;
+/// elsewhere they are control's. Never back to where they came from.
+/// Reads: lanes marked `foreign`, headers, peers (one bulk lookup). Writes: hops,
+/// PacketMeta::remote, socket. Exits: all marked lanes: transmit; punt kDatagram (no root, unknown
+/// destination, or one that is reached over another root); drop kAddress, kHops, kRelayRate (of
+/// their source), kRelayLoop. Of pairs control hears now and then.
+/// Cost: a cache line of each packet, its peer, two buckets; one hash lookup.
+void relay(WorkerContext& w, PacketVector& v) noexcept;
+
 /// Pieces back into whole packets. Up to here a burst is its port's owner's, in order of arrival,
-/// and no record is looked up: from here on any worker may go on.
+/// and no record goes with it: from here on any worker may go on.
 /// Reads: lanes marked `piece`. Writes: mbuf, PacketMeta::message. Exits: parked; drop kFragment,
 /// kFragmentDuplicate, and kFragmentTimeout for what waited in vain. Cost: one copy of every
 /// fragment.
@@ -131,6 +150,11 @@ void fragment(WorkerContext& w, PacketVector& v) noexcept;
 void raise_received(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// The frame's source is a station behind its sender. Shares one rate with the next.
 void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+/// Whether control may hear of another pair in this period.
+[[nodiscard]] bool may_tell_of_pairs(WorkerContext& w) noexcept;
+/// The packet of lane `i` is relayed for `source`, so it says. False: not now.
+[[nodiscard]] bool raise_relayed(WorkerContext& w, const PacketVector& v, unsigned i,
+                                 const PeerRecord& source) noexcept;
 /// The recipient of lane `i` lacks our credentials.
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 

@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "base/siphash.h"
+#include "crypto/siphash_batch.h"
 
 namespace orrery::dataplane {
 
@@ -74,9 +75,12 @@ class RcuTable {
   void find_bulk(const Key* const* keys, unsigned n, const Record** found) const {
     std::uint64_t hits = 0;
     void* data[RTE_HASH_LOOKUP_BULK_MAX];
-    // DPDK reads the array of pointers, though its type does not say so.
-    rte_hash_lookup_bulk_data(hash_, reinterpret_cast<const void**>(const_cast<const Key**>(keys)),
-                              n, &hits, data);
+    hash_sig_t hashes[RTE_HASH_LOOKUP_BULK_MAX];
+    hash_bulk(keys, n, hashes);
+    // DPDK reads both arrays, though their types do not say so.
+    rte_hash_lookup_with_hash_bulk_data(
+        hash_, reinterpret_cast<const void**>(const_cast<const Key**>(keys)), hashes, n, &hits,
+        data);
     for (unsigned i = 0; i < n; ++i)
       found[i] = (hits >> i & 1) != 0 ? static_cast<const Record*>(data[i]) : nullptr;
   }
@@ -122,6 +126,23 @@ class RcuTable {
     std::uint64_t token;
     std::unique_ptr<const Record> record;
   };
+
+  /// table_hash() of each.
+  static void hash_bulk(const Key* const* keys, unsigned n, hash_sig_t* hashes) {
+    static_assert(sizeof(Key) % 8 == 0 && sizeof(Key) / 8 < crypto::SipBatch::kWords);
+    static_assert(RTE_HASH_LOOKUP_BULK_MAX == crypto::SipBatch::kMost);
+    constexpr unsigned kWhole = sizeof(Key) / 8;
+    crypto::SipBatch batch;
+    for (unsigned i = 0; i < n; ++i) {
+      std::uint64_t words[kWhole];
+      std::memcpy(words, keys[i], sizeof words);
+      for (unsigned j = 0; j < kWhole; ++j) batch.word[j][i] = words[j];
+      batch.word[kWhole][i] = crypto::SipBatch::last(sizeof(Key));
+    }
+    alignas(64) std::uint64_t full[crypto::SipBatch::kMost];
+    crypto::siphash_batch(table_hash_key(), batch, kWhole + 1, n, full);
+    for (unsigned i = 0; i < n; ++i) hashes[i] = static_cast<hash_sig_t>(full[i]);
+  }
 
   void retire(const Record* record) {
     retired_.push_back({rte_rcu_qsbr_start(rcu_), std::unique_ptr<const Record>(record)});

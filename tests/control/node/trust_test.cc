@@ -492,6 +492,48 @@ TEST_F(Trust, ALieAboutTheSourceIntroducesNobody) {  // X4
   EXPECT_EQ(sent_to(kAliceAt).size(), 1U);  // RENDEZVOUS
 }
 
+TEST_F(Trust, WhatWorkersRelayedIsIntroducedAsWell) {
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  const Endpoint carol_at = Endpoint::v4(0x0a000304, 9993);
+  SimHost& carol = host(4, carol_at);
+  net_.run_for(2'000);
+  const auto relays = [](const SimHost& of) {
+    return std::any_of(of.updates.begin(), of.updates.end(), [](const fib::Update& update) {
+      const auto* relaying = std::get_if<fib::Relaying>(&update);
+      return relaying != nullptr && relaying->for_strangers;
+    });
+  };
+  EXPECT_TRUE(relays(root));
+  EXPECT_FALSE(relays(alice)) << "a leaf relays for nobody it does not know";
+  const auto tell = [&](const Endpoint& from) {
+    flights_.clear();
+    root.node->on_event(
+        net_.now, fib::Relayed{alice.address(), carol.address(), {root.sockets[0].socket, from}, 0},
+        root.effects);
+    net_.settle(root);
+    net_.run_for(8);
+    return sent_to(kAliceAt).size() + sent_to(carol_at).size();
+  };
+  EXPECT_EQ(tell(kThiefAt), 0U) << "a lie about the source";
+  EXPECT_EQ(tell(kAliceAt), 2U) << "RENDEZVOUS to both";
+  EXPECT_EQ(tell(kAliceAt), 0U) << "once in a while";
+}
+
+TEST_F(Trust, NothingIsRelayedBackToWhereItCameFrom) {  // P9
+  SimHost& root = host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  net_.run_for(2'000);
+  ByteVector packet(100);
+  wire::encode_packet_header(packet,
+                             {1'234, alice.address(), wire::Address{0x7777777777}, 0, 0, 8});
+  flights_.clear();
+  net_.inject(kAliceAt, kRootAt, packet);
+  net_.run_for(8);
+  EXPECT_EQ(sent_to(kAliceAt).size(), 0U);
+  EXPECT_EQ(root.counter("no_route"), 1U);
+}
+
 /// A file of peers.d.
 ByteVector peer_file(const wire::Identity& identity, const Endpoint& at) {
   ByteVector file(200);

@@ -1,0 +1,36 @@
+// What a relaying worker remembers of those whose packets it sends on: how much, and of which pairs
+// control has heard. Tables of fixed size, 0.6 MiB for each worker.
+#pragma once
+
+#include "base/siphash.h"
+#include "dataplane/tables/pair_table.h"
+#include "dataplane/tables/token_table.h"
+
+namespace orrery::dataplane {
+
+struct RelayOptions {
+  SipKey key;
+  /// Datagrams relayed for one endpoint: some 1.1 Gbit/s of full ones. Another root that relays to
+  /// us is one source, too.
+  Rate per_endpoint{100'000, 20'000};
+  /// And for all of one /24 (IPv6: /48), where a stranger may have many endpoints.
+  Rate per_prefix{400'000, 80'000};
+};
+
+struct RelayLimits {
+  /// Control introduces a pair every 30 s at most; events are lost now and then.
+  static constexpr Millis kPairInterval = 5'000;
+
+  explicit RelayLimits(const RelayOptions& options)
+      : key(options.key),
+        endpoints(32'768, options.per_endpoint),
+        prefixes(16'384, options.per_prefix),
+        pairs(16'384, kPairInterval) {}
+
+  SipKey key;
+  TokenTable endpoints;
+  TokenTable prefixes;
+  PairTable pairs;
+};
+
+}  // namespace orrery::dataplane
