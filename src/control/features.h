@@ -12,7 +12,10 @@
 namespace orrery::control {
 
 inline constexpr std::uint16_t kFeatureRecord = 0x4f52;
-inline constexpr std::uint32_t kOwnFeatures = 0;  // none is defined yet
+// Bits. 0x01 is kept for further ports.
+/// Ids of cipher 3 are lanes and times (crypto/nonce.h): fib/replay_window.h applies.
+inline constexpr std::uint32_t kFeatureTimedIds = 0x02;
+inline constexpr std::uint32_t kOwnFeatures = kFeatureTimedIds;
 inline constexpr std::size_t kFeatureRecordSize = 8;
 
 inline void write_features(Writer& writer) {

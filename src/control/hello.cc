@@ -168,7 +168,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
         });
     if (!whole) return count(Count::kHelloMalformed);
     const std::size_t listed = 2 + std::size_t{load_be16(packet.data() + start)} * 17;
-    if (!stale) peer->features = read_features(Bytes(packet).subspan(start + listed));
+    if (!stale) learn_features(*peer, read_features(Bytes(packet).subspan(start + listed)));
   }
   const ByteVector planet = worlds.planet_update(hello_in.planet_id, hello_in.planet_timestamp);
   if (updates.size() + planet.size() <= wire::kMaxWorldSize) {
@@ -327,7 +327,7 @@ Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, Effe
   if (decoded->worlds.data() != nullptr) {
     const auto end =
         static_cast<std::size_t>(decoded->worlds.data() - ok.rest.data()) + decoded->worlds.size();
-    peer.features = read_features(ok.rest.subspan(end));
+    learn_features(peer, read_features(ok.rest.subspan(end)));
   }
   peer.protocol = decoded->version.protocol;
   peer.version_major = decoded->version.major;

@@ -21,6 +21,7 @@
 #include "control/effects.h"
 #include "control/roles.h"
 #include "fib/event.h"
+#include "fib/seen.h"
 
 namespace orrery::control {
 
@@ -66,6 +67,8 @@ struct NodeOptions {
   Limits limits{};
   /// Fills with random bytes; cryptographic in the daemon, seeded in simulations.
   std::function<void(MutableBytes)> entropy{};
+  /// Ids of handled packets, which workers enter too; outlives the node. Null: control's own.
+  fib::SeenIds* seen = nullptr;
 };
 
 /// What the API and the command line show. Values, detached from the node.

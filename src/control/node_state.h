@@ -9,6 +9,7 @@
 
 #include <map>
 
+#include "control/features.h"
 #include "control/gates.h"
 #include "control/key_pool.h"
 #include "control/node.h"
@@ -251,6 +252,19 @@ struct Node::State {
   } budget;
 
   void limit_answer(const fib::PathKey& via, std::size_t wire_size);
+
+  /// Whether an authenticated packet was handled before; it is from now on.
+  [[nodiscard]] bool seen_before(std::uint64_t id, wire::Address source) {
+    // Ids are bytes of the wire to both planes.
+    return options.seen != nullptr ? options.seen->insert(__builtin_bswap64(id), source)
+                                   : seen.insert(id, source);
+  }
+
+  /// What one of ours said of itself.
+  static void learn_features(Peer& peer, std::optional<std::uint32_t> features) {
+    peer.features = features;
+    if (!peer.has_timed_ids()) peer.window.reset();
+  }
 
   SipKey reassembly_key;  // of sources in the reassembler, and of paths in the set of ids
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "control/features.h"
 #include "control/path.h"
 #include "control/token_bucket.h"
 #include "crypto/peer_keys.h"
@@ -50,7 +51,8 @@ struct Peer {
   int protocol = 0;
   int version_major = -1, version_minor = -1, version_revision = -1;
 
-  std::optional<std::uint32_t> features;  // of one of ours
+  std::optional<std::uint32_t> features;      // of one of ours
+  std::shared_ptr<fib::ReplayWindow> window;  // of its ids, while its features allow it
 
   // mono; 0 never
   Millis created = 0;
@@ -110,6 +112,10 @@ struct Peer {
 
   [[nodiscard]] wire::Suite suite() const {
     return protocol >= wire::kProtocolAesMin ? wire::Suite::kAesGmacSiv : wire::Suite::kSalsaPoly;
+  }
+
+  [[nodiscard]] bool has_timed_ids() const {
+    return (features.value_or(0) & kFeatureTimedIds) != 0 && suite() == wire::Suite::kAesGmacSiv;
   }
 
   /// Software 1.1.0 answers ECHO wrongly; older protocols do not know it.

@@ -189,9 +189,10 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
     const bool known_cipher = cipher == 1 || cipher == 2 || cipher == 3;
     if (!known_cipher && !(cipher == 0 && may_be_clear(verb_on_wire))) return count(Count::kCipher);
   }
-  // What workers opened is judged here too, once: not when it comes back from the waiting room.
-  if (authenticated && retry_until == 0 && !repeats(verb_on_wire) &&
-      seen.insert(header->id, header->source)) {
+  // What workers opened they have judged, where they share our set; else it is done here, once: not
+  // when it comes back from the waiting room.
+  if (authenticated && options.seen == nullptr && retry_until == 0 && !repeats(verb_on_wire) &&
+      seen_before(header->id, header->source)) {
     return count(Count::kReplay);
   }
   Peer* peer = topology.find(header->source);
@@ -218,6 +219,7 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
     return;
   }
   if (!authenticated) {
+    std::uint64_t sent_id = 0;  // as the sender chose it; 0: not known
     if (cipher == static_cast<unsigned>(wire::Suite::kTrustedPath)) {
       const std::uint64_t id = trusted_id_of(via.remote);
       if (id == 0 || id != header->mac) return count(Count::kTrustedPath);
@@ -227,11 +229,20 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
                              false};
       armorer.dearmor({&job, 1});
       if (!job.ok) return count(Count::kMac);
+      sent_id = job.id;
     }
     if (candidate != nullptr) peer = adopt(now, std::move(candidate), out);
     if (peer == nullptr) return count(Count::kIgnored);
     const auto verb = static_cast<wire::Verb>(bytes[wire::kVerbOffset] & wire::kVerbMask);
-    if (!repeats(verb) && seen.insert(header->id, header->source)) return count(Count::kReplay);
+    if (!repeats(verb)) {
+      fib::ReplayWindow* window = sent_id == 0 ? nullptr : peer->window.get();
+      const auto wall_ns = static_cast<std::uint64_t>(now.wall) * 1'000'000;
+      if ((window != nullptr && !window->admits(sent_id, now.mono, wall_ns)) ||
+          seen_before(header->id, header->source)) {
+        return count(Count::kReplay);
+      }
+      if (window != nullptr) window->advance(sent_id, now.mono);
+    }
     if (verb == wire::Verb::kHello && (bytes[wire::kVerbOffset] & wire::kVerbCompressed) == 0) {
       return on_hello(now, via, bytes, true, out);
     }

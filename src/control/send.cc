@@ -351,6 +351,9 @@ void Node::State::publish(Now now, Peer& peer, Effects& out) {
   record.address = peer.address();
   record.secret = peer.keys.secret();
   record.suite = peer.suite();
+  if (peer.window == nullptr && peer.has_timed_ids())
+    peer.window = std::make_shared<fib::ReplayWindow>();
+  record.window = peer.window;
   if (const std::optional<Route> route = route_to(now, peer)) {
     // Workers do not speak suite 2: what leaves over a trusted path is control's.
     if (trusted_id_of(route->key.remote) == 0) record.path = route->key;

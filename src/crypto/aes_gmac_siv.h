@@ -19,6 +19,7 @@ struct SivJob {
   std::uint32_t length = 0;        // bytes, at least wire::kHeaderSize
   const AesKeys* keys = nullptr;   // in the form of the kernel
   bool ok = false;
+  std::uint64_t id = 0;  // out, of an authentic packet: as its sender chose it
 };
 
 struct SivKernel {

@@ -331,6 +331,7 @@ struct SivLanes {
         const __m128i difference =
             _mm_move_epi64(_mm_xor_si128(fold[j], _mm_unpackhi_epi64(plain[j], plain[j])));
         jobs[i + j].ok = _mm_testz_si128(difference, difference) != 0;
+        jobs[i + j].id = __builtin_bswap64(static_cast<std::uint64_t>(_mm_cvtsi128_si64(plain[j])));
       }
     }
     for (const SivJob& job : jobs) {

@@ -111,6 +111,7 @@ void open(IMB_MGR* manager, std::span<SivJob> jobs) noexcept {
     const std::uint64_t fold = folded_gmac(manager, jobs[i], blocks[i].data());
     jobs[i].ok = constant_time_equal(Bytes(blocks[i]).subspan(8),
                                      {reinterpret_cast<const std::uint8_t*>(&fold), 8});
+    jobs[i].id = load_be64(blocks[i].data());
     if (!jobs[i].ok) burn({jobs[i].packet + wire::kVerbOffset, jobs[i].length - wire::kVerbOffset});
   }
 }

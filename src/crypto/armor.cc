@@ -199,7 +199,11 @@ void Armorer::dearmor(std::span<DearmorJob> jobs) noexcept {
   }
   if (n == 0) return;
   state.siv.open(state.manager.get(), {state.siv_jobs, n});
-  for (std::size_t k = 0; k < n; ++k) jobs[state.siv_origin[k]].ok = state.siv_jobs[k].ok;
+  for (std::size_t k = 0; k < n; ++k) {
+    DearmorJob& job = jobs[state.siv_origin[k]];
+    job.ok = state.siv_jobs[k].ok;
+    job.id = state.siv_jobs[k].id;
+  }
 }
 
 void armor_trusted(MutableBytes packet, std::uint64_t path_id) {

@@ -30,6 +30,7 @@ struct DearmorJob {
   const PeerKeys* keys = nullptr;
   bool ok = false;  // out: authenticated; the payload is plaintext. False: payload burned (suite 3)
                     // or untouched
+  std::uint64_t id = 0;  // out, of an authentic packet of suite 3: as its sender chose it
 };
 
 class Armorer {

@@ -12,6 +12,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/relay_limits.h"
+#include "dataplane/tables/seen_set.h"
 #include "dataplane/vector.h"
 
 namespace orrery::dataplane {
@@ -37,6 +38,7 @@ struct FastPathOptions {
   unsigned worker = 0;  // index, for RCU
   SipKey reassembly_key;
   RelayOptions relay;
+  SeenSet* seen = nullptr;  // of all workers and control; null: control judges what it is given
 };
 
 struct WorkerContext {
@@ -47,7 +49,8 @@ struct WorkerContext {
         nonces(options.nonce_lane, options.nonce_floor),
         permute(options.permutation),
         reassembly(p, options.reassembly_key),
-        relay(options.relay) {}
+        relay(options.relay),
+        seen(options.seen) {}
 
   /// A packet id for `suite`; never repeats under one key.
   [[nodiscard]] std::uint64_t next_id(wire::Suite suite) noexcept {
@@ -73,6 +76,7 @@ struct WorkerContext {
   crypto::IdPermutation permute;
   Reassembly reassembly;
   RelayLimits relay;
+  SeenSet* const seen;
   Millis now_ms = 0;          // monotonic, of this turn
   std::uint64_t wall_ns = 0;  // of this turn
   std::uint64_t random_state = 1;

@@ -16,6 +16,7 @@
   X(kRelayRate, "relay_rate", "more to relay from one source than its share")        \
   X(kTooBig, "too_big", "frame larger than seven fragments carry")                   \
   X(kMac, "mac", "authentication failed")                                            \
+  X(kReplay, "replay", "received before")                                            \
   X(kFragment, "fragment", "fragment counts out of range or packet too large")       \
   X(kFragmentDuplicate, "fragment_duplicate", "fragment received before")            \
   X(kFragmentTimeout, "fragment_timeout", "packet whose other fragments never came") \

@@ -15,7 +15,7 @@ using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
 
 // The inbound row: what must run in order, and what need not.
 constexpr Stage kGather[] = {classify, relay, reassemble};
-constexpr Stage kOpen[] = {sender, dearmor, inflate, dispatch, gate, filter, learn, deliver};
+constexpr Stage kOpen[] = {sender, dearmor, replay, inflate, dispatch, gate, filter, learn, deliver};
 constexpr Stage kOutbound[] = {flow,  resolve, filter_out, credentials,
                                steer, encap,   armor,      fragment};
 

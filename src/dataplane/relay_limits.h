@@ -15,6 +15,17 @@ struct RelayOptions {
   Rate per_endpoint{100'000, 20'000};
   /// And for all of one /24 (IPv6: /48), where a stranger may have many endpoints.
   Rate per_prefix{400'000, 80'000};
+
+  /// Datagrams a second for one endpoint, four times that for a prefix; 0: no limit.
+  void set_rate(std::uint64_t per_second) {
+    const auto rate = [](std::uint64_t n) {
+      const std::uint64_t capped = std::min<std::uint64_t>(n, 4'000'000'000);
+      return Rate{static_cast<std::uint32_t>(capped),
+                  static_cast<std::uint32_t>(std::clamp<std::uint64_t>(capped / 5, 64, 4'000'000))};
+    };
+    per_endpoint = rate(per_second);
+    per_prefix = rate(4 * per_second);
+  }
 };
 
 struct RelayLimits {

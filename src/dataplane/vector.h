@@ -45,6 +45,7 @@ struct alignas(kCacheLine) PacketVector {
   std::array<fib::Carrier, kVectorMax> verb;  // FRAME or EXT_FRAME
   std::array<fib::EthernetFrame, kVectorMax> frame;  // payload is a view into the mbuf
   std::array<wire::FragmentPlan, kVectorMax> plan;   // outbound: how the packet will be cut
+  std::array<std::uint64_t, kVectorMax> sent_id;     // inbound: as its sender chose it; 0: unknown
   unsigned n = 0;
 
   void load(rte_mbuf** burst, unsigned count) noexcept {
@@ -79,6 +80,7 @@ struct alignas(kCacheLine) PacketVector {
     verb[to] = verb[from];
     frame[to] = frame[from];
     plan[to] = plan[from];
+    sent_id[to] = sent_id[from];
   }
 
   [[nodiscard]] std::uint8_t* data(unsigned i) const noexcept {

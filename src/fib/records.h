@@ -9,6 +9,7 @@
 
 #include "crypto/peer_keys.h"
 #include "fib/path_key.h"
+#include "fib/replay_window.h"
 #include "wire/header.h"
 #include "wire/mac.h"
 #include "wire/rule.h"
@@ -23,6 +24,7 @@ struct Peer {
   PathKey path;                                  // where to send; nil: punt to control
   std::uint16_t mtu = wire::kDefaultUdpPayload;  // largest datagram on that path, bytes
   bool direct = false;                           // path leads to the peer itself, not to a relay
+  std::shared_ptr<ReplayWindow> window;  // of one of ours, shared by all records of it; or null
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 

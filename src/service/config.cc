@@ -22,6 +22,7 @@
 #include "dataplane/ethdev.h"
 #include "dataplane/lan_switch.h"
 #include "dataplane/placement.h"
+#include "dataplane/tables/seen_set.h"
 #include "service/home.h"
 
 namespace orrery::service {
@@ -135,6 +136,16 @@ TableReader::Handler number(std::uint16_t& target, std::int64_t low, std::int64_
       return "a number from " + std::to_string(low) + " to " + std::to_string(high);
     }
     target = static_cast<std::uint16_t>(*value);
+    return std::nullopt;
+  };
+}
+
+template <typename Target>
+TableReader::Handler count(Target& target, std::int64_t high) {
+  return [&target, high](const toml::node& node) -> std::optional<std::string> {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < 0 || *value > high) return "a number from 0 to " + std::to_string(high);
+    target = static_cast<std::uint64_t>(*value);
     return std::nullopt;
   };
 }
@@ -350,6 +361,8 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                return std::nullopt;
              })
         .key("idle", choice(idle, {"adaptive", "poll"}))
+        .key("replay_ids", count(config.replay_ids, std::int64_t{dataplane::SeenSet::kMost}))
+        .key("relay_rate", count(config.relay_rate, 100'000'000))
         .read(t);
   };
   const auto port_table = [&](const toml::table& t) -> Result<void> {

@@ -41,9 +41,11 @@ struct Config {
   std::uint16_t port = 9993;              // UDP, and TCP of the API
   std::vector<wire::NetworkId> networks;  // joined at start, beside those of networks.d
 
-  std::string lcores = "auto";  // or a list such as "2-5"
-  std::string lcores_where;     // file and line of the list, for error texts
-  bool idle_poll = false;       // never sleep
+  std::string lcores = "auto";              // or a list such as "2-5"
+  std::string lcores_where;                 // file and line of the list, for error texts
+  bool idle_poll = false;                   // never sleep
+  std::optional<std::uint64_t> replay_ids;  // packets remembered against replay; 0: none
+  std::uint64_t relay_rate = 100'000;       // datagrams a second for one endpoint; 0: no limit
 
   bool sockets = true;
   std::vector<std::string> interface_blacklist;  // prefixes of interface names not to bind

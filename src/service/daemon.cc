@@ -272,6 +272,20 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   randombytes_buf(&fast.reassembly_key, sizeof fast.reassembly_key);
   randombytes_buf(&fast.relay.key, sizeof fast.relay.key);
   randombytes_buf(&dataplane::table_hash_key(), sizeof(SipKey));
+  const auto replay_ids = config.replay_ids.value_or(
+      dataplane::SeenSet::default_ids(static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
+                                      static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))));
+  std::unique_ptr<dataplane::SeenSet> seen;
+  if (replay_ids != 0) {
+    SipKey key;
+    randombytes_buf(&key, sizeof key);
+    auto made = dataplane::SeenSet::make(replay_ids, key);
+    if (!made) return fail(made.error());
+    seen = std::move(*made);
+    fast.seen = seen.get();
+    options->seen = seen.get();
+  }
+  fast.relay.set_rate(config.relay_rate);
   dataplane::Tables tables;
   if (auto r = tables.open(); !r) return fail(r.error());
   dataplane::Publisher publisher(tables);

@@ -16,6 +16,8 @@ log_level = "debug"
 [workers]
 lcores = "2-5"
 idle = "poll"
+replay_ids = 1048576
+relay_rate = 0
 [underlay]
 sockets = false
 bind = ["192.0.2.1", "2001:db8::1"]
@@ -42,6 +44,8 @@ store = "sqlite:there.sqlite"
   EXPECT_EQ(c.networks.size(), 1u);
   EXPECT_EQ(c.lcores, "2-5");
   EXPECT_TRUE(c.idle_poll);
+  EXPECT_EQ(c.replay_ids, 1'048'576U);
+  EXPECT_EQ(c.relay_rate, 0U);
   EXPECT_FALSE(c.sockets);
   EXPECT_EQ(c.bind.size(), 2u);
   ASSERT_EQ(c.ports.size(), 1u);
@@ -68,6 +72,8 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
       {"[node]\nport = 70000\n", "expected a number from 1 to 65535"},
       {"[workers]\nidle = \"never\"\n",
        "key \"workers.idle\": expected one of \"adaptive\" \"poll\""},
+      {"[workers]\nreplay_ids = -1\n",
+       "key \"workers.replay_ids\": expected a number from 0 to 268435456"},
       {"[underlay]\nsockets = 1\n", "key \"underlay.sockets\": expected true or false"},
       {"[[bridge]]\ndevice = \"x\"\n", "[[bridge]] needs the keys \"device\" and \"network\""},
       {"[[bridge]]\ndevice = \"x\"\nnetwork = \"123\"\n",

@@ -2,8 +2,8 @@
 // it reads tables, writes the facts of its lanes, and decides what becomes of them; partition()
 // moves them. fast_path.cc puts the stages in a row.
 //
-//   inbound    classify, relay, reassemble | sender, dearmor, inflate, dispatch, gate, filter, learn,
-//              deliver
+//   inbound    classify, relay, reassemble | sender, dearmor, replay, inflate, dispatch, gate,
+//              filter, learn, deliver
 //   outbound   flow, resolve, filter_out, credentials, steer, encap, armor, fragment
 //
 // Before and behind them stand rx, underlay, outer and tx, which are a Port's (port.h), and
@@ -77,8 +77,13 @@ void reassemble(WorkerContext& w, PacketVector& v) noexcept;
 void sender(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Verifies and decrypts in place, all suites and senders as one batch.
-/// Reads: peer. Writes: payloads. Exits: drop kMac. Cost: the armor.
+/// Reads: peer. Writes: payloads, sent_id. Exits: drop kMac. Cost: the armor.
 void dearmor(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Each packet once: the set of seen ids, and of one of ours its window; not of verbs that control
+/// answers once each by itself.
+/// Reads: peer, sent_id. Exits: drop kReplay. Cost: a cache line of the set.
+void replay(WorkerContext& w, PacketVector& v) noexcept;
 
 /// LZ4, where the verb says so.
 /// Writes: mbuf (a frame mbuf takes the place of the packet). Exits: drop kMalformed, kNoMbuf.

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "control/features.h"
 #include "control/key_pool.h"
 #include "node/identities.h"
 #include "support/sim_net.h"
@@ -141,8 +142,8 @@ TEST_F(Exchange, HelloTeachesBothEndsAPath) {
   EXPECT_EQ(seen->protocol, 12);
   EXPECT_EQ(seen->suite, wire::Suite::kAesGmacSiv);
   EXPECT_EQ(seen->latency_ms, 10);
-  EXPECT_EQ(seen->features, 0U);  // ours knows ours
-  EXPECT_EQ(root.peer(net_.now, alice.address())->features, 0U);
+  EXPECT_EQ(seen->features, control::kOwnFeatures);  // ours knows ours
+  EXPECT_EQ(root.peer(net_.now, alice.address())->features, control::kOwnFeatures);
   EXPECT_EQ(seen->role, control::PeerStatus::Role::kPlanet);
   EXPECT_EQ(alice.node->status(net_.now).surface, std::vector<Endpoint>{kAliceAt});
   EXPECT_EQ(root.validations, 1U);

@@ -1,0 +1,67 @@
+// What it costs to handle each packet once: ids of a vector of 64 into the set of seen ids, hashed,
+// fetched and entered, in sets of several sizes; and the window of one of ours. Argument: Mi ids.
+#include <benchmark/benchmark.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "crypto/nonce.h"
+#include "dataplane/tables/seen_set.h"
+#include "fib/replay_window.h"
+#include "rounds.h"
+
+namespace orrery::dataplane {
+namespace {
+
+constexpr unsigned kBurst = SeenSet::kBatch;
+
+void seen_set(benchmark::State& state) {
+  const auto ids = static_cast<std::size_t>(state.range(0)) << 20;
+  auto made = SeenSet::make(ids, {1, 2});
+  if (!made) std::abort();
+  SeenSet& seen = **made;
+  std::mt19937_64 random(1);
+  std::uint64_t id[kBurst], source[kBurst];
+  alignas(64) std::uint64_t hash[kBurst];
+  std::uint64_t again = 0;
+  bench::Rounds rounds(state);
+  for ([[maybe_unused]] auto _ : state) {
+    for (unsigned i = 0; i < kBurst; ++i) {
+      id[i] = random();
+      source[i] = 0x1111111111 + i % 4;
+    }
+    rounds.time([&] {
+      seen.hash(id, source, kBurst, hash);
+      for (const std::uint64_t h : hash) seen.prefetch(h);
+      for (const std::uint64_t h : hash) again += seen.insert(h) ? 1 : 0;
+    });
+  }
+  benchmark::DoNotOptimize(again);
+  rounds.report("packet", kBurst, 64);
+}
+
+void window(benchmark::State& state) {
+  fib::ReplayWindow window;
+  crypto::NonceLane lane(1);
+  std::uint64_t wall = 1'700'000'000'000'000'000, refused = 0;
+  std::uint64_t id[kBurst];
+  bench::Rounds rounds(state);
+  for ([[maybe_unused]] auto _ : state) {
+    wall += 1'000'000;
+    for (std::uint64_t& one : id) one = lane.next(wall);
+    rounds.time([&] {
+      for (const std::uint64_t one : id) refused += window.admits(one, 1, wall) ? 0 : 1;
+      window.advance(id[kBurst - 1], 1);
+    });
+  }
+  benchmark::DoNotOptimize(refused);
+  rounds.report("packet", kBurst, 64);
+}
+
+BENCHMARK(seen_set)->Arg(1)->Arg(4)->Arg(16)->ArgName("Mi_ids")->UseManualTime();
+BENCHMARK(window)->UseManualTime();
+
+}  // namespace
+}  // namespace orrery::dataplane
+
+BENCHMARK_MAIN();
