@@ -10,6 +10,7 @@
 #include "crypto/nonce.h"
 #include "dataplane/counters.h"
 #include "dataplane/eal.h"
+#include "dataplane/punt_limits.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/relay_limits.h"
 #include "dataplane/tables/seen_set.h"
@@ -38,6 +39,7 @@ struct FastPathOptions {
   unsigned worker = 0;  // index, for RCU
   SipKey reassembly_key;
   RelayOptions relay;
+  PuntOptions punts;
   SeenSet* seen = nullptr;  // of all workers and control; null: control judges what it is given
 };
 
@@ -50,6 +52,7 @@ struct WorkerContext {
         permute(options.permutation),
         reassembly(p, options.reassembly_key),
         relay(options.relay),
+        punts(options.punts),
         seen(options.seen) {}
 
   /// A packet id for `suite`; never repeats under one key.
@@ -76,6 +79,7 @@ struct WorkerContext {
   crypto::IdPermutation permute;
   Reassembly reassembly;
   RelayLimits relay;
+  PuntLimits punts;
   SeenSet* const seen;
   Millis now_ms = 0;          // monotonic, of this turn
   std::uint64_t wall_ns = 0;  // of this turn

@@ -7,8 +7,9 @@ namespace orrery::dataplane {
 
 Result<void> ControlLink::open(unsigned worker) {
   const std::string suffix = "_" + std::to_string(worker);
-  for (auto [ring, name] : {std::pair{&punt, "orrery_punt"}, std::pair{&inject, "orrery_inject"},
-                            std::pair{&deliver, "orrery_deliver"}}) {
+  for (auto [ring, name] :
+       {std::pair{&raw, "orrery_raw"}, std::pair{&punt, "orrery_punt"},
+        std::pair{&inject, "orrery_inject"}, std::pair{&deliver, "orrery_deliver"}}) {
     if (auto r = ring->open(name + suffix, kRingSize); !r) return r;
   }
   control_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -20,6 +21,7 @@ Result<void> ControlLink::open(unsigned worker) {
 
 ControlLink::~ControlLink() {
   rte_mbuf* m = nullptr;
+  while (raw.pop(&m, 1) != 0) rte_pktmbuf_free(m);
   while (punt.pop(&m, 1) != 0) rte_pktmbuf_free(m);
   while (inject.pop(&m, 1) != 0) rte_pktmbuf_free(m);
   while (deliver.pop(&m, 1) != 0) rte_pktmbuf_free(m);

@@ -1,9 +1,12 @@
-// How one worker and control talk: three rings and two eventfds. Single producer, single consumer
+// How one worker and control talk: four rings and two eventfds. Single producer, single consumer
 // each.
 //
-//   punt     worker -> control   what the worker does not finish (PacketMeta::message says what it
-//   is) inject   control -> worker   datagrams to send (PacketMeta: socket, remote, ttl) deliver
-//   control -> worker   Ethernet frames for the host's side of a network (PacketMeta: network)
+//   raw      worker -> control   datagrams that nobody has authenticated (PacketMeta::message)
+//   punt     worker -> control   everything else that the worker does not finish: strangers who
+//                                fill the other ring do not stand in its way
+//   inject   control -> worker   datagrams to send (PacketMeta: socket, remote, ttl)
+//   deliver  control -> worker   Ethernet frames for the host's side of a network (PacketMeta:
+//                                network)
 //
 // Whoever pushes wakes the other side by its eventfd; a side that is busy polling clears it in
 // passing.
@@ -28,6 +31,7 @@ class ControlLink {
 
   Result<void> open(unsigned worker);
 
+  SpscRing<rte_mbuf> raw;
   SpscRing<rte_mbuf> punt;
   SpscRing<rte_mbuf> inject;
   SpscRing<rte_mbuf> deliver;

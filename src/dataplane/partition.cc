@@ -1,8 +1,14 @@
 #include "dataplane/partition.h"
 
+#include <algorithm>
+
+#include "dataplane/stages/stages.h"
+
 namespace orrery::dataplane {
 
 void partition(WorkerContext& w, PacketVector& v) noexcept {
+  if (std::find(v.next.begin(), v.next.begin() + v.n, Next::kPunt) != v.next.begin() + v.n)
+    limit_punts(w, v);
   Outcome& out = *w.out;
   std::array<rte_mbuf*, kVectorMax> dropped;
   unsigned drops = 0, kept = 0;

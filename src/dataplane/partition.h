@@ -1,7 +1,8 @@
 // The only mover of packets between stages: takes every lane that does not go on out of the vector
 // and closes the gaps.
 //
-//   kPunt, kDeliver, kTransmit   to their list of the running burst's Outcome
+//   kPunt                        the same, after limit_punts()
+//   kDeliver, kTransmit          to their list of the running burst's Outcome
 //   kTaken                       nowhere: its stage gave it away
 //   kDrop                        counted under its reason; freed in bulk
 //

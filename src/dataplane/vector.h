@@ -52,6 +52,7 @@ struct alignas(kCacheLine) PacketVector {
     n = count;
     for (unsigned i = 0; i < count; ++i) {
       mbuf[i] = burst[i];
+      peer[i] = nullptr;
       next[i] = Next::kGoOn;
       piece[i] = false;
       foreign[i] = false;

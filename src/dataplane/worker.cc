@@ -130,7 +130,7 @@ unsigned Worker::turn() noexcept {
 
 void Worker::punt(rte_mbuf* m, Message message) noexcept {
   meta_of(m).message = message;
-  if (!link_.punt.push(m)) {
+  if (!(is_raw(message) ? link_.raw : link_.punt).push(m)) {
     drop(m, Drop::kPuntFull);
     return;
   }

@@ -16,6 +16,7 @@ constexpr Millis kSocketInterval = 30'000;       // re-scan of local addresses
 constexpr Millis kSubscriptionInterval = 5'000;  // re-scan of what the host has joined
 constexpr Millis kLongestWait = 1'000;
 constexpr unsigned kPuntBurst = 64;
+constexpr unsigned kRawShare = 16;  // of a burst: raw datagrams, beside what the others leave
 constexpr unsigned kPuntBurstsPerTurn = 16;  // then timers and commands get their turn
 
 Millis clock_ms(clockid_t id) {
@@ -188,7 +189,10 @@ bool ControlLoop::take_punts() {
   for (unsigned turn = 0; turn < kPuntBurstsPerTurn; ++turn) {
     unsigned all = 0;
     for (unsigned worker = 0; worker < workers_.size(); ++worker) {
-      const unsigned n = workers_.link(worker).punt.pop(burst, kPuntBurst);
+      // What is authentic comes first, and strangers are never shut out.
+      dataplane::ControlLink& link = workers_.link(worker);
+      unsigned n = link.punt.pop(burst, kPuntBurst - kRawShare);
+      n += link.raw.pop(burst + n, kPuntBurst - n);
       if (n == 0) continue;
       all += n;
       const Now at = now();

@@ -271,6 +271,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   fast.nonce_floor = options->nonce_floor;
   randombytes_buf(&fast.reassembly_key, sizeof fast.reassembly_key);
   randombytes_buf(&fast.relay.key, sizeof fast.relay.key);
+  randombytes_buf(&fast.punts.key, sizeof fast.punts.key);
   randombytes_buf(&dataplane::table_hash_key(), sizeof(SipKey));
   const auto replay_ids = config.replay_ids.value_or(
       dataplane::SeenSet::default_ids(static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *

@@ -127,6 +127,7 @@ struct Running {
     thread.join();
     rte_mbuf* m = nullptr;
     while (link.punt.pop(&m, 1) != 0) rte_pktmbuf_free(m);
+    while (link.raw.pop(&m, 1) != 0) rte_pktmbuf_free(m);
   }
 
   /// What came in equals what went out, waits or was dropped.

@@ -15,6 +15,11 @@ constexpr unsigned kRelayLooksPerPeriod = 32;
 /// An event rides in an mbuf on the punt ring; `like` names the path. Null when there is none free.
 rte_mbuf* event(WorkerContext& w, Message message, const rte_mbuf* like, std::uint64_t network) {
   if (w.out->punts >= std::size(w.out->punt) - kVectorMax) return nullptr;
+  if (w.punts.take(PuntClass::kEvent, w.now_ms) != Drop::kNone) {
+    ++w.out->copies;  // for the ledger: one that came into being and went
+    w.count(Drop::kPuntEvent);
+    return nullptr;
+  }
   rte_mbuf* m = rte_pktmbuf_alloc(w.pools.wire);
   if (m == nullptr) return nullptr;
   const PacketMeta& from = meta_of(const_cast<rte_mbuf*>(like));

@@ -72,7 +72,7 @@ void reassemble(WorkerContext& w, PacketVector& v) noexcept;
 /// Reads: headers, PacketMeta::message, peers (one bulk lookup). Writes: peer,
 /// PacketMeta::wire_size.
 /// Exits: punt kDatagram, or kReassembled what was made from fragments (HELLO and other ciphers,
-/// unknown sender or one without schedules).
+/// unknown sender or one without schedules; `peer` tells which).
 /// Cost: one hash lookup a packet.
 void sender(WorkerContext& w, PacketVector& v) noexcept;
 
@@ -146,6 +146,13 @@ void armor(WorkerContext& w, PacketVector& v) noexcept;
 /// Exits: transmit, whole packets and all their pieces. Cost: a copy of what does not fit the first
 /// datagram. Exits: drop kNoMbuf (no buffer for a fragment: the rest of the packet is useless).
 void fragment(WorkerContext& w, PacketVector& v) noexcept;
+
+// --- side: what control is given
+
+/// Of the lanes that are punted, those beyond the rate of their class and of their source's network
+/// are dropped instead; partition() asks it. Exits: drop kPuntStranger and its neighbours,
+/// kPuntSource. Cost: while a class has nothing left, a look at its bucket.
+void limit_punts(WorkerContext& w, PacketVector& v) noexcept;
 
 // --- side: what a stage tells control without giving its packet away (stages/event.cc)
 

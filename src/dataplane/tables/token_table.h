@@ -23,9 +23,13 @@ struct Rate {
 /// One bucket. A new one is full.
 class TokenBucket {
  public:
-  [[nodiscard]] bool take(const Rate& rate, Millis now) noexcept {
+  [[nodiscard]] bool has(const Rate& rate, Millis now) noexcept {
     refill(rate, now);
-    if (spent_ + kToken > std::uint64_t{rate.burst} * kToken) return false;
+    return spent_ + kToken <= std::uint64_t{rate.burst} * kToken;
+  }
+
+  [[nodiscard]] bool take(const Rate& rate, Millis now) noexcept {
+    if (!has(rate, now)) return false;
     spent_ += kToken;
     return true;
   }
