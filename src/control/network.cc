@@ -244,6 +244,12 @@ void Networks::on_event(Now now, const fib::Event& event, Effects& out) {
     // Passing the gate has a side effect: our groups are announced to the sender.
     Joined* net = state_->find(received->network);
     if (net != nullptr) (void)state_->passes(now, *net, received->peer, out);
+  } else if (const auto* used = std::get_if<fib::GroupUsed>(&event)) {
+    Joined* net = state_->find(used->network);
+    if (net != nullptr && net->config) state_->on_group_used(now, *net, *used, out);
+  } else if (const auto* rest = std::get_if<fib::MulticastRest>(&event)) {
+    Joined* net = state_->find(rest->network);
+    if (net != nullptr && net->config) state_->on_multicast_rest(now, *net, *rest, out);
   }
 }
 
@@ -262,6 +268,7 @@ void Networks::State::tick(Now now, Effects& out) {
       request_config(now, net, out);
     }
     if (net.config) announce_periodically(now, net, out);
+    refresh_groups(now, net, out);
     std::erase_if(net.queue, [&](const QueuedMulticast& q) { return now.mono >= q.until; });
     std::erase_if(net.bridged_groups,
                   [&](const auto& g) { return now.mono - g.second >= kBridgedGroupAge; });

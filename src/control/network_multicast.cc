@@ -234,6 +234,7 @@ void Networks::State::add_group_member(Now now, wire::NetworkId id, wire::Multic
   }
   Joined* net = find(id);
   if (net == nullptr || !net->config) return;
+  if (net->served_groups.contains(group)) serve_group(now, *net, group, out);
   for (QueuedMulticast& queued : net->queue) {
     if (queued.job.group != group || now.mono >= queued.until ||
         queued.sent >= net->record.multicast_limit || !queued.served.insert(address).second) {
@@ -311,10 +312,7 @@ bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob
 
 void Networks::State::send_multicast(Now now, Joined& net, MulticastJob job, wire::Address origin,
                                      Effects& out) {
-  const bool replicator = std::any_of(
-      net.config->specialists.begin(), net.config->specialists.end(),
-      [&](const auto& s) { return s.address() == self() && s.has(wire::Specialist::kReplicator); });
-  if (!net.record.active_bridge && !replicator) {
+  if (leaves_replication(net)) {
     wire::Address best;
     int best_latency = 0;
     for (const wire::Address address : specialists(net, wire::Specialist::kReplicator)) {
@@ -329,7 +327,94 @@ void Networks::State::send_multicast(Now now, Joined& net, MulticastJob job, wir
       return;
     }
   }
+  const wire::MulticastGroup group = job.group;
   replicate(now, net, std::move(job), origin, out);
+  serve_group(now, net, group, out);
+  if (const auto served = net.served_groups.find(group); served != net.served_groups.end())
+    served->second.used = now.mono;
+}
+
+bool Networks::State::leaves_replication(const Joined& net) const {
+  const auto& listed = net.config->specialists;
+  return !net.record.active_bridge &&
+         std::none_of(listed.begin(), listed.end(), [&](const auto& s) {
+           return s.address() == self() && s.has(wire::Specialist::kReplicator);
+         });
+}
+
+void Networks::State::withdraw_group(Joined& net, wire::MulticastGroup group, Effects& out) {
+  if (net.served_groups.erase(group) != 0) out.updates.push_back(fib::RemoveGroup{net.id, group});
+}
+
+void Networks::State::serve_group(Now now, Joined& net, wire::MulticastGroup group, Effects& out) {
+  fib::Group record{net.id, group, net.record.multicast_limit, 0, {}};
+  const auto add = [&](wire::Address address) {
+    if (address != self() && !contains(record.recipients, address))
+      record.recipients.push_back(address);
+  };
+  const std::vector<wire::Address> members = groups.members(now.mono, net.id, group);
+  const bool replicators =
+      leaves_replication(net) && !specialists(net, wire::Specialist::kReplicator).empty();
+  const bool known = net.served_groups.contains(group);
+  // Without members every frame makes us gather.
+  if (members.empty() || replicators || record.limit == 0 ||
+      members.size() + net.record.active_bridges.size() > fib::kMostReplicas ||
+      (!known && net.served_groups.size() >= kMostServedGroups)) {
+    return withdraw_group(net, group, out);
+  }
+  for (const wire::Address bridge : net.record.active_bridges) add(bridge);
+  record.bridges = static_cast<std::uint32_t>(record.recipients.size());
+  for (const wire::Address member : members) add(member);
+  if (record.recipients.empty()) return withdraw_group(net, group, out);
+  ServedGroup& served = net.served_groups[group];
+  if (served.record == record) return;
+  served.record = record;
+  if (served.used == 0) served.used = now.mono;
+  out.updates.push_back(std::move(record));
+}
+
+void Networks::State::refresh_groups(Now now, Joined& net, Effects& out) {
+  std::vector<wire::MulticastGroup> all;
+  for (const auto& [group, served] : net.served_groups) all.push_back(group);
+  for (const wire::MulticastGroup& group : all) {
+    if (!net.config || now.mono - net.served_groups[group].used >= kGroupIdle) {
+      withdraw_group(net, group, out);
+    } else {
+      serve_group(now, net, group, out);
+    }
+  }
+}
+
+void Networks::State::on_group_used(Now now, Joined& net, const fib::GroupUsed& used,
+                                    Effects& out) {
+  if (used.bridged) learn_bridged_group(now, net, used.group, out);
+  const auto served = net.served_groups.find(used.group);
+  if (served == net.served_groups.end()) return;
+  served->second.used = now.mono;
+  std::vector<wire::Address> members = groups.members(now.mono, net.id, used.group);
+  std::erase(members, self());
+  const std::size_t limit = net.record.multicast_limit;
+  if (members.size() >= limit || !net.last_gather.due(now.mono, used.group, kAnnounce)) return;
+  net.last_gather.asked(now.mono, used.group);
+  gather_explicitly(
+      now, net, used.group,
+      static_cast<std::uint32_t>(std::min<std::size_t>(limit - members.size() + 1, 0xffff)), out);
+}
+
+void Networks::State::on_multicast_rest(Now now, Joined& net, const fib::MulticastRest& rest,
+                                        Effects& out) {
+  const auto frame = fib::read_ethernet(rest.frame);
+  if (!frame) return counters.add(Way::kOut, fib::Refusal::kLength);
+  const fib::Resolution where = fib::resolve(net.record, *frame);
+  if (where.to != fib::Outbound::kMulticast) return counters.add(Way::kOut, where.refusal);
+  MulticastJob job;
+  job.group = where.group;
+  if (where.bridged) job.source = frame->source;
+  job.ethertype = frame->ethertype;
+  job.payload.assign(frame->payload.begin(), frame->payload.end());
+  Reader r(rest.recipients);
+  while (r.remaining() >= wire::Address::kSize)
+    (void)send_multicast_to(now, net, job, wire::Address{r.u40()}, false, out);
 }
 
 void Networks::State::replicate(Now now, Joined& net, MulticastJob job, wire::Address origin,

@@ -25,6 +25,8 @@
 
 namespace orrery::control {
 
+inline constexpr Millis kGroupIdle = 60'000;           // without a frame workers need no record
+inline constexpr std::size_t kMostServedGroups = 256;  // of one network; the others are control's
 inline constexpr Millis kHousekeeping = 5'000;
 inline constexpr Millis kRefresh = 60'000;       // age of a configuration that is asked for anew
 inline constexpr Millis kAnnounce = 60'000;      // between announcements of all groups
@@ -65,6 +67,12 @@ struct QueuedMulticast {
   Millis until = 0;  // mono
 };
 
+/// A group whose members workers serve.
+struct ServedGroup {
+  fib::Group record;
+  Millis used = 0;  // mono; a worker said so, or we sent to it
+};
+
 struct Joined {
   explicit Joined(SipKey key) : last_gather(key) {}
 
@@ -86,6 +94,7 @@ struct Joined {
   std::map<wire::MulticastGroup, Millis> bridged_groups;  // to when seen
   GatherTimes last_gather;
   std::deque<QueuedMulticast> queue;
+  std::map<wire::MulticastGroup, ServedGroup> served_groups;  // as published
   std::optional<ConfigurePort> port;
 };
 
@@ -217,6 +226,15 @@ struct Networks::State {
                         wire::Address address, Effects& out);
   void send_multicast(Now now, Joined& net, MulticastJob job, wire::Address origin, Effects& out);
   void replicate(Now now, Joined& net, MulticastJob job, wire::Address origin, Effects& out);
+  /// Whom a frame to the group goes to, for workers; takes it back when that is control's business.
+  void serve_group(Now now, Joined& net, wire::MulticastGroup group, Effects& out);
+  void withdraw_group(Joined& net, wire::MulticastGroup group, Effects& out);
+  /// Members come and go, and groups that nobody uses need no record.
+  void refresh_groups(Now now, Joined& net, Effects& out);
+  void on_group_used(Now now, Joined& net, const fib::GroupUsed& used, Effects& out);
+  void on_multicast_rest(Now now, Joined& net, const fib::MulticastRest& rest, Effects& out);
+  /// Whether our multicasts go to a replicator, or would if one were there.
+  [[nodiscard]] bool leaves_replication(const Joined& net) const;
   void gather_explicitly(Now now, Joined& net, wire::MulticastGroup group, std::uint32_t want,
                          Effects& out);
   /// True if the rules let it go there.

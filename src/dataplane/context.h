@@ -10,6 +10,7 @@
 #include "crypto/nonce.h"
 #include "dataplane/counters.h"
 #include "dataplane/eal.h"
+#include "dataplane/multicasts.h"
 #include "dataplane/punt_limits.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/relay_limits.h"
@@ -80,6 +81,7 @@ struct WorkerContext {
   Reassembly reassembly;
   RelayLimits relay;
   PuntLimits punts;
+  Multicasts multicasts;
   SeenSet* const seen;
   Millis now_ms = 0;          // monotonic, of this turn
   std::uint64_t wall_ns = 0;  // of this turn

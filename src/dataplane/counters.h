@@ -51,25 +51,25 @@ using DropCounters = std::array<Counter, static_cast<std::size_t>(Drop::kCount)>
 }
 
 // What a worker took in, what it gave away, and how its turns went. X(field, label)
-#define ORRERY_FOR_EACH_WORKER_COUNT(X)                                    \
-  X(datagrams_in, "datagramsIn")   /* from ports */                        \
-  X(frames_in, "framesIn")         /* from frame ports */                  \
-  X(injected, "injected")          /* datagrams from control */            \
-  X(handed_frames, "handedFrames") /* frames from control */               \
-  X(copies, "copies")              /* fragments, flooded frames, events */ \
-  X(merged, "merged")              /* datagrams that went into another */  \
-  X(parked, "parked")              /* fragments waiting now: a gauge */    \
-  X(held, "held")                  /* in units not released: a gauge */    \
-  X(lent, "lent")                  /* given to another worker */           \
-  X(regained, "regained")          /* what came of that */                 \
-  X(borrowed, "borrowed")          /* taken over from another worker */    \
-  X(repaid, "repaid")              /* what came of that */                 \
-  X(sent, "sent")                  /* datagrams handed to a port */        \
-  X(relayed, "relayed")            /* of those sent, for others */         \
-  X(delivered, "delivered")        /* frames handed to a frame port */     \
-  X(punted, "punted")              /* to control, events included */       \
-  X(turns, "turns")                                                        \
-  X(empty_turns, "emptyTurns")                                             \
+#define ORRERY_FOR_EACH_WORKER_COUNT(X)                                             \
+  X(datagrams_in, "datagramsIn")   /* from ports */                                 \
+  X(frames_in, "framesIn")         /* from frame ports */                           \
+  X(injected, "injected")          /* datagrams from control */                     \
+  X(handed_frames, "handedFrames") /* frames from control */                        \
+  X(copies, "copies")              /* fragments, flooded frames, events */          \
+  X(merged, "merged")              /* datagrams into another, frames into copies */ \
+  X(parked, "parked")              /* fragments waiting now: a gauge */             \
+  X(held, "held")                  /* in units not released: a gauge */             \
+  X(lent, "lent")                  /* given to another worker */                    \
+  X(regained, "regained")          /* what came of that */                          \
+  X(borrowed, "borrowed")          /* taken over from another worker */             \
+  X(repaid, "repaid")              /* what came of that */                          \
+  X(sent, "sent")                  /* datagrams handed to a port */                 \
+  X(relayed, "relayed")            /* of those sent, for others */                  \
+  X(delivered, "delivered")        /* frames handed to a frame port */              \
+  X(punted, "punted")              /* to control, events included */                \
+  X(turns, "turns")                                                                 \
+  X(empty_turns, "emptyTurns")                                                      \
   X(sleeps, "sleeps")
 
 /// The ledger, between two turns: datagrams_in + frames_in + injected + handed_frames + copies +

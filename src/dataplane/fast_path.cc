@@ -15,9 +15,12 @@ using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
 
 // The inbound row: what must run in order, and what need not.
 constexpr Stage kGather[] = {classify, relay, reassemble};
-constexpr Stage kOpen[] = {sender, dearmor, replay, inflate, dispatch, gate, filter, learn, deliver};
-constexpr Stage kOutbound[] = {flow,  resolve, filter_out, credentials,
-                               steer, encap,   armor,      fragment};
+constexpr Stage kOpen[] = {sender, dearmor, replay, inflate, dispatch,
+                           gate,   filter,  learn,  deliver};
+// The outbound row: what goes to many, and all the rest.
+constexpr Stage kSetApart[] = {flow, multicast};
+constexpr Stage kFlow[] = {flow};
+constexpr Stage kSeal[] = {resolve, filter_out, credentials, steer, encap, armor, fragment};
 
 }  // namespace
 
@@ -91,15 +94,46 @@ void FastPath::open(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& dr
   run(kOpen);
 }
 
-void FastPath::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
-                        DropCounters& drops) noexcept {
+void FastPath::load(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+                    DropCounters& drops) noexcept {
   load(burst, n, out, drops);
   const NetworkRecord* record = context_.tables.networks.find({network.value});
   for (unsigned i = 0; i < n; ++i) {
     vector_.network[i] = record;
     meta_of(burst[i]).network = network.value;  // for control, should it be punted
   }
-  run(kOutbound);
+}
+
+void FastPath::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+                        DropCounters& drops) noexcept {
+  load(network, burst, n, out, drops);
+  run(kSetApart);
+  run(kSeal);
+}
+
+unsigned FastPath::set_apart(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+                             DropCounters& drops) noexcept {
+  load(network, burst, n, out, drops);
+  run(kSetApart);
+  std::copy_n(vector_.mbuf.data(), vector_.n, burst);
+  return vector_.n;
+}
+
+void FastPath::seal(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+                    DropCounters& drops) noexcept {
+  load(network, burst, n, out, drops);
+  run(kFlow);
+  run(kSeal);
+}
+
+bool FastPath::replicate(Outcome& out, DropCounters& drops) noexcept {
+  if (context_.multicasts.empty()) return false;
+  context_.out = &out;
+  context_.drops = &drops;
+  static constexpr Stage kStages[] = {
+      orrery::dataplane::replicate, credentials, steer, encap, armor, fragment};
+  run(kStages);
+  return true;
 }
 
 }  // namespace orrery::dataplane

@@ -5,7 +5,8 @@
 // from mempools, never blocks, and holds table references only within a call. The inbound row can
 // be run in two halves: gather(), in the order of arrival and by the one worker that owns the port,
 // since the fragments of a packet must meet in one place, looks no record up; open() may be run by
-// any other worker, at any time. The outbound row needs no order.
+// any other worker, at any time. The outbound row needs no order, but what goes to many is more
+// than a unit of work holds: set_apart() keeps it for the worker that owns the port.
 #pragma once
 
 #include "dataplane/context.h"
@@ -43,14 +44,28 @@ class FastPath {
   unsigned gather(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   /// The second half. REQUIRES: what gather() of some worker left, and its `out` or an empty one.
   void open(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
-  /// Frames from the host's side of `network`; takes all of them. REQUIRES: as inbound().
+  /// Frames from the host's side of `network`; takes all of them, and then wants replicate().
+  /// REQUIRES: as inbound().
   void outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
                 DropCounters& drops) noexcept;
+  /// The part of outbound() that wants replicate(). What goes on is left in `burst`; returns how
+  /// many that are.
+  unsigned set_apart(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+                     DropCounters& drops) noexcept;
+  /// The other part. REQUIRES: what set_apart() of some worker left, and its `out` or an empty one.
+  void seal(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+            DropCounters& drops) noexcept;
+
+  /// One more vector of copies of the multicast frames that were kept; false: all are sent. To be
+  /// called until then, in the same turn. REQUIRES: as inbound().
+  [[nodiscard]] bool replicate(Outcome& out, DropCounters& drops) noexcept;
 
  private:
   using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
 
   void load(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
+  void load(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+            DropCounters& drops) noexcept;
   template <std::size_t N>
   void run(const Stage (&stages)[N]) noexcept;
   void refresh_clock() noexcept;

@@ -17,11 +17,13 @@ enum class Message : std::uint8_t {
   kReassembled,    // whole raw packet of an unknown sender, made from fragments; fragmented flag as
                    // received
   kFrame,          // Ethernet frame of `network`
+  kMulticastRest,  // the same, sent to all but those behind it: [5] recipient each, [1] how many
   // Events; the payload is theirs, PacketMeta names network, remote and socket.
-  kReceived,  // a frame passed the gate: [5] peer, [1] verb, [1] hops
-  kLearned,   // a station was seen behind a remote bridge: [6] MAC, [5] bridge
-  kStale,     // a frame went to a member that may lack our credentials: [5] member
-  kRelayed,   // a packet was relayed: [5] source, [5] destination, [1] hops
+  kReceived,   // a frame passed the gate: [5] peer, [1] verb, [1] hops
+  kLearned,    // a station was seen behind a remote bridge: [6] MAC, [5] bridge
+  kStale,      // a frame went to a member that may lack our credentials: [5] member
+  kGroupUsed,  // frames went to a group: [6] MAC, [4] ADI, [1] by a bridged station
+  kRelayed,    // a packet was relayed: [5] source, [5] destination, [1] hops
 };
 
 struct alignas(kCacheLine) PacketMeta {

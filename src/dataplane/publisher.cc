@@ -29,7 +29,8 @@ Result<void> Tables::open(const std::string& prefix) {
   if (auto r = peers.open(prefix + "_peers", 65536, rcu.get()); !r) return r;
   if (auto r = networks.open(prefix + "_networks", 4096, rcu.get()); !r) return r;
   if (auto r = members.open(prefix + "_members", 131072, rcu.get()); !r) return r;
-  return bridge_routes.open(prefix + "_bridge", 131072, rcu.get());
+  if (auto r = bridge_routes.open(prefix + "_bridge", 131072, rcu.get()); !r) return r;
+  return groups.open(prefix + "_groups", 4096, rcu.get());
 }
 
 namespace {
@@ -70,6 +71,16 @@ void Publisher::set_active(const PeerRecord& record, bool active) {
   } else {
     active_.erase(key.address);  // Invariant 1
   }
+}
+
+void Publisher::publish(const fib::Group& group) {
+  const GroupKey key{group.network.value, group.group.mac.value, group.group.adi};
+  auto record = std::make_unique<const GroupRecord>(group);
+  if (const GroupRecord* before = tables_.groups.find(key)) {
+    record->last_event.store(before->last_event.load(std::memory_order_relaxed),
+                             std::memory_order_relaxed);
+  }
+  put(tables_.groups.put(key, std::move(record)));
 }
 
 bool Publisher::make_room() {
@@ -117,6 +128,7 @@ void Publisher::reclaim() {
   tables_.networks.reclaim();
   tables_.members.reclaim();
   tables_.bridge_routes.reclaim();
+  tables_.groups.reclaim();
 }
 
 void Publisher::apply(const fib::Update& update) {
@@ -153,6 +165,11 @@ void Publisher::apply(const fib::Update& update) {
         if (k.network == r.id.value) routes.push_back(k);
       });
       for (const BridgeKey& k : routes) t.bridge_routes.remove(k);
+      std::vector<GroupKey> groups;
+      t.groups.for_each_key([&](const GroupKey& k) {
+        if (k.network == r.id.value) groups.push_back(k);
+      });
+      for (const GroupKey& k : groups) t.groups.remove(k);
     }
 
     void operator()(const fib::Member& m) const {
@@ -167,6 +184,12 @@ void Publisher::apply(const fib::Update& update) {
     void operator()(const fib::BridgeRoute& r) const {
       self.put(t.bridge_routes.put({r.network.value, r.mac.value},
                                    std::make_unique<const fib::BridgeRoute>(r)));
+    }
+
+    void operator()(const fib::Group& g) const { self.publish(g); }
+
+    void operator()(const fib::RemoveGroup& r) const {
+      t.groups.remove({r.network.value, r.group.mac.value, r.group.adi});
     }
 
     void operator()(const fib::RemoveBridgeRoute& r) const {

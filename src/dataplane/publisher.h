@@ -27,6 +27,12 @@ struct MemberKey {
   std::uint64_t address;
 };
 
+struct GroupKey {
+  std::uint64_t network;
+  std::uint64_t mac;
+  std::uint64_t adi;
+};
+
 struct BridgeKey {
   std::uint64_t network;
   std::uint64_t mac;
@@ -51,8 +57,9 @@ struct PeerRecord {
 
   fib::Peer peer;
   crypto::PeerKeys keys;
-  mutable std::atomic<Millis> last_event{0};  // when control last heard of this peer from a worker
-  mutable std::atomic<Millis> last_use{0};    // of its schedules
+  mutable std::atomic<Millis> last_event{0};   // when control last heard of this peer from a worker
+  mutable std::atomic<Millis> last_use{0};     // of its schedules
+  mutable std::atomic<Millis> last_gather{0};  // when control last heard what it asks for in frames
 };
 
 struct NetworkRecord {
@@ -60,6 +67,13 @@ struct NetworkRecord {
 
   fib::Network network;
   bool accepts_all;  // the rules begin with an unconditional ACCEPT: nothing to evaluate
+};
+
+struct GroupRecord {
+  explicit GroupRecord(const fib::Group& g) : group(g) {}
+
+  fib::Group group;
+  mutable std::atomic<Millis> last_event{0};  // when control last heard that it is used
 };
 
 struct Tables {
@@ -79,6 +93,7 @@ struct Tables {
   RcuTable<NetworkKey, NetworkRecord> networks;
   RcuTable<MemberKey, fib::Member> members;
   RcuTable<BridgeKey, fib::BridgeRoute> bridge_routes;
+  RcuTable<GroupKey, GroupRecord> groups;
 };
 
 /// Lives on the control thread.
@@ -119,6 +134,7 @@ class Publisher {
   void put(bool fitted) { refused_ += fitted ? 0 : 1; }
 
   void publish(const fib::Peer& peer);
+  void publish(const fib::Group& group);
   void use(std::uint64_t address);
   void set_active(const PeerRecord& record, bool active);
   [[nodiscard]] bool make_room();

@@ -42,9 +42,10 @@ struct alignas(kCacheLine) PacketVector {
   std::array<Drop, kVectorMax> drop;          // for Next::kDrop
   std::array<bool, kVectorMax> piece;         // inbound: a fragment, or a head with fragments
   std::array<bool, kVectorMax> foreign;       // inbound: for somebody else
-  std::array<fib::Carrier, kVectorMax> verb;  // FRAME or EXT_FRAME
+  std::array<fib::Carrier, kVectorMax> verb;  // that carries the frame
   std::array<fib::EthernetFrame, kVectorMax> frame;  // payload is a view into the mbuf
   std::array<wire::FragmentPlan, kVectorMax> plan;   // outbound: how the packet will be cut
+  std::array<std::uint32_t, kVectorMax> adi;         // of a multicast frame's group
   std::array<std::uint64_t, kVectorMax> sent_id;     // inbound: as its sender chose it; 0: unknown
   unsigned n = 0;
 
@@ -81,6 +82,7 @@ struct alignas(kCacheLine) PacketVector {
     verb[to] = verb[from];
     frame[to] = frame[from];
     plan[to] = plan[from];
+    adi[to] = adi[from];
     sent_id[to] = sent_id[from];
   }
 

@@ -93,6 +93,7 @@ class Worker {
   /// A burst from a port, all the way or as a unit. REQUIRES: make_room().
   void inbound(rte_mbuf** burst, unsigned n) noexcept;
   void outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n) noexcept;
+  void replicate() noexcept;
   void lay_out(WorkUnit& unit) noexcept;
   /// Moves the counts of `o` to this worker's.
   void settle(Outcome& o) noexcept;

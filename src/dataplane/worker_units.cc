@@ -47,14 +47,20 @@ void Worker::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n) noe
   if (at_once(n)) {
     fast_path_->outbound(network, burst, n, outcome_, counters_.drops);
     finish(outcome_);
+    replicate();
     return;
   }
   WorkUnit& unit = units().next();
   std::copy_n(burst, n, unit.packets);
   unit.row = WorkUnit::Row::kOutbound;
   unit.network = network;
-  unit.n = n;
+  unit.n = fast_path_->set_apart(network, unit.packets, n, unit.outcome, counters_.drops);
+  replicate();
   lay_out(unit);
+}
+
+void Worker::replicate() noexcept {
+  while (fast_path_->replicate(outcome_, counters_.drops)) finish(outcome_);
 }
 
 void Worker::lay_out(WorkUnit& unit) noexcept {
@@ -78,7 +84,7 @@ void Worker::work_on(WorkUnit& unit) noexcept {
   if (unit.row == WorkUnit::Row::kInbound) {
     fast_path_->open(unit.packets, unit.n, unit.outcome, counters_.drops);
   } else {
-    fast_path_->outbound(unit.network, unit.packets, unit.n, unit.outcome, counters_.drops);
+    fast_path_->seal(unit.network, unit.packets, unit.n, unit.outcome, counters_.drops);
   }
   settle(unit.outcome);
 }

@@ -41,6 +41,21 @@ struct Relayed {
   std::uint8_t hops = 0;
 };
 
-using Event = std::variant<Received, CredentialsStale, BridgeLearned, Relayed>;
+/// A worker sent a frame to the members of a group. At most once in ten seconds for each group.
+struct GroupUsed {
+  wire::NetworkId network;
+  wire::MulticastGroup group;
+  bool bridged = false;  // by a station behind us
+};
+
+/// A worker sent a multicast frame to all recipients but these. Views are valid during the call.
+struct MulticastRest {
+  wire::NetworkId network;
+  Bytes frame;       // Ethernet; rules have let it out, without a recipient in mind
+  Bytes recipients;  // [5] each
+};
+
+using Event =
+    std::variant<Received, CredentialsStale, BridgeLearned, Relayed, GroupUsed, MulticastRest>;
 
 }  // namespace orrery::fib

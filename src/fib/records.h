@@ -86,6 +86,20 @@ struct Member {
   friend bool operator==(const Member&, const Member&) = default;
 };
 
+/// Recipients that workers serve with copies of one frame; larger groups are control's.
+inline constexpr std::size_t kMostReplicas = 64;
+
+/// Who gets frames to a multicast group. Present while the group is in use and its members are
+/// known; control gathers more of them.
+struct Group {
+  wire::NetworkId network;
+  wire::MulticastGroup group;
+  std::uint32_t limit = 0;                // recipients of one frame at most
+  std::uint32_t bridges = 0;              // so many of the recipients, the first, come first
+  std::vector<wire::Address> recipients;  // at most kMostReplicas, each once, never ourselves
+  friend bool operator==(const Group&, const Group&) = default;
+};
+
 /// Where a foreign MAC was last seen: behind a remote active bridge.
 struct BridgeRoute {
   wire::NetworkId network;

@@ -24,7 +24,7 @@ struct Relaying {
 };
 
 struct RemoveNetwork {
-  wire::NetworkId id;  // its members and bridge routes go with it
+  wire::NetworkId id;  // its members, groups and bridge routes go with it
 };
 
 struct RemoveMember {
@@ -37,8 +37,13 @@ struct RemoveBridgeRoute {
   wire::Mac mac;
 };
 
+struct RemoveGroup {
+  wire::NetworkId network;
+  wire::MulticastGroup group;
+};
+
 using Update = std::variant<Peer, RemovePeer, PeerInUse, Relaying, Network, RemoveNetwork, Member,
-                            RemoveMember, BridgeRoute, RemoveBridgeRoute>;
+                            RemoveMember, BridgeRoute, RemoveBridgeRoute, Group, RemoveGroup>;
 
 /// Whether workers can send under more keys after this update than before.
 [[nodiscard]] inline bool gives_keys(const Update& update) {

@@ -164,6 +164,28 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
       node_.on_event(at, learned, effects_);
       break;
     }
+    case dataplane::Message::kMulticastRest: {
+      // frame, [5] each, [1] how many
+      if (bytes.empty() || bytes.size() < 1 + std::size_t{bytes.back()} * wire::Address::kSize)
+        break;
+      const std::size_t listed = std::size_t{bytes.back()} * wire::Address::kSize;
+      const std::size_t size = bytes.size() - 1 - listed;
+      node_.on_event(at,
+                     fib::MulticastRest{wire::NetworkId{meta.network}, bytes.first(size),
+                                        bytes.subspan(size, listed)},
+                     effects_);
+      break;
+    }
+    case dataplane::Message::kGroupUsed: {
+      Reader r(bytes);
+      fib::GroupUsed used;
+      used.network = wire::NetworkId{meta.network};
+      used.group.mac = wire::Mac::load(r.bytes(6).data());
+      used.group.adi = r.u32();
+      used.bridged = r.u8() != 0;
+      node_.on_event(at, used, effects_);
+      break;
+    }
     case dataplane::Message::kRelayed: {
       Reader r(bytes);
       fib::Relayed relayed;

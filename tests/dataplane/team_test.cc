@@ -231,6 +231,7 @@ class Node {
     for (ControlLink& link : links_) {
       rte_mbuf* m = nullptr;
       while (link.punt.pop(&m, 1) != 0) rte_pktmbuf_free(m);
+      while (link.raw.pop(&m, 1) != 0) rte_pktmbuf_free(m);
     }
   }
 

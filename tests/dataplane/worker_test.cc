@@ -236,6 +236,34 @@ TEST_F(WorkerTest, PiecesDoNotWaitForTheNextDatagram) {
   a.check_ledger();
 }
 
+TEST_F(WorkerTest, RawDatagramsGoByARingOfTheirOwn) {  // L2
+  Running a("raw_a", 1, kA, kB, kEndA, kEndB);
+  MemoryPort far(kEndB);
+  far.connect(a.wire_port.get());
+  a.wire_port->connect(&far);
+  a.start();
+  ByteVector stranger(100, 1);
+  wire::encode_packet_header(stranger, {1, kA, wire::Address{0x5555555555}, 0x18, 0, 0});
+  constexpr unsigned kMany = 2'000;
+  for (unsigned i = 0; i < kMany; ++i) {
+    rte_mbuf* m = mbuf_of(stranger, pools().wire);
+    far.send(&m, 1);
+    if (i % 64 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const auto& counters = a.worker->counters();
+  for (int i = 0; i < 5'000 && counters.datagrams_in.value() < kMany; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(a.link.punt.empty()) << "nothing stands before what is authentic";
+  a.frames->offer(ethernet(wire::kBroadcastMac, wire::mac_of(kA, kNetwork), 0x0806, 46));
+  for (int i = 0; i < 5'000 && a.link.punt.empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_FALSE(a.link.punt.empty());
+  EXPECT_FALSE(a.link.raw.empty());
+  a.stop();
+  EXPECT_GT(counters.drops[static_cast<std::size_t>(Drop::kPuntSource)].value(), 1'000u);
+  a.check_ledger();
+}
+
 /// A gateway with two LAN ports in one network.
 class LocalSwitchTest : public Dataplane {
  protected:

@@ -1,7 +1,12 @@
 #include "dataplane/stages/stages.h"
-#include "wire/verbs/frame.h"
+#include "wire/verbs/multicast.h"
 
 namespace orrery::dataplane {
+namespace {
+
+constexpr std::uint8_t kGatherLimit = 0x02, kSource = 0x04;  // flags of MULTICAST_FRAME
+
+}  // namespace
 
 void dispatch(WorkerContext&, PacketVector& v) noexcept {
   for (unsigned i = 0; i < v.n; ++i) {
@@ -23,6 +28,18 @@ void dispatch(WorkerContext&, PacketVector& v) noexcept {
       frame.source = wire::Mac::load(payload.data() + 15);
       frame.ethertype = load_be16(payload.data() + 21);
       frame.payload = payload.subspan(wire::kExtFrameHead);
+    } else if (const auto multicast = verb == wire::Verb::kMulticastFrame
+                                          ? wire::decode_multicast_frame(payload)
+                                          : std::nullopt;
+               multicast && (payload[8] & ~(kGatherLimit | kSource)) == 0 &&
+               !multicast->payload.empty()) {
+      // Certificates and frames to replicate are control's.
+      v.verb[i] = fib::Carrier::kMulticastFrame;
+      frame.destination = multicast->group.mac;
+      frame.source = multicast->source ? multicast->source
+                                       : wire::mac_of(v.peer[i]->peer.address, multicast->network);
+      frame.ethertype = multicast->ethertype;
+      frame.payload = multicast->payload;
     } else {
       v.punt_lane(i, Message::kAuthenticated);
     }

@@ -3,6 +3,8 @@
 namespace orrery::dataplane {
 namespace {
 
+constexpr Millis kGroupInterval = 10'000;    // that a group is in use
+constexpr Millis kGatherInterval = 1'000;    // what a peer asks for in its multicast frames
 constexpr Millis kReceivedInterval = 1'000;  // control hears of an active peer this often
 // Events of learned stations and stale credentials, together: what a bridged LAN of some thousand
 // stations needs to be learned within a second; a flood of MACs costs control no more than this.
@@ -69,6 +71,35 @@ void raise_received(WorkerContext& w, const PacketVector& v, unsigned i) noexcep
   std::memcpy(p, d + wire::kSourceOffset, 5);
   p[5] = d[wire::kVerbOffset] & wire::kVerbMask;
   p[6] = hops;
+}
+
+void raise_group_used(WorkerContext& w, const PacketVector& v, unsigned i, const GroupRecord& group,
+                      bool bridged) noexcept {
+  const Millis last = group.last_event.load(std::memory_order_relaxed);
+  if (w.now_ms - last < kGroupInterval) return;
+  rte_mbuf* m = event(w, Message::kGroupUsed, v.mbuf[i], group.group.network.value);
+  if (m == nullptr) return;
+  group.last_event.store(w.now_ms, std::memory_order_relaxed);
+  // [6] MAC, [4] ADI, [1] bridged
+  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 11));
+  group.group.group.mac.store(p);
+  store_be32(p + 6, group.group.group.adi);
+  p[10] = bridged ? 1 : 0;
+}
+
+void raise_gather(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
+  // [28] header, [8] network, [1] flags, [4] limit if 0x02
+  const std::uint8_t* d = v.data(i);
+  if ((d[wire::kHeaderSize + 8] & 0x02) == 0 || load_be32(d + wire::kHeaderSize + 9) == 0) return;
+  const PeerRecord& peer = *v.peer[i];
+  const Millis last = peer.last_gather.load(std::memory_order_relaxed);
+  if (w.now_ms - last < kGatherInterval) return;
+  rte_mbuf* m = event(w, Message::kAuthenticated, v.mbuf[i], v.network[i]->network.id.value);
+  if (m == nullptr) return;
+  peer.last_gather.store(w.now_ms, std::memory_order_relaxed);
+  meta_of(m).wire_size = meta_of(v.mbuf[i]).wire_size;
+  const auto head = static_cast<std::uint16_t>(v.frame[i].payload.data() - d);
+  std::memcpy(rte_pktmbuf_append(m, head), d, head);
 }
 
 void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {

@@ -20,6 +20,7 @@ void gate(WorkerContext& w, PacketVector& v) noexcept {
       v.punt_lane(i, Message::kAuthenticated);
     } else {
       raise_received(w, v, i);
+      if (v.verb[i] == fib::Carrier::kMulticastFrame) raise_gather(w, v, i);
     }
   }
 }

@@ -4,7 +4,9 @@
 //
 //   inbound    classify, relay, reassemble | sender, dearmor, replay, inflate, dispatch, gate,
 //              filter, learn, deliver
-//   outbound   flow, resolve, filter_out, credentials, steer, encap, armor, fragment
+//   outbound   flow, multicast | flow, resolve, filter_out, credentials, steer, encap, armor,
+//              fragment
+//   and then   replicate, credentials, steer, encap, armor, fragment, until all copies are sent
 //
 // Before and behind them stand rx, underlay, outer and tx, which are a Port's (port.h), and
 // ingress, a FramePort's. What a stage cannot finish is punted: the datagram or the frame
@@ -15,6 +17,7 @@
 
 #include "crypto/siphash_batch.h"
 #include "dataplane/context.h"
+#include "wire/verbs/multicast.h"
 
 namespace orrery::dataplane {
 
@@ -42,6 +45,20 @@ namespace orrery::dataplane {
   std::memcpy(&word, from.ip.data(), 8);
   word &= v4 ? 0xffffff : 0xffffffffffff;
   return crypto::SipBatch::last(v4 ? 4 : 7, from.family | word << 8);
+}
+
+/// Bytes of the verb before the payload.
+[[nodiscard]] inline std::size_t verb_head(const PacketVector& v, unsigned i) noexcept {
+  switch (v.verb[i]) {
+    case fib::Carrier::kFrame:
+      return wire::kFrameHead;
+    case fib::Carrier::kExtFrame:
+      return wire::kExtFrameHead;
+    case fib::Carrier::kMulticastFrame:
+      break;
+  }
+  const bool bridged = v.frame[i].source != v.network[i]->network.mac;
+  return wire::kMulticastFrameHead + (bridged ? wire::kMulticastFrameSource : 0);
 }
 
 // --- inbound
@@ -89,7 +106,7 @@ void replay(WorkerContext& w, PacketVector& v) noexcept;
 /// Writes: mbuf (a frame mbuf takes the place of the packet). Exits: drop kMalformed, kNoMbuf.
 void inflate(WorkerContext& w, PacketVector& v) noexcept;
 
-/// By verb: plain FRAME and EXT_FRAME go on.
+/// By verb: plain FRAME and EXT_FRAME go on, and MULTICAST_FRAME that is for us alone.
 /// Writes: verb, frame (of FRAME without MACs: they are implied). Exits: punt kAuthenticated.
 void dispatch(WorkerContext& w, PacketVector& v) noexcept;
 
@@ -118,9 +135,21 @@ void deliver(WorkerContext& w, PacketVector& v) noexcept;
 /// Writes: frame. Exits: punt kFrame (network without a record; not a frame).
 void flow(WorkerContext& w, PacketVector& v) noexcept;
 
+/// Frames to a group whose members control has published: each of them gets one, see replicate().
+/// Reads: groups. Exits: kept; drop kRules (of the sender's side, without a recipient in mind).
+void multicast(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Fills the vector with copies of the frames that multicast() has kept, one for each recipient: up
+/// to the limit, bridges first, past the rules for each. Recipients without a record, schedules or
+/// a path are control's, which gets the frame with their addresses behind it. Reads: members,
+/// peers. Writes: all facts of outbound lanes, adi. Exits: punt kMulticastRest; drop kNoMbuf,
+/// kPuntFrame, kTooBig. Cost: a copy of the frame for each recipient.
+void replicate(WorkerContext& w, PacketVector& v) noexcept;
+
 /// MAC to member: derived from its address, or the bridge behind which the station was seen.
-/// Reads: bridge routes, members, peers. Writes: verb, member, peer. Exits: punt kFrame (multicast,
-/// our own MAC, unknown station, member or peer, or a peer without schedules).
+/// Reads: bridge routes, members, peers. Writes: verb, member, peer. Exits: punt kFrame (multicast
+/// to a group without a record, our own MAC, unknown station, member or peer, or a peer without
+/// schedules).
 void resolve(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Rules of the sender's side.
@@ -164,6 +193,12 @@ void raise_received(WorkerContext& w, const PacketVector& v, unsigned i) noexcep
 void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// Whether control may hear of another pair in this period.
 [[nodiscard]] bool may_tell_of_pairs(WorkerContext& w) noexcept;
+/// A frame goes to the members of a group.
+void raise_group_used(WorkerContext& w, const PacketVector& v, unsigned i, const GroupRecord& group,
+                      bool bridged) noexcept;
+/// The multicast frame of lane `i` may ask for members of its group: control gets it without its
+/// payload, once a second from each peer.
+void raise_gather(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// The packet of lane `i` is relayed for `source`, so it says. False: not now.
 [[nodiscard]] bool raise_relayed(WorkerContext& w, const PacketVector& v, unsigned i,
                                  const PeerRecord& source) noexcept;

@@ -1,5 +1,4 @@
 #include "dataplane/stages/stages.h"
-#include "wire/verbs/frame.h"
 
 namespace orrery::dataplane {
 
@@ -10,8 +9,7 @@ void steer(WorkerContext&, PacketVector& v) noexcept {
       v.punt_lane(i, Message::kFrame);
       continue;
     }
-    const std::size_t head =
-        v.verb[i] == fib::Carrier::kFrame ? wire::kFrameHead : wire::kExtFrameHead;
+    const std::size_t head = verb_head(v, i);
     v.plan[i] =
         wire::plan_equal_fragments(wire::kHeaderSize + head + v.frame[i].payload.size(), peer.mtu);
     if (v.plan[i].pieces > wire::kMaxFragments) {

@@ -146,6 +146,9 @@ inline void encode_multicast_frame_ok(Writer& w, const GatherResult& g) {
   w.bytes(g.addresses);
 }
 
+inline constexpr std::size_t kMulticastFrameHead = 21;  // without certificate, limit and source
+inline constexpr std::size_t kMulticastFrameSource = 6;
+
 struct MulticastFrame {
   NetworkId network;
   std::optional<CertificateOfMembership> com;  // flag 0x01; accepted, never sent

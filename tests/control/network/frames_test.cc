@@ -1,6 +1,8 @@
 // Frames, bridges, rules, neighbour discovery, groups and multicast.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "control/gather_times.h"
 #include "control/multicast.h"
 #include "control/network/lab.h"
@@ -424,6 +426,115 @@ TEST(Multicast, AnnouncesEveryMinuteAndWhatIsNewAtOnce) {
   const auto likes = lab.transport.of(wire::Verb::kMulticastLike, lab.controller.address());
   ASSERT_EQ(likes.size(), 1u);
   EXPECT_EQ(likes[0].payload.size(), 36u);  // the group and broadcast
+}
+
+/// Records of groups among the effects, newest last.
+std::vector<fib::Group> served(const NetworkLab& lab) {
+  std::vector<fib::Group> all;
+  for (const fib::Update& update : lab.out.updates) {
+    if (const auto* group = std::get_if<fib::Group>(&update)) all.push_back(*group);
+  }
+  return all;
+}
+
+bool withdrawn(const NetworkLab& lab) {
+  return std::ranges::any_of(lab.out.updates, [](const fib::Update& update) {
+    return std::holds_alternative<fib::RemoveGroup>(update);
+  });
+}
+
+TEST(Multicast, WorkersServeGroupsThatAreUsedAndKnown) {
+  NetworkLab lab;
+  lab.join(with_role(lab, lab.bob.address(), wire::Specialist::kActiveBridge));
+  lab.introduce(lab.alice);
+  const wire::MulticastGroup group{wire::Mac{0x01005e000001}, 0};
+  const auto send = [&] { lab.host_frame(lab.mac(lab.self()), group.mac, 0x0800, kPayload); };
+  send();
+  EXPECT_TRUE(served(lab).empty()) << "nobody has announced it: every frame makes us gather";
+  lab.clear();
+  lab.like_from(lab.alice.address(), group);
+  EXPECT_TRUE(served(lab).empty()) << "not used yet";
+  lab.clear();
+  send();
+  ASSERT_EQ(served(lab).size(), 1u);
+  EXPECT_EQ(served(lab)[0].group, group);
+  EXPECT_EQ(served(lab)[0].limit, 32u);
+  EXPECT_EQ(served(lab)[0].bridges, 1u);
+  EXPECT_EQ(served(lab)[0].recipients, (std::vector{lab.bob.address(), lab.alice.address()}));
+  lab.clear();
+  send();
+  EXPECT_TRUE(served(lab).empty()) << "nothing has changed";
+  // one more member
+  lab.introduce(lab.controller);
+  lab.like_from(lab.controller.address(), group);
+  ASSERT_EQ(served(lab).size(), 1u);
+  EXPECT_EQ(served(lab)[0].recipients.size(), 3u);
+  // a worker says that it is used: control gathers, now and then
+  lab.clear();
+  lab.advance(50'000);
+  lab.networks.on_event(lab.now, fib::GroupUsed{lab.id, group, false}, lab.out);
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kMulticastGather).empty());
+  lab.advance(10'000);
+  lab.networks.on_event(lab.now, fib::GroupUsed{lab.id, group, false}, lab.out);
+  EXPECT_FALSE(lab.transport.of(wire::Verb::kMulticastGather).empty());
+  lab.networks.tick(lab.now, lab.out);
+  EXPECT_FALSE(withdrawn(lab));
+  lab.advance(60'000);
+  lab.networks.tick(lab.now, lab.out);
+  EXPECT_TRUE(withdrawn(lab)) << "a minute of silence";
+}
+
+TEST(Multicast, GroupsOfReplicatorsAndLargeOnesAreControls) {
+  NetworkLab lab;
+  lab.join(with_role(lab, lab.bob.address(), wire::Specialist::kReplicator));
+  const wire::MulticastGroup group{wire::Mac{0x01005e000001}, 0};
+  lab.introduce(lab.alice);
+  lab.like_from(lab.alice.address(), group);
+  lab.host_frame(lab.mac(lab.self()), group.mac, 0x0800, kPayload);
+  EXPECT_TRUE(served(lab).empty()) << "a replicator may come back";
+  NetworkLab other;
+  other.join(other.config());
+  ByteVector addresses((fib::kMostReplicas + 1) * wire::Address::kSize);
+  Writer w(addresses);
+  for (std::uint64_t i = 0; i <= fib::kMostReplicas; ++i) w.u40(0x1000000000 + i);
+  ByteVector ok = test::written(
+      [](Writer& to, const wire::GatherResult& g) {
+        wire::encode_ok(to, {static_cast<std::uint8_t>(wire::Verb::kMulticastGather), 1, {}});
+        wire::encode_gather_ok(to, g);
+      },
+      wire::GatherResult{other.id, group, 65, addresses});
+  const Answered answered{wire::Verb::kMulticastGather, other.id.value};
+  other.receive(other.controller.address(), wire::Verb::kOk, ok, &answered);
+  other.host_frame(other.mac(other.self()), group.mac, 0x0800, kPayload);
+  EXPECT_FALSE(other.transport.of(wire::Verb::kMulticastFrame).empty());
+  EXPECT_TRUE(served(other).empty());
+}
+
+TEST(Multicast, WhomWorkersCannotServeControlDoes) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  lab.introduce(lab.alice);
+  ByteVector frame(14 + sizeof kPayload);
+  wire::Mac{0x01005e000001}.store(frame.data());
+  lab.mac(lab.self()).store(frame.data() + 6);
+  store_be16(frame.data() + 12, 0x0800);
+  std::copy(std::begin(kPayload), std::end(kPayload), frame.begin() + 14);
+  ByteVector to(10);
+  Writer w(to);
+  w.u40(lab.alice.address().value);
+  w.u40(lab.bob.address().value);
+  lab.clear();
+  lab.networks.on_event(lab.now, fib::MulticastRest{lab.id, frame, to}, lab.out);
+  const auto sent = lab.transport.of(wire::Verb::kMulticastFrame);
+  ASSERT_EQ(sent.size(), 2u);
+  const auto decoded = wire::decode_multicast_frame(sent[0].payload);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->gather_limit, 0u) << "as the workers' own";
+  EXPECT_TRUE(std::ranges::equal(decoded->payload, Bytes(kPayload)));
+  lab.clear();
+  frame[0] = 0;
+  lab.networks.on_event(lab.now, fib::MulticastRest{lab.id, frame, to}, lab.out);
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kMulticastFrame).empty()) << "not multicast";
 }
 
 }  // namespace
