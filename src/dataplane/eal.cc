@@ -79,7 +79,7 @@ Result<Pools> start_eal(const EalOptions& o) {
                    std::string("DPDK's EAL does not start: ") + rte_strerror(rte_errno));
   }
   Pools pools;
-  pools.wire = rte_pktmbuf_pool_create("orrery_wire", o.wire_mbufs, 256, sizeof(PacketMeta),
+  pools.wire = rte_pktmbuf_pool_create("orrery_wire", o.wire_mbufs, 512, sizeof(PacketMeta),
                                        kWireRoom, SOCKET_ID_ANY);
   pools.frame = rte_pktmbuf_pool_create("orrery_frame", o.frame_mbufs, 64, sizeof(PacketMeta),
                                         RTE_PKTMBUF_HEADROOM + kFrameRoom, SOCKET_ID_ANY);
