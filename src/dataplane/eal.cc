@@ -79,6 +79,8 @@ Result<Pools> start_eal(const EalOptions& o) {
                    std::string("DPDK's EAL does not start: ") + rte_strerror(rte_errno));
   }
   Pools pools;
+  // The cache of `wire` holds what several workers have on its way at once (some six units of 64):
+  // beyond it buffers come from the other end of the pool, cold.
   pools.wire = rte_pktmbuf_pool_create("orrery_wire", o.wire_mbufs, 512, sizeof(PacketMeta),
                                        kWireRoom, SOCKET_ID_ANY);
   pools.frame = rte_pktmbuf_pool_create("orrery_frame", o.frame_mbufs, 64, sizeof(PacketMeta),

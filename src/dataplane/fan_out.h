@@ -90,7 +90,7 @@ class FanOut {
 
  private:
   struct alignas(kCacheLine) Slot : Unit {
-    std::atomic<bool> done{false};
+    alignas(kCacheLine) std::atomic<bool> done{false};  // the owner looks at it while others write
   };
 
   [[nodiscard]] Slot& slot(std::uint64_t at) noexcept { return slots_[at % kWindow]; }

@@ -251,6 +251,10 @@ int fail(const Error& error) {
   return 1;
 }
 
+// What lies idle in a worker's own caches of free buffers (eal.cc) is nobody else's to use.
+constexpr unsigned kWireMbufsOfHelper = 1024;
+constexpr unsigned kFrameMbufsOfHelper = 256;
+
 /// What a key of the configuration asks for cannot be had.
 int refuse(const std::string& where, const std::string& key, const Error& error) {
   spdlog::critical("{}", complaint(where, key, error.text));
@@ -481,6 +485,9 @@ int run_daemon(const Config& config, char* const* arguments) {
   const auto placement = dataplane::place(dataplane::usable_cpus(), config.lcores, node);
   if (!placement) return refuse(config.lcores_where, "workers.lcores", placement.error());
   eal.placement = *placement;
+  const auto helpers = static_cast<unsigned>(placement->workers.size() - 1);
+  eal.wire_mbufs += helpers * kWireMbufsOfHelper;
+  eal.frame_mbufs += helpers * kFrameMbufsOfHelper;
   for (const auto& cpus : placement->workers)
     spdlog::info("worker on CPU {}", dataplane::to_string(cpus));
   spdlog::info("control on CPU {}", dataplane::to_string(placement->control));

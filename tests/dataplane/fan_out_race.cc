@@ -52,6 +52,7 @@ int main() {
       units.next().question = laid_out++;
       units.lay_out();
     }
+    std::this_thread::yield();  // the takers' turn
     if (units.waiting() > 2) {
       if (Unit* unit = units.take()) {
         work(units, *unit);
