@@ -59,8 +59,8 @@ void replay(WorkerContext& w, PacketVector& v) noexcept {
     lane[n++] = static_cast<std::uint8_t>(i);
   }
   if (n == 0) return;
+  // The lines were fetched before the armor. Hashing twice costs less than keeping the hashes.
   w.seen->hash(ids.data(), sources.data(), n, hash.data());
-  for (unsigned k = 0; k < n; ++k) w.seen->prefetch(hash[k]);
   Run run;
   for (unsigned k = 0; k < n; ++k) {
     const unsigned i = lane[k];
