@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -107,7 +108,9 @@ void Worker::wait(unsigned) noexcept {
   if (place_.team == nullptr || !place_.team->has_work()) {
     epoll_event events[8];
     const timespec longest = must_poll_ ? kBackOff : kLongestSleep;
-    const int n = ::epoll_pwait2(epoll_, events, 8, &longest, nullptr);
+    int n = ::epoll_pwait2(epoll_, events, 8, &longest, nullptr);
+    // Kernels before 5.11 have no such call, and filters of old containers refuse it.
+    if (n < 0 && errno != EINTR) n = ::epoll_wait(epoll_, events, 8, must_poll_ ? 1 : 100);
     for (int i = 0; i < n; ++i) {
       if (events[i].data.fd == link_.worker_fd()) ControlLink::clear(link_.worker_fd());
     }
@@ -118,7 +121,15 @@ void Worker::wait(unsigned) noexcept {
 
 unsigned Worker::turn() noexcept {
   punted_ = false;
-  const unsigned taken = from_ports() + from_hosts();
+  // In turns: what comes first finds room for its units while there is little of it.
+  unsigned taken = 0;
+  if (counters_.turns % 2 == 0) {
+    taken += from_ports();
+    taken += from_hosts();
+  } else {
+    taken += from_hosts();
+    taken += from_ports();
+  }
   const unsigned work = taken + from_control() + share(taken);
   if (fast_path_ != nullptr) {
     fast_path_->expire(counters_.drops);

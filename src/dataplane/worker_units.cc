@@ -15,6 +15,9 @@ constexpr unsigned kWorthSharing = 32;  // packets
 /// would run dry whenever they are a little faster, with many the caches hold what nobody needs
 /// yet.
 constexpr unsigned kAheadOfEach = 2;  // units
+/// With one unit in the hands of each of 15 workers there is still room for a burst.
+constexpr unsigned kMostAhead = 12;
+static_assert(kMostAhead + 15 < Team::Units::kWindow);
 
 unsigned packets_in(const Outcome& o) {
   return o.delivers + o.transmits + o.punts;
@@ -158,7 +161,7 @@ void Worker::release_units() noexcept {
 
 bool Worker::make_room() noexcept {
   if (place_.team == nullptr) return true;
-  const unsigned ahead = kAheadOfEach * (place_.team->size() - 1);
+  const unsigned ahead = std::min(kAheadOfEach * (place_.team->size() - 1), kMostAhead);
   while (units().waiting() > ahead && work_on_own()) {
   }
   release_units();
