@@ -23,8 +23,7 @@ struct Stamp {
 
 /// Common to the generator at one end and the sink at the other.
 struct Traffic {
-  std::atomic<std::uint64_t> made{0}, arrived{0};
-  std::uint64_t most = 0;
+  std::atomic<std::uint64_t> made{0}, arrived{0}, most{0};
 };
 
 /// Makes frames of random sizes in bursts of random sizes, and checks those that arrive.
@@ -254,10 +253,10 @@ class Node {
     if (helpers_ == Helpers::kAbsent) {
       EXPECT_EQ(lent, 0u);
     }
-    if (helpers_ == Helpers::kReady) {
-      EXPECT_GT(lent, 0u);
-    }
   }
+
+  /// A helper has had a unit.
+  [[nodiscard]] bool shared() const { return workers[0]->counters().lent != 0; }
 
   [[nodiscard]] std::uint64_t drops() const {
     std::uint64_t sum = 0;
@@ -367,7 +366,7 @@ class TeamTest : public Dataplane, public ::testing::WithParamInterface<Row> {
 TEST_P(TeamTest, EveryFlowStaysInOrderAndNothingIsLost) {
   constexpr std::uint64_t kFrames = 10'000;
   make(kFrames);
-  const auto done = [&] { return there_.arrived == kFrames && back_.arrived == kFrames; };
+  const auto done = [&] { return there_.arrived == there_.most && back_.arrived == back_.most; };
   for (unsigned i = 0; i < 20'000 && !done(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     // Records and ports are replaced by others of the same meaning while units are out.
@@ -381,10 +380,16 @@ TEST_P(TeamTest, EveryFlowStaysInOrderAndNothingIsLost) {
     b_->hand_over();
     if (GetParam().helpers == Helpers::kReplaced && i % 8 == 0)
       a_->replace(1 + i / 8 % (GetParam().workers - 1));
+    // On a busy machine helpers may come late.
+    if (GetParam().helpers == Helpers::kReady && done() && !(a_->shared() && b_->shared()))
+      there_.most = back_.most = there_.most + 1000;
   }
   stop();
-  EXPECT_EQ(there_.arrived, kFrames);
-  EXPECT_EQ(back_.arrived, kFrames);
+  EXPECT_EQ(there_.arrived, there_.most);
+  EXPECT_EQ(back_.arrived, back_.most);
+  if (GetParam().helpers == Helpers::kReady) {
+    EXPECT_TRUE(a_->shared() && b_->shared());
+  }
   EXPECT_EQ(a_->drops(), 0u);
   EXPECT_EQ(b_->drops(), 0u);
 }
