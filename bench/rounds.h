@@ -24,6 +24,14 @@ inline double tsc_ghz() {
   return kGhz;
 }
 
+/// The middle one; 0 of none.
+inline double median(std::vector<std::uint64_t> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return static_cast<double>(*middle);
+}
+
 class Rounds {
  public:
   explicit Rounds(benchmark::State& state) : state_(state) {}
@@ -42,9 +50,7 @@ class Rounds {
   /// Counters "cycles/<what>" and Gbit/s, for `count` of them in a round, `bytes` each.
   void report(const char* what, std::size_t count, std::size_t bytes) {
     if (cycles_.empty()) return;
-    const auto middle = cycles_.begin() + static_cast<std::ptrdiff_t>(cycles_.size() / 2);
-    std::nth_element(cycles_.begin(), middle, cycles_.end());
-    const double cycles = static_cast<double>(*middle) / static_cast<double>(count);
+    const double cycles = median(cycles_) / static_cast<double>(count);
     state_.counters[std::string("cycles/") + what] = cycles;
     state_.counters["Gbit/s"] = static_cast<double>(bytes) * 8 / cycles * tsc_ghz();
   }
