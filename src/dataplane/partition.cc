@@ -7,6 +7,7 @@
 namespace orrery::dataplane {
 
 void partition(WorkerContext& w, PacketVector& v) noexcept {
+  if (v.all_go_on()) return;
   if (std::find(v.next.begin(), v.next.begin() + v.n, Next::kPunt) != v.next.begin() + v.n)
     limit_punts(w, v);
   Outcome& out = *w.out;
@@ -35,6 +36,7 @@ void partition(WorkerContext& w, PacketVector& v) noexcept {
         break;
     }
   }
+  std::fill(v.next.begin() + kept, v.next.begin() + v.n, Next::kGoOn);
   v.n = kept;
   if (drops != 0) rte_pktmbuf_free_bulk(dropped.data(), drops);
 }

@@ -39,7 +39,7 @@ struct BridgeKey {
 };
 
 /// A peer, with the schedules of its AES keys while it is active.
-struct PeerRecord {
+struct alignas(kCacheLine) PeerRecord {
   PeerRecord(const fib::Peer& p, bool active) : peer(p), keys(p.secret) {
     if (active) keys.expand();
   }
@@ -61,6 +61,8 @@ struct PeerRecord {
   mutable std::atomic<Millis> last_use{0};     // of its schedules
   mutable std::atomic<Millis> last_gather{0};  // when control last heard what it asks for in frames
 };
+
+static_assert(sizeof(PeerRecord) == 2 * kCacheLine);
 
 struct NetworkRecord {
   explicit NetworkRecord(const fib::Network& n);
@@ -88,7 +90,7 @@ struct Tables {
 
   // First, thus destroyed last: the hashes' own queues of freed keys refer to it.
   std::unique_ptr<rte_rcu_qsbr, FreeRcu> rcu;
-  RcuTable<PeerKey, PeerRecord> peers;
+  RcuTable<PeerKey, PeerRecord, 2 * kCacheLine> peers;
   std::atomic<bool> relays{false};  // we are a root: fib::Relaying
   RcuTable<NetworkKey, NetworkRecord> networks;
   RcuTable<MemberKey, fib::Member> members;

@@ -9,7 +9,9 @@
 // some 8 KB; they stay in the first two cache levels, and one load per record is saved.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/layout.h"
 #include "dataplane/drop.h"
@@ -24,7 +26,7 @@ inline constexpr unsigned kVectorMax = 64;  // = RTE_HASH_LOOKUP_BULK_MAX; 96 KB
 
 /// What becomes of a lane.
 enum class Next : std::uint8_t {
-  kGoOn,      // to the next stage
+  kGoOn,      // to the next stage; zero, see PacketVector::all_go_on()
   kTaken,     // the stage has given the mbuf away: parked, or on a list among its pieces
   kPunt,      // to control; PacketMeta::message says as what
   kDeliver,   // an Ethernet frame for a frame port; PacketMeta::network
@@ -51,13 +53,21 @@ struct alignas(kCacheLine) PacketVector {
 
   void load(rte_mbuf** burst, unsigned count) noexcept {
     n = count;
-    for (unsigned i = 0; i < count; ++i) {
-      mbuf[i] = burst[i];
-      peer[i] = nullptr;
-      next[i] = Next::kGoOn;
-      piece[i] = false;
-      foreign[i] = false;
-    }
+    std::copy_n(burst, count, mbuf.data());
+    peer.fill(nullptr);
+    next.fill(Next::kGoOn);
+    piece.fill(false);
+    foreign.fill(false);
+  }
+
+  /// Whether no lane leaves. REQUIRES: next[i] is kGoOn for i >= n, as load() and partition() leave
+  /// it.
+  [[nodiscard]] bool all_go_on() const noexcept {
+    std::array<std::uint64_t, kVectorMax / sizeof(std::uint64_t)> words;
+    std::memcpy(words.data(), next.data(), sizeof words);
+    std::uint64_t any = 0;
+    for (const std::uint64_t w : words) any |= w;
+    return any == 0;
   }
 
   void drop_lane(unsigned i, Drop reason) noexcept {

@@ -74,21 +74,8 @@ const char* refusal_label(Refusal refusal) {
   return "unknown";
 }
 
-std::optional<EthernetFrame> read_ethernet(Bytes frame) {
-  if (frame.size() < EthernetFrame::kHead ||
-      frame.size() > EthernetFrame::kHead + kLargestPayload) {
-    return std::nullopt;
-  }
-  return EthernetFrame{wire::Mac::load(frame.data()), wire::Mac::load(frame.data() + 6),
-                       load_be16(frame.data() + 12), frame.subspan(EthernetFrame::kHead)};
-}
-
 bool is_active_bridge(const Network& network, wire::Address address) {
   return std::binary_search(network.active_bridges.begin(), network.active_bridges.end(), address);
-}
-
-bool is_member_mac(const Network& network, wire::Mac mac) {
-  return mac.first_octet() == wire::mac_first_octet(network.id);
 }
 
 Resolution resolve(const Network& network, const EthernetFrame& frame) {

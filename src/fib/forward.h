@@ -54,11 +54,21 @@ struct EthernetFrame {
 };
 
 /// Nothing for what is shorter than a header or longer than any network's MTU.
-[[nodiscard]] std::optional<EthernetFrame> read_ethernet(Bytes frame);
+[[nodiscard]] inline std::optional<EthernetFrame> read_ethernet(Bytes frame) {
+  if (frame.size() < EthernetFrame::kHead ||
+      frame.size() > EthernetFrame::kHead + kLargestPayload) {
+    return std::nullopt;
+  }
+  return EthernetFrame{wire::Mac::load(frame.data()), wire::Mac::load(frame.data() + 6),
+                       load_be16(frame.data() + 12), frame.subspan(EthernetFrame::kHead)};
+}
 
 [[nodiscard]] bool is_active_bridge(const Network& network, wire::Address address);
+
 /// Whether a unicast MAC is that of a member rather than of a bridged station: first octet only.
-[[nodiscard]] bool is_member_mac(const Network& network, wire::Mac mac);
+[[nodiscard]] inline bool is_member_mac(const Network& network, wire::Mac mac) {
+  return mac.first_octet() == wire::mac_first_octet(network.id);
+}
 
 // --- outbound
 

@@ -15,16 +15,6 @@ std::optional<PacketHeader> decode_packet_header(Bytes packet) {
   return h;
 }
 
-void encode_packet_header(MutableBytes packet, const PacketHeader& header) {
-  Writer writer(packet);
-  writer.u64(header.id);
-  writer.u40(header.destination.value);
-  writer.u40(header.source.value);
-  writer.u8(header.flags);
-  writer.u64(header.mac);
-  writer.u8(header.verb);
-}
-
 std::optional<FragmentHeader> decode_fragment_header(Bytes datagram) {
   if (datagram.size() <= kFragmentHeaderSize || datagram[kSourceOffset] != 0xff)
     return std::nullopt;

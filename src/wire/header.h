@@ -89,8 +89,20 @@ enum class DatagramKind : std::uint8_t { kTooShort, kBeacon, kFragment, kPacket 
 
 /// Nothing when shorter than 28 bytes.
 [[nodiscard]] std::optional<PacketHeader> decode_packet_header(Bytes packet);
+
 /// Writes 28 bytes. REQUIRES: packet.size() >= 28.
-void encode_packet_header(MutableBytes packet, const PacketHeader& header);
+inline void encode_packet_header(MutableBytes packet, const PacketHeader& header) {
+  std::uint8_t* p = packet.data();
+  store_be64(p + kIdOffset, header.id);
+  p[kDestinationOffset] = static_cast<std::uint8_t>(header.destination.value >> 32);
+  store_be32(p + kDestinationOffset + 1, static_cast<std::uint32_t>(header.destination.value));
+  p[kSourceOffset] = static_cast<std::uint8_t>(header.source.value >> 32);
+  store_be32(p + kSourceOffset + 1, static_cast<std::uint32_t>(header.source.value));
+  p[kFlagsOffset] = header.flags;
+  store_be64(p + kMacOffset, header.mac);
+  p[kVerbOffset] = header.verb;
+}
+
 /// Nothing unless longer than 16 bytes and marked with 0xff. Counts are not judged here.
 [[nodiscard]] std::optional<FragmentHeader> decode_fragment_header(Bytes datagram);
 void encode_fragment_header(MutableBytes datagram, const FragmentHeader& header);

@@ -1,36 +1,6 @@
 #include "wire/mac.h"
 
 namespace orrery::wire {
-namespace {
-
-/// nwid[i] of docs/protocol/06: byte 0 is the most significant.
-std::uint8_t network_byte(NetworkId n, int i) {
-  return static_cast<std::uint8_t>(n.value >> (56 - 8 * i));
-}
-
-/// The mask that turns an address into MAC octets 1..5: network bytes 6, 5, 4, 3, 2.
-std::uint64_t mac_mask(NetworkId n) {
-  std::uint64_t mask = 0;
-  for (int i = 6; i >= 2; --i) mask = (mask << 8) | network_byte(n, i);
-  return mask;
-}
-
-}  // namespace
-
-std::uint8_t mac_first_octet(NetworkId network) {
-  const auto f = static_cast<std::uint8_t>((network_byte(network, 7) & 0xfe) | 0x02);
-  return f == 0x52 ? 0x32 : f;  // 0x52 clashes with common hypervisors
-}
-
-Mac mac_of(Address address, NetworkId network) {
-  return Mac{(static_cast<std::uint64_t>(mac_first_octet(network)) << 40) |
-             (address.value ^ mac_mask(network))};
-}
-
-Address address_of(Mac mac, NetworkId network) {
-  return Address{(mac.value & 0xffffffffffULL) ^ mac_mask(network)};
-}
-
 MulticastGroup resolution_group(const Endpoint& ip) {
   if (ip.family == 4) return {kBroadcastMac, load_be32(ip.ip.data())};
   if (ip.family == 6) {

@@ -51,10 +51,27 @@ struct MulticastGroup {
   friend constexpr auto operator<=>(MulticastGroup, MulticastGroup) = default;
 };
 
-[[nodiscard]] std::uint8_t mac_first_octet(NetworkId network);
-[[nodiscard]] Mac mac_of(Address address, NetworkId network);
+[[nodiscard]] constexpr std::uint8_t mac_first_octet(NetworkId network) {
+  const auto f = static_cast<std::uint8_t>((network.value & 0xfe) | 0x02);
+  return f == 0x52 ? 0x32 : f;  // 0x52 clashes with common hypervisors
+}
+
+/// What turns an address into MAC octets 1..5: bytes 6, 5, 4, 3, 2 of the network, the most
+/// significant being byte 0.
+[[nodiscard]] constexpr std::uint64_t mac_mask(NetworkId network) {
+  return (__builtin_bswap64(network.value) >> 16) & 0xffffffffffULL;
+}
+
+[[nodiscard]] constexpr Mac mac_of(Address address, NetworkId network) {
+  return Mac{(static_cast<std::uint64_t>(mac_first_octet(network)) << 40) |
+             (address.value ^ mac_mask(network))};
+}
+
 /// Inverse of mac_of; ignores the first octet.
-[[nodiscard]] Address address_of(Mac mac, NetworkId network);
+[[nodiscard]] constexpr Address address_of(Mac mac, NetworkId network) {
+  return Address{(mac.value & 0xffffffffffULL) ^ mac_mask(network)};
+}
+
 /// The group that resolves an IP: (broadcast, address) for IPv4, solicited-node MAC for IPv6.
 [[nodiscard]] MulticastGroup resolution_group(const Endpoint& ip);
 /// RFC 4193 style address, prefix length 88 in the port field.

@@ -76,6 +76,23 @@ TEST_F(PublisherTest, SchedulesAreMadeWhileThereIsRoom) {
   EXPECT_EQ(record(5)->peer.address.value, 5u);
 }
 
+TEST_F(PublisherTest, RunsOfAKeyInABulkLookUpFindWhatOneByOneFinds) {
+  for (const std::uint64_t address : {1, 2, 3}) publish(address);
+  // [key]: known and unknown ones, in runs and alone, up to a full vector
+  const std::vector<std::uint64_t> pattern = {1, 1, 9, 9, 2, 1, 3, 3, 3, 8};
+  for (unsigned n = 0; n <= 64; ++n) {
+    std::array<PeerKey, 64> keys;
+    std::array<const PeerKey*, 64> wanted;
+    std::array<const PeerRecord*, 64> found;
+    for (unsigned i = 0; i < n; ++i) {
+      keys[i] = {pattern[i % pattern.size()]};
+      wanted[i] = &keys[i];
+    }
+    tables_.peers.find_bulk(wanted.data(), n, found.data());
+    for (unsigned i = 0; i < n; ++i) EXPECT_EQ(found[i], record(keys[i].address)) << n << ' ' << i;
+  }
+}
+
 TEST_F(PublisherTest, WhoSpeaksNoAesTakesNoRoom) {
   for (std::uint64_t address = 1; address <= 4; ++address)
     publish(address, wire::Suite::kSalsaPoly);

@@ -9,12 +9,14 @@ void steer(WorkerContext&, PacketVector& v) noexcept {
       v.punt_lane(i, Message::kFrame);
       continue;
     }
-    const std::size_t head = verb_head(v, i);
-    v.plan[i] =
-        wire::plan_equal_fragments(wire::kHeaderSize + head + v.frame[i].payload.size(), peer.mtu);
-    if (v.plan[i].pieces > wire::kMaxFragments) {
-      v.drop_lane(i, Drop::kTooBig);
-      continue;
+    const std::size_t size = wire::kHeaderSize + verb_head(v, i) + v.frame[i].payload.size();
+    v.plan[i] = {};  // whole, as most are
+    if (size > peer.mtu) {
+      v.plan[i] = wire::plan_equal_fragments(size, peer.mtu);
+      if (v.plan[i].pieces > wire::kMaxFragments) {
+        v.drop_lane(i, Drop::kTooBig);
+        continue;
+      }
     }
     PacketMeta& meta = meta_of(v.mbuf[i]);
     meta.remote = peer.path.remote;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <rte_hash.h>
+#include <rte_prefetch.h>
 #include <rte_rcu_qsbr.h>
 
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <string>
 
+#include "base/layout.h"
 #include "base/result.h"
 #include "base/siphash.h"
 #include "crypto/siphash_batch.h"
@@ -25,8 +27,9 @@ namespace orrery::dataplane {
 SipKey& table_hash_key();
 std::uint32_t table_hash(const void* key, std::uint32_t length, std::uint32_t);
 
-/// `Key`: a plain struct without padding.
-template <typename Key, typename Record>
+/// `Key`: a plain struct without padding. `kHot`: bytes at the front of a record that every packet
+/// reads.
+template <typename Key, typename Record, std::size_t kHot = kCacheLine>
 class RcuTable {
  public:
   RcuTable() = default;
@@ -71,18 +74,33 @@ class RcuTable {
   }
 
   /// The same for up to 64 keys at once, which hides the misses of a large table behind one
-  /// another: found[i] is null where keys[i] is unknown.
+  /// another: found[i] is null where keys[i] is unknown. Packets come in runs, so a key that
+  /// equals the one before it costs a comparison.
   void find_bulk(const Key* const* keys, unsigned n, const Record** found) const {
+    const Key* distinct[RTE_HASH_LOOKUP_BULK_MAX];
+    std::uint8_t nth[RTE_HASH_LOOKUP_BULK_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < n; ++i) {
+      if (i == 0 || std::memcmp(keys[i], keys[i - 1], sizeof(Key)) != 0)
+        distinct[count++] = keys[i];
+      nth[i] = static_cast<std::uint8_t>(count - 1);
+    }
+    if (count == 0) return;
     std::uint64_t hits = 0;
     void* data[RTE_HASH_LOOKUP_BULK_MAX];
     hash_sig_t hashes[RTE_HASH_LOOKUP_BULK_MAX];
-    hash_bulk(keys, n, hashes);
+    hash_bulk(distinct, count, hashes);
     // DPDK reads both arrays, though their types do not say so.
-    rte_hash_lookup_with_hash_bulk_data(
-        hash_, reinterpret_cast<const void**>(const_cast<const Key**>(keys)), hashes, n, &hits,
-        data);
+    rte_hash_lookup_with_hash_bulk_data(hash_, reinterpret_cast<const void**>(distinct), hashes,
+                                        count, &hits, data);
+    // Whoever reads the first of them waits for all.
+    for (unsigned k = 0; k < count; ++k) {
+      if ((hits >> k & 1) == 0) continue;
+      for (std::size_t at = 0; at < kHot; at += kCacheLine)
+        rte_prefetch0(static_cast<const std::byte*>(data[k]) + at);
+    }
     for (unsigned i = 0; i < n; ++i)
-      found[i] = (hits >> i & 1) != 0 ? static_cast<const Record*>(data[i]) : nullptr;
+      found[i] = (hits >> nth[i] & 1) != 0 ? static_cast<const Record*>(data[nth[i]]) : nullptr;
   }
 
   // --- the writer
