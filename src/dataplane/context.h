@@ -54,7 +54,14 @@ struct WorkerContext {
         reassembly(p, options.reassembly_key),
         relay(options.relay),
         punts(options.punts),
-        seen(options.seen) {}
+        seen(options.seen),
+        traffic(own_traffic(t, options.worker)) {}
+
+  static TrafficCounts& own_traffic(Tables& tables, unsigned worker) {
+    auto& own = tables.traffic[worker];
+    if (!own) own = std::make_unique<TrafficCounts>();
+    return *own;
+  }
 
   /// A packet id for `suite`; never repeats under one key.
   [[nodiscard]] std::uint64_t next_id(wire::Suite suite) noexcept {
@@ -83,6 +90,7 @@ struct WorkerContext {
   PuntLimits punts;
   Multicasts multicasts;
   SeenSet* const seen;
+  TrafficCounts& traffic;     // this worker's
   Millis now_ms = 0;          // monotonic, of this turn
   std::uint64_t wall_ns = 0;  // of this turn
   std::uint64_t random_state = 1;

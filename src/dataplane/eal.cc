@@ -67,7 +67,7 @@ Result<Pools> start_eal(const EalOptions& o) {
       arguments.push_back(device);
     }
   }
-  if (!o.shared_config) arguments.emplace_back("--no-telemetry");
+  if (!o.shared_config && !o.telemetry) arguments.emplace_back("--no-telemetry");
   arguments.emplace_back("--log-level");
   arguments.emplace_back("lib.eal:error");
   arguments.insert(arguments.end(), o.arguments.begin(), o.arguments.end());

@@ -1,5 +1,6 @@
 #include "dataplane/fast_path.h"
 
+#include <rte_cycles.h>
 #include <rte_rcu_qsbr.h>
 #include <time.h>
 
@@ -11,16 +12,26 @@
 namespace orrery::dataplane {
 namespace {
 
-using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
-
 // The inbound row: what must run in order, and what need not.
-constexpr Stage kGather[] = {classify, relay, reassemble};
-constexpr Stage kOpen[] = {sender, dearmor, replay, inflate, dispatch,
-                           gate,   filter,  learn,  deliver};
+#define ORRERY_STEP(stage) {stage, StageId::stage}
+constexpr Step kGather[] = {ORRERY_STEP(classify), ORRERY_STEP(relay), ORRERY_STEP(reassemble)};
+constexpr Step kOpen[] = {
+    ORRERY_STEP(sender),  ORRERY_STEP(dearmor),  ORRERY_STEP(replay),
+    ORRERY_STEP(inflate), ORRERY_STEP(dispatch), ORRERY_STEP(gate),
+    ORRERY_STEP(filter),  ORRERY_STEP(learn),    ORRERY_STEP(deliver),
+};
 // The outbound row: what goes to many, and all the rest.
-constexpr Stage kSetApart[] = {flow, multicast};
-constexpr Stage kFlow[] = {flow};
-constexpr Stage kSeal[] = {resolve, filter_out, credentials, steer, encap, armor, fragment};
+constexpr Step kSetApart[] = {ORRERY_STEP(flow), ORRERY_STEP(multicast)};
+constexpr Step kFlow[] = {ORRERY_STEP(flow)};
+constexpr Step kSeal[] = {
+    ORRERY_STEP(resolve), ORRERY_STEP(filter_out), ORRERY_STEP(credentials), ORRERY_STEP(steer),
+    ORRERY_STEP(encap),   ORRERY_STEP(armor),      ORRERY_STEP(fragment),
+};
+constexpr Step kReplicated[] = {
+    ORRERY_STEP(credentials), ORRERY_STEP(steer),    ORRERY_STEP(encap),
+    ORRERY_STEP(armor),       ORRERY_STEP(fragment),
+};
+#undef ORRERY_STEP
 
 }  // namespace
 
@@ -62,10 +73,19 @@ void FastPath::expire(DropCounters& drops) noexcept {
 }
 
 template <std::size_t N>
-void FastPath::run(const Stage (&stages)[N]) noexcept {
-  for (const Stage stage : stages) {
-    stage(context_, vector_);
+void FastPath::run(const Step (&steps)[N]) noexcept {
+  std::uint64_t before = rte_rdtsc();
+  for (const Step& step : steps) {
+    const unsigned lanes = vector_.n;
+    if (lanes == 0) return;
+    step.run(context_, vector_);
     partition(context_, vector_);
+    const std::uint64_t now = rte_rdtsc();
+    StageCount& count = stages_[static_cast<std::size_t>(step.id)];
+    count.packets += lanes;
+    ++count.vectors;
+    count.cycles += now - before;
+    before = now;
   }
 }
 
@@ -130,9 +150,13 @@ bool FastPath::replicate(Outcome& out, DropCounters& drops) noexcept {
   if (context_.multicasts.empty()) return false;
   context_.out = &out;
   context_.drops = &drops;
-  static constexpr Stage kStages[] = {
-      orrery::dataplane::replicate, credentials, steer, encap, armor, fragment};
-  run(kStages);
+  const std::uint64_t before = rte_rdtsc();
+  orrery::dataplane::replicate(context_, vector_);  // it begins with an empty vector
+  StageCount& count = stages_[static_cast<std::size_t>(StageId::replicate)];
+  count.packets += vector_.n;
+  ++count.vectors;
+  count.cycles += rte_rdtsc() - before;
+  run(kReplicated);
   return true;
 }
 

@@ -13,6 +13,12 @@
 
 namespace orrery::dataplane {
 
+/// A stage and the place of its counts.
+struct Step {
+  void (*run)(WorkerContext&, PacketVector&) noexcept;
+  StageId id;
+};
+
 class FastPath {
  public:
   static constexpr unsigned kBurst = kVectorMax;
@@ -33,6 +39,9 @@ class FastPath {
 
   /// Fragments that wait for others now.
   [[nodiscard]] std::uint64_t parked() const noexcept { return context_.reassembly.parked(); }
+
+  /// What the stages did since the start.
+  [[nodiscard]] const StageCounters& stages() const noexcept { return stages_; }
 
   /// Gives up packets whose other fragments did not come in time.
   void expire(DropCounters& drops) noexcept;
@@ -61,18 +70,17 @@ class FastPath {
   [[nodiscard]] bool replicate(Outcome& out, DropCounters& drops) noexcept;
 
  private:
-  using Stage = void (*)(WorkerContext&, PacketVector&) noexcept;
-
   void load(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   void load(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
             DropCounters& drops) noexcept;
   template <std::size_t N>
-  void run(const Stage (&stages)[N]) noexcept;
+  void run(const Step (&steps)[N]) noexcept;
   void refresh_clock() noexcept;
 
   unsigned worker_;
   WorkerContext context_;
   PacketVector vector_;
+  StageCounters stages_;
 };
 
 }  // namespace orrery::dataplane

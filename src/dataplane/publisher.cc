@@ -15,8 +15,9 @@ std::uint32_t table_hash(const void* key, std::uint32_t length, std::uint32_t) {
       siphash(table_hash_key(), {static_cast<const std::uint8_t*>(key), length}));
 }
 
-NetworkRecord::NetworkRecord(const fib::Network& n)
+NetworkRecord::NetworkRecord(const fib::Network& n, TrafficSlot counts)
     : network(n),
+      traffic(counts),
       accepts_all(!n.rules.empty() &&
                   n.rules.front().code() ==
                       static_cast<std::uint8_t>(wire::RuleType::kActionAccept)) {}
@@ -45,12 +46,16 @@ void Publisher::publish(const fib::Peer& peer) {
   const bool aes = peer.suite == wire::Suite::kAesGmacSiv;
   const bool known = before != nullptr && before->peer.suite == peer.suite;
   const bool active = aes && (known ? before->keys.expanded() : active_.size() < most_active_);
-  auto record = std::make_unique<const PeerRecord>(peer, active);
+  const TrafficSlot traffic = before != nullptr ? before->traffic : slots_.take();
+  auto record = std::make_unique<const PeerRecord>(peer, active, traffic);
   record->last_use.store(known ? before->last_use.load(std::memory_order_relaxed) : now_,
                          std::memory_order_relaxed);
   const bool fitted = tables_.peers.put(key, std::move(record));
   put(fitted);
-  if (!fitted) return;
+  if (!fitted) {
+    if (before == nullptr) slots_.give_back(traffic);
+    return;
+  }
   if (active) {
     active_.insert(key.address);  // Invariant 1
   } else {
@@ -60,7 +65,7 @@ void Publisher::publish(const fib::Peer& peer) {
 
 void Publisher::set_active(const PeerRecord& record, bool active) {
   const PeerKey key{record.peer.address.value};
-  auto next = std::make_unique<const PeerRecord>(record.peer, active);
+  auto next = std::make_unique<const PeerRecord>(record.peer, active, record.traffic);
   next->last_event.store(record.last_event.load(std::memory_order_relaxed),
                          std::memory_order_relaxed);
   next->last_use.store(active ? now_ : record.last_use.load(std::memory_order_relaxed),
@@ -123,6 +128,16 @@ void Publisher::tick(Millis now) {
   }
 }
 
+Traffic Publisher::traffic_of(wire::Address peer) const {
+  const PeerRecord* record = tables_.peers.find({peer.value});
+  return record == nullptr ? Traffic{} : slots_.of(record->traffic);
+}
+
+Traffic Publisher::traffic_of(wire::NetworkId network) const {
+  const NetworkRecord* record = tables_.networks.find({network.value});
+  return record == nullptr ? Traffic{} : slots_.of(record->traffic);
+}
+
 void Publisher::reclaim() {
   tables_.peers.reclaim();
   tables_.networks.reclaim();
@@ -139,6 +154,8 @@ void Publisher::apply(const fib::Update& update) {
     void operator()(const fib::Peer& p) const { self.publish(p); }
 
     void operator()(const fib::RemovePeer& r) const {
+      if (const PeerRecord* gone = t.peers.find({r.address.value}))
+        self.slots_.give_back(gone->traffic);
       t.peers.remove({r.address.value});
       self.active_.erase(r.address.value);  // Invariant 1
     }
@@ -150,10 +167,17 @@ void Publisher::apply(const fib::Update& update) {
     }
 
     void operator()(const fib::Network& n) const {
-      self.put(t.networks.put({n.id.value}, std::make_unique<const NetworkRecord>(n)));
+      const NetworkRecord* before = t.networks.find({n.id.value});
+      const TrafficSlot traffic = before != nullptr ? before->traffic : self.slots_.take();
+      const bool fitted =
+          t.networks.put({n.id.value}, std::make_unique<const NetworkRecord>(n, traffic));
+      if (!fitted && before == nullptr) self.slots_.give_back(traffic);
+      self.put(fitted);
     }
 
     void operator()(const fib::RemoveNetwork& r) const {
+      if (const NetworkRecord* gone = t.networks.find({r.id.value}))
+        self.slots_.give_back(gone->traffic);
       t.networks.remove({r.id.value});
       std::vector<MemberKey> members;
       t.members.for_each_key([&](const MemberKey& k) {

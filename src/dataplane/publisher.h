@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "crypto/peer_keys.h"
+#include "dataplane/observe.h"
 #include "dataplane/tables/rcu_table.h"
 #include "fib/update.h"
 
@@ -40,7 +41,8 @@ struct BridgeKey {
 
 /// A peer, with the schedules of its AES keys while it is active.
 struct alignas(kCacheLine) PeerRecord {
-  PeerRecord(const fib::Peer& p, bool active) : peer(p), keys(p.secret) {
+  PeerRecord(const fib::Peer& p, bool active, TrafficSlot counts)
+      : peer(p), keys(p.secret), traffic(counts) {
     if (active) keys.expand();
   }
 
@@ -57,6 +59,7 @@ struct alignas(kCacheLine) PeerRecord {
 
   fib::Peer peer;
   crypto::PeerKeys keys;
+  TrafficSlot traffic;
   mutable std::atomic<Millis> last_event{0};   // when control last heard of this peer from a worker
   mutable std::atomic<Millis> last_use{0};     // of its schedules
   mutable std::atomic<Millis> last_gather{0};  // when control last heard what it asks for in frames
@@ -65,9 +68,10 @@ struct alignas(kCacheLine) PeerRecord {
 static_assert(sizeof(PeerRecord) == 2 * kCacheLine);
 
 struct NetworkRecord {
-  explicit NetworkRecord(const fib::Network& n);
+  NetworkRecord(const fib::Network& n, TrafficSlot counts);
 
   fib::Network network;
+  TrafficSlot traffic;
   bool accepts_all;  // the rules begin with an unconditional ACCEPT: nothing to evaluate
 };
 
@@ -96,6 +100,9 @@ struct Tables {
   RcuTable<MemberKey, fib::Member> members;
   RcuTable<BridgeKey, fib::BridgeRoute> bridge_routes;
   RcuTable<GroupKey, GroupRecord> groups;
+  // [worker]; made by each one's FastPath before it runs
+  std::vector<std::unique_ptr<TrafficCounts>> traffic =
+      std::vector<std::unique_ptr<TrafficCounts>>(kMaxWorkers);
 };
 
 /// Lives on the control thread.
@@ -113,7 +120,7 @@ class Publisher {
   static constexpr Millis kSpared = 3'000;  // since it was used; workers note that by seconds
 
   explicit Publisher(Tables& tables, std::size_t most_active = kMostActive)
-      : tables_(tables), most_active_(most_active) {}
+      : tables_(tables), most_active_(most_active), slots_(tables.traffic) {}
 
   void apply(const fib::Update& update);
   /// Tells the time, mono as the workers' own; call now and then.
@@ -123,6 +130,11 @@ class Publisher {
 
   /// Records that found no room since the start; their packets are punted.
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
+
+  /// What workers carried for a peer (bytes of packets, in datagrams that may be several) or in a
+  /// network (bytes of Ethernet frames) since it was published first; zero for a stranger.
+  [[nodiscard]] Traffic traffic_of(wire::Address peer) const;
+  [[nodiscard]] Traffic traffic_of(wire::NetworkId network) const;
 
   /// Peers with schedules.
   [[nodiscard]] std::size_t active() const { return active_.size(); }
@@ -146,6 +158,7 @@ class Publisher {
   std::size_t most_active_;
   std::unordered_set<std::uint64_t> active_;
   std::vector<Used> by_use_;  // the active ones as of the last look, used longest ago last
+  TrafficSlots slots_;
   Millis now_ = 0;
   Millis next_look_ = 0;
   std::uint64_t refused_ = 0;

@@ -28,6 +28,7 @@ struct WorkUnit {
   unsigned n = 0;           // in `packets`
   unsigned owed = 0;        // packets in all that the owner laid out, those in `outcome` included
   bool lent = false;        // another worker than the owner took it up
+  std::uint64_t begun = 0;  // time-stamp cycles when its packets came in
   rte_mbuf* packets[kVectorMax];
   Outcome outcome;
 };

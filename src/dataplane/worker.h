@@ -67,6 +67,9 @@ class Worker {
 
   [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
 
+  /// Of vectors from a port or host, from reception until all that they became was handed on.
+  [[nodiscard]] const LatencyHistogram& latency() const { return latency_; }
+
  private:
   unsigned turn() noexcept;
   void adopt() noexcept;
@@ -122,6 +125,7 @@ class Worker {
   std::vector<std::unique_ptr<const PortSet>> sets_;  // control's: the newest last
   Outcome outcome_;
   WorkerCounters counters_;
+  LatencyHistogram latency_;
 };
 
 }  // namespace orrery::dataplane

@@ -5,6 +5,8 @@
 // and `repaid`.
 #include "dataplane/worker.h"
 
+#include <rte_cycles.h>
+
 namespace orrery::dataplane {
 namespace {
 
@@ -60,12 +62,15 @@ bool Worker::at_once(unsigned n) noexcept {
 }
 
 void Worker::inbound(rte_mbuf** burst, unsigned n) noexcept {
+  const std::uint64_t begun = rte_rdtsc();
   if (at_once(n)) {
     fast_path_->inbound(burst, n, outcome_, counters_.drops);
     finish(outcome_);
+    latency_.add(rte_rdtsc() - begun);
     return;
   }
   WorkUnit& unit = units().next();
+  unit.begun = begun;
   std::copy_n(burst, n, unit.packets);
   unit.row = WorkUnit::Row::kInbound;
   unit.n = fast_path_->gather(unit.packets, n, unit.outcome, counters_.drops);
@@ -73,13 +78,16 @@ void Worker::inbound(rte_mbuf** burst, unsigned n) noexcept {
 }
 
 void Worker::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n) noexcept {
+  const std::uint64_t begun = rte_rdtsc();
   if (at_once(n)) {
     fast_path_->outbound(network, burst, n, outcome_, counters_.drops);
     finish(outcome_);
     replicate();
+    latency_.add(rte_rdtsc() - begun);
     return;
   }
   WorkUnit& unit = units().next();
+  unit.begun = begun;
   std::copy_n(burst, n, unit.packets);
   unit.row = WorkUnit::Row::kOutbound;
   unit.network = network;
@@ -155,6 +163,7 @@ void Worker::release_units() noexcept {
       fetch_back(unit->outcome.deliver, unit->outcome.delivers);
     }
     finish(unit->outcome);
+    latency_.add(rte_rdtsc() - unit->begun);
     units().release();
   }
 }

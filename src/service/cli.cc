@@ -432,8 +432,8 @@ void dump(Connection& c, int& exit_code) {
   std::ostringstream text;
   json all = json::object();
   for (const std::string name :
-       {"status", "network", "peer", "moon", "ports", "workers", "drops"}) {
-    const bool own = name == "ports" || name == "workers" || name == "drops";
+       {"status", "network", "peer", "moon", "ports", "workers", "drops", "traffic"}) {
+    const bool own = name == "ports" || name == "workers" || name == "drops" || name == "traffic";
     const std::string path = (own ? "/orrery/" : "/") + name;
     const auto body = ask(c, exit_code, "dump", "GET", path);
     if (!body) return;
@@ -570,7 +570,7 @@ int run_cli(int argc, char** argv) {
   add_listing(app, connection, exit_code, "listnetworks", "Joined networks", "/network",
               print_networks);
   add_listing(app, connection, exit_code, "listmoons", "Moons (JSON)", "/moon", nullptr);
-  for (const char* what : {"ports", "workers", "drops", "paths"}) {
+  for (const char* what : {"ports", "workers", "drops", "traffic", "paths"}) {
     add_listing(app, connection, exit_code, what, std::string("The daemon's ") + what + " (JSON)",
                 std::string("/orrery/") + what, nullptr);
   }

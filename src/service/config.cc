@@ -430,7 +430,10 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
     return {};
   };
   const auto dpdk_table = [&](const toml::table& t) {
-    return TableReader(name, "dpdk").key("pdump", flag(config.pdump)).read(t);
+    return TableReader(name, "dpdk")
+        .key("pdump", flag(config.pdump))
+        .key("telemetry", flag(config.telemetry))
+        .read(t);
   };
 
   auto r = TableReader(name, "")

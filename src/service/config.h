@@ -56,7 +56,8 @@ struct Config {
   bool controller = false;
   std::string store = "sqlite:orrery.sqlite";
 
-  bool pdump = false;  // shared DPDK configuration, so that dpdk-pdump can attach
+  bool pdump = false;      // shared DPDK configuration, so that dpdk-pdump can attach
+  bool telemetry = false;  // DPDK's telemetry socket
   bool low_bandwidth = false;
   std::string log_level = "info";
 

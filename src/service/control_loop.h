@@ -72,6 +72,8 @@ class ControlLoop {
   /// Records that found no room in the workers' tables.
   [[nodiscard]] std::uint64_t refused_records() const { return publisher_.refused(); }
 
+  [[nodiscard]] const dataplane::Publisher& publisher() const { return publisher_; }
+
   [[nodiscard]] static Now now();
 
  private:

@@ -23,6 +23,7 @@
 #include "service/controller_store.h"
 #include "service/dpdk_log.h"
 #include "service/local_api.h"
+#include "service/observation_json.h"
 
 namespace orrery::service {
 namespace {
@@ -122,10 +123,14 @@ class Target final : public ApiTarget {
         ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_JSON)
 #undef ORRERY_WORKER_COUNT_JSON
         one["dropped"] = dataplane::total(c.drops);
+        const dataplane::WorkerView view = workers_.view(i);
+        one["stages"] = to_json(*view.stages);
+        one["latency"] = to_json(*view.latency);
         all.push_back(std::move(one));
       }
       return all;
     }
+    if (what == "traffic") return traffic();
     if (what == "drops") {
       json drops = json::object();  // of all workers
       for (std::size_t reason = 1; reason < static_cast<std::size_t>(dataplane::Drop::kCount);
@@ -179,6 +184,22 @@ class Target final : public ApiTarget {
   }
 
  private:
+  /// What workers carried, by peer and by network.
+  [[nodiscard]] json traffic() const {
+    json peers = json::array(), networks = json::array();
+    for (const auto& p : node_.peers(now_)) {
+      json one = to_json(loop_.publisher().traffic_of(p.identity.address));
+      one["address"] = wire::to_string(p.identity.address);
+      peers.push_back(std::move(one));
+    }
+    for (const auto& n : networks_.list()) {
+      json one = to_json(loop_.publisher().traffic_of(n.id));
+      one["id"] = wire::to_string(n.id);
+      networks.push_back(std::move(one));
+    }
+    return {{"peers", peers}, {"networks", networks}};
+  }
+
   const Config& config_;
   control::Node& node_;
   control::Networks& networks_;
@@ -386,6 +407,9 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   }
   loop.set_lan_ports(std::move(lan_ports));
   Target target(config, node, networks, controller.get(), commit, loop, **workers);
+  std::vector<dataplane::WorkerView> views;
+  for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
+  const dataplane::Telemetry telemetry(std::move(views));
   LocalApi api(*token, [&](const std::function<void(ApiTarget&)>& run) {
     return loop.invoke([&](Now now, control::Effects& effects) {
       target.begin(now, effects);
@@ -471,6 +495,7 @@ int run_daemon(const Config& config, char* const* arguments) {
   eal.file_prefix = "orrery" + std::to_string(::getpid());
   eal.arguments = config.eal_arguments;
   eal.shared_config = config.pdump;
+  eal.telemetry = config.telemetry;
   std::vector<std::string> devices;
   for (const UnderlayPortConfig& port : config.ports) devices.push_back(port.device);
   for (const BridgeConfig& bridge : config.bridges) {

@@ -28,7 +28,7 @@ class ApiTarget {
   virtual bool leave(wire::NetworkId id) = 0;
   virtual void orbit(std::uint64_t moon, wire::Address seed) = 0;
   virtual void deorbit(std::uint64_t moon) = 0;
-  /// Orrery's own: drops by reason, ports, workers, paths.
+  /// Orrery's own: drops by reason, ports, workers, traffic, paths.
   [[nodiscard]] virtual nlohmann::json inspect(const std::string& what) = 0;
   /// Paths under /controller and /unstable/controller.
   virtual HttpResponse controller(const HttpRequest& request) = 0;

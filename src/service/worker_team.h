@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
 
 namespace orrery::service {
@@ -24,6 +25,12 @@ class WorkerTeam {
 
   [[nodiscard]] const dataplane::WorkerCounters& counters(unsigned worker) const {
     return workers_[worker]->counters();
+  }
+
+  /// What it counts; valid as long as the team.
+  [[nodiscard]] dataplane::WorkerView view(unsigned worker) const {
+    return {&workers_[worker]->counters(), &fast_paths_[worker]->stages(),
+            &workers_[worker]->latency()};
   }
 
   /// The link to the worker that sends datagrams and delivers frames.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The daemon as a citizen of the host: start, stop, exit codes, files and who may talk to its API."""
 import http.client
+import json
 import os
 import signal
 import socket
@@ -332,6 +333,47 @@ def port_in_use(s):
     check(not os.path.exists(home.file('zerotier-one.pid')), 'no pid file is left')
 
 
+def telemetry_of(daemon, *commands):
+    """Answers of DPDK's telemetry socket, or None where there is none. [bytes of greeting, then one JSON for each command]"""
+    path = '/var/run/dpdk/orrery%d' % daemon.process.pid
+    names = [n for n in (os.listdir(path) if os.path.isdir(path) else []) if n.startswith('dpdk_telemetry')]
+    if not names:
+        return None
+    where = os.path.join(path, names[0])
+    equal(os.stat(where).st_mode & 0o077, 0, 'nobody but the owner talks to %s' % where)
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        client.connect(where)
+        client.settimeout(10)
+        client.recv(16384)
+        answers = []
+        for command in commands:
+            client.send(command.encode())
+            answers.append(json.loads(client.recv(65536))[command])
+        return answers
+    finally:
+        client.close()
+
+
+def telemetry(s):
+    """DPDK's telemetry socket: none by default; with dpdk.telemetry it tells what workers count, to root alone"""
+    check(telemetry_of(s.member) is None, 'no socket unless it is asked for')
+    told = s.world.daemon('told', port=9995, config='[dpdk]\ntelemetry = true\n', planet=s.planet)
+    told.start()
+    try:
+        wait_until(told.online, 20, 'a daemon with telemetry is online')
+        workers, drops, stages, latency = telemetry_of(told, '/orrery/workers', '/orrery/drops', '/orrery/stages', '/orrery/latency')
+        check(workers['worker0']['turns'] > 0 and workers['worker0']['datagramsIn'] > 0, 'counts of the worker', workers)
+        equal(set(drops['worker0']), set(told.get('/orrery/drops')['worker']), 'reasons of drops')
+        check(stages['worker0']['classify_packets'] > 0, 'packets of the first stage', stages)
+        check(sum(latency['worker0'].values()) > 0, 'times of vectors', latency)
+        one = told.get('/orrery/workers')[0]
+        check(one['stages']['classify']['vectors'] > 0 and one['latency'][0]['vectors'] > 0, 'the API tells the same', one)
+    finally:
+        equal(told.stop()[0], 0, 'exit code')
+
+
 if __name__ == '__main__':
     main('daemon', [second_daemon, clean_stop, stop_while_starting, bad_configuration, bad_arguments, unknown_local_conf_keys,
-                    damaged_identity, no_daemon, file_modes, files_before_answers, api_access, port_in_use], setup=Scene)
+                    damaged_identity, no_daemon, file_modes, files_before_answers, api_access, port_in_use, telemetry],
+         setup=Scene)

@@ -176,6 +176,7 @@ TEST_F(CliTest, HelpEverywhereWithTheExitCodes) {
                               "ports",
                               "workers",
                               "drops",
+                              "traffic",
                               "paths",
                               "dump",
                               "request",
@@ -265,7 +266,7 @@ TEST_F(CliTest, EveryListingAsJson) {
   for (const char* command : {"listpeers", "peers", "listnetworks", "listmoons"}) {
     EXPECT_TRUE(run_json(std::string(command) + " -j").is_array()) << command;
   }
-  for (const char* command : {"ports", "workers", "drops", "paths"}) {
+  for (const char* command : {"ports", "workers", "drops", "traffic", "paths"}) {
     EXPECT_EQ(run_json(std::string(command) + " -j")["what"], command);
   }
   EXPECT_EQ(run_json(std::string("join -j ") + kNetwork)["id"], kNetwork);
@@ -274,7 +275,8 @@ TEST_F(CliTest, EveryListingAsJson) {
   EXPECT_TRUE(run_json("deorbit -j 3401ba0b9a")["result"]);
   EXPECT_TRUE(run_json("controller networks -j").is_array());
   const json all = run_json("dump -j");
-  for (const char* key : {"status", "network", "peer", "moon", "ports", "workers", "drops"})
+  for (const char* key :
+       {"status", "network", "peer", "moon", "ports", "workers", "drops", "traffic"})
     EXPECT_TRUE(all.contains(key)) << key;
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/orrery_dump.txt"));
   EXPECT_EQ(run("dump").exit, 0);

@@ -96,7 +96,8 @@ class FakeTarget : public service::ApiTarget {
   }
 
   nlohmann::json inspect(const std::string& what) override {
-    if (what == "drops" || what == "ports" || what == "workers" || what == "paths")
+    if (what == "drops" || what == "ports" || what == "workers" || what == "traffic" ||
+        what == "paths")
       return nlohmann::json::object({{"what", what}});
     return nullptr;
   }

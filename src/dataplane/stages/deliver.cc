@@ -2,7 +2,8 @@
 
 namespace orrery::dataplane {
 
-void deliver(WorkerContext&, PacketVector& v) noexcept {
+void deliver(WorkerContext& w, PacketVector& v) noexcept {
+  account_in(w, v);
   for (unsigned i = 0; i < v.n; ++i) {
     // The ethertype stands right before the payload in both verbs: the MACs go in front of it.
     const fib::EthernetFrame& frame = v.frame[i];

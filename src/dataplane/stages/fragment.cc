@@ -22,6 +22,7 @@ rte_mbuf* cut(WorkerContext& w, const PacketVector& v, unsigned i, std::uint8_t 
 }  // namespace
 
 void fragment(WorkerContext& w, PacketVector& v) noexcept {
+  account_out(w, v);
   Outcome& out = *w.out;
   for (unsigned i = 0; i < v.n; ++i) {
     // Also those of one piece, which must not fall behind those of several.

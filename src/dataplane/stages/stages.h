@@ -183,6 +183,14 @@ void fragment(WorkerContext& w, PacketVector& v) noexcept;
 /// kPuntSource. Cost: while a class has nothing left, a look at its bucket.
 void limit_punts(WorkerContext& w, PacketVector& v) noexcept;
 
+// --- counts by peer and network (stages/account.cc)
+
+/// Of packets that become frames, by deliver.
+/// Reads: peer, network, frame, PacketMeta::wire_size. Cost: an addition per run of one peer.
+void account_in(WorkerContext& w, const PacketVector& v) noexcept;
+/// Of frames that became sealed packets, by fragment.
+void account_out(WorkerContext& w, const PacketVector& v) noexcept;
+
 // --- side: what a stage tells control without giving its packet away (stages/event.cc)
 
 /// The frame of lane `i` passed the gate: control does its received step, whatever the rules say of

@@ -1,0 +1,17 @@
+// JSON of what workers count of their own work, for /orrery/workers and /orrery/traffic.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "dataplane/telemetry.h"
+
+namespace orrery::service {
+
+/// {stage: {packets, vectors, cycles}}, stages that ran.
+[[nodiscard]] nlohmann::json to_json(const dataplane::StageCounters& stages);
+/// [{belowNs, vectors}], ascending, buckets that are not empty; the last possible one has no bound.
+[[nodiscard]] nlohmann::json to_json(const dataplane::LatencyHistogram& latency);
+/// {rxPackets, rxBytes, txPackets, txBytes}
+[[nodiscard]] nlohmann::json to_json(const dataplane::Traffic& traffic);
+
+}  // namespace orrery::service
