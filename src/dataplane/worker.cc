@@ -1,5 +1,6 @@
 #include "dataplane/worker.h"
 
+#include <rte_cycles.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -12,7 +13,9 @@
 namespace orrery::dataplane {
 namespace {
 
-constexpr unsigned kEmptyTurnsBeforeSleep = 256;   // some 50 us of polling after the last packet
+// Of polling after the last packet before a sleep that no packet ends, or beside other workers who
+// lay out work every few microseconds. By time, since an empty turn asks every port.
+constexpr std::uint64_t kPollsPerSecond = 20'000;  // thus 50 us
 constexpr timespec kLongestSleep{0, 100'000'000};  // timers of reassembly run at least this often
 constexpr timespec kBackOff{0, 500'000};           // for ports without descriptors
 
@@ -78,7 +81,8 @@ void Worker::adopt() noexcept {
 }
 
 void Worker::run() noexcept {
-  unsigned empty = 0;
+  const std::uint64_t poll_for = rte_get_tsc_hz() / kPollsPerSecond;
+  std::uint64_t last_work = rte_rdtsc();
   if (fast_path_ != nullptr) fast_path_->online();
   while (!stop_.load(std::memory_order_relaxed)) {
     adopt();
@@ -86,11 +90,16 @@ void Worker::run() noexcept {
     ++counters_.turns;
     if (fast_path_ != nullptr) fast_path_->quiescent();
     if (work != 0) {
-      empty = 0;
+      last_work = rte_rdtsc();
       continue;
     }
     ++counters_.empty_turns;
-    if (++empty >= kEmptyTurnsBeforeSleep && !idle_poll_) wait(empty);
+    if (idle_poll_) continue;
+    // Where descriptors wake it a worker alone sleeps at once: an empty turn is a system call for
+    // every socket and TAP, and a worker that polls is in the way of whoever shares its CPU, which
+    // the scheduler holds against it at the next packet.
+    const bool polls = must_poll_ || place_.team != nullptr;
+    if (!polls || rte_rdtsc() - last_work >= poll_for) wait();
   }
   take_back_units();
   if (fast_path_ != nullptr) fast_path_->offline();
@@ -101,7 +110,7 @@ void Worker::stop() noexcept {
   link_.wake_worker();
 }
 
-void Worker::wait(unsigned) noexcept {
+void Worker::wait() noexcept {
   ++counters_.sleeps;
   if (fast_path_ != nullptr) fast_path_->offline();
   if (place_.team != nullptr) place_.team->note_sleep(place_.worker, &link_);

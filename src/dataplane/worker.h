@@ -1,10 +1,11 @@
 // The loop of one worker lcore: bursts from its ports through the stages, and what control sends in
 // between.
 //
-// A worker never locks, allocates or logs. It waits only when idle: after a run of empty turns it
-// sleeps on the descriptors of its ports and its link (offline to RCU first); a port without
-// descriptors is polled with a back-off sleep of at most 500 us. The set of ports is handed over
-// whole by control and adopted between two turns.
+// A worker never locks, allocates or logs. It waits only when idle: as soon as a turn found nothing
+// it sleeps on the descriptors of its ports and its link (offline to RCU first). A port without
+// descriptors is polled, from 50 us after the last packet on with a back-off sleep of at most 500
+// us; workers of a team poll as long before they sleep. The set of ports is handed over whole by
+// control and adopted between two turns.
 //
 // Several workers make a team (team.h): bursts of a port that is busy are shared out as units of
 // work and released in order. A unit names neither port nor record, so a new set of ports may be
@@ -73,7 +74,7 @@ class Worker {
  private:
   unsigned turn() noexcept;
   void adopt() noexcept;
-  void wait(unsigned empty_turns) noexcept;
+  void wait() noexcept;
   unsigned from_ports() noexcept;
   unsigned from_hosts() noexcept;
   unsigned from_control() noexcept;
