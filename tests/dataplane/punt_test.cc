@@ -68,7 +68,7 @@ TEST_F(PuntTest, AFloodOfManySourcesLeavesAFlowAndItsClassAlone) {
     rte_mbuf* burst[FastPath::kBurst];
     unsigned n = 0;
     for (; n < FastPath::kBurst - 1; ++n) {
-      burst[n] = mbuf_of(packet(wire::Address{random() >> 24 | 1}, kB), pools().wire);
+      burst[n] = mbuf_of(packet(wire::Address{random() >> 25 | 1}, kB), pools().wire);
       meta_of(burst[n]).remote = somewhere(random);
       meta_of(burst[n]).socket = kSocket;
       ++forged;

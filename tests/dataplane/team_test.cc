@@ -299,7 +299,7 @@ class Node {
         if (unit->row == WorkUnit::Row::kInbound) {
           fast.open(unit->packets, unit->n, unit->outcome, slow_drops_);
         } else {
-          fast.outbound(unit->network, unit->packets, unit->n, unit->outcome, slow_drops_);
+          fast.seal(unit->network, unit->packets, unit->n, unit->outcome, slow_drops_);
         }
         Outcome& o = unit->outcome;
         slow_repaid_ += o.delivers + o.transmits + o.punts;

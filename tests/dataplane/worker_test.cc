@@ -2,6 +2,7 @@
 // up; tables change under load.
 #include "dataplane/worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <thread>
@@ -234,6 +235,40 @@ TEST_F(WorkerTest, PiecesDoNotWaitForTheNextDatagram) {
   EXPECT_EQ(lost(), 1u);
   EXPECT_EQ(a.worker->counters().parked.value(), 0u);
   a.check_ledger();
+}
+
+TEST_F(WorkerTest, FramesToManyAreSentBesideUnitsOfWork) {
+  Team team(2);  // nobody sits on the other seat
+  Running a("many_a", 1, kA, kB, kEndA, kEndB);
+  Running b("many_b", 2, kB, kA, kEndB, kEndA);
+  a.worker = std::make_unique<Worker>(pools(), a.link, a.end.fast.get(), false, Place{&team, 0});
+  auto set = std::make_unique<PortSet>();
+  set->ports = {a.wire_port};
+  set->frame_ports = {a.frames};
+  a.worker->hand_over(std::move(set));
+  a.wire_port->connect(b.wire_port.get());
+  b.wire_port->connect(a.wire_port.get());
+  const wire::Mac group{0x01005e000001ULL};
+  for (Running* end : {&a, &b}) {
+    fib::Network n = end->end.network();
+    n.multicast_limit = 32;
+    end->end.publisher.apply(n);
+  }
+  a.end.publisher.apply(fib::Group{kNetwork, {group, 0}, 32, 0, {kB}});
+  for (unsigned i = 0; i < 64; ++i) {
+    a.frames->offer(i % 3 == 0 ? ethernet(group, wire::mac_of(kA, kNetwork), 0x0800, 46 + i)
+                               : a.end.frame(46 + i));
+  }
+  a.start();
+  b.start();
+  const auto arrived = await(b, 64);
+  EXPECT_EQ(arrived.size(), 64u);
+  EXPECT_EQ(std::ranges::count_if(arrived, [](const ByteVector& f) { return f[0] == 0x01; }), 22);
+  a.stop();
+  b.stop();
+  EXPECT_EQ(a.worker->counters().merged.value(), 22u) << "the frames themselves";
+  a.check_ledger();
+  b.check_ledger();
 }
 
 TEST_F(WorkerTest, RawDatagramsGoByARingOfTheirOwn) {  // L2
