@@ -387,7 +387,7 @@ def ledger(daemon):
     drops = daemon.get('/orrery/drops')['worker']
     inside = (w['datagramsIn'] + w['framesIn'] + w['injected'] + w.get('handedFrames', 0) + w['copies'] + w['regained'] +
               w['borrowed'])
-    outside = (w['merged'] + w['delivered'] + w.get('relayed', 0) + w['sent'] + w['punted'] + w['parked'] + w['held'] + w['lent'] +
+    outside = (w['merged'] + w['delivered'] + w['sent'] + w['punted'] + w['parked'] + w['held'] + w['lent'] +
                w['repaid'] + sum(drops.values()))
     return inside, outside, {k: v for k, v in w.items() if v}, {k: v for k, v in drops.items() if v}
 

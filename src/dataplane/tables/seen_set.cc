@@ -19,31 +19,36 @@ constexpr std::uint32_t kRound = 0x80000000;  // of a tag: which round of the ri
 constexpr std::size_t kHugePage = 2u << 20;   // bytes
 constexpr std::uint32_t kAllSlots = 0xffff;
 
-/// What one look at a line tells, a bit for each slot.
+/// What one look at a line tells, a bit for each slot, and what it saw there.
 struct View {
-  std::uint32_t rounds;  // the round of the slot's tag
-  std::uint32_t equal;   // the tag is the one sought
+  alignas(16) std::uint32_t slot[SeenSet::kIdsPerLine];
+  std::uint32_t rounds = 0;  // the round of the slot's tag
+  std::uint32_t equal = 0;   // the tag is the one sought
 };
 
 #if defined(__SANITIZE_THREAD__)
 View look(const std::atomic<std::uint32_t>* tags, std::uint32_t tag) noexcept {
-  View view{0, 0};
+  View view;
   for (unsigned i = 0; i < SeenSet::kIdsPerLine; ++i) {
     const std::uint32_t value = tags[i].load(std::memory_order_relaxed);
+    view.slot[i] = value;
     view.rounds |= (value >> 31) << i;
     view.equal |= static_cast<std::uint32_t>((value & ~kRound) == tag) << i;
   }
   return view;
 }
 #else
-/// Slots are read four at a time; each by itself is read whole.
+/// Slots are read four at a time; each by itself is read whole. These are no atomic loads to the
+/// compiler, so the fence keeps it from looking once for all rounds of a loop.
 View look(const std::atomic<std::uint32_t>* tags, std::uint32_t tag) noexcept {
   const auto* line = reinterpret_cast<const __m128i*>(tags);
   const __m128i sought = _mm_set1_epi32(static_cast<int>(tag));
   const __m128i without_round = _mm_set1_epi32(0x7fffffff);
-  View view{0, 0};
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  View view;
   for (unsigned i = 0; i < 4; ++i) {
     const __m128i four = _mm_load_si128(line + i);
+    _mm_store_si128(reinterpret_cast<__m128i*>(view.slot) + i, four);
     const __m128i same = _mm_cmpeq_epi32(_mm_and_si128(four, without_round), sought);
     view.rounds |= static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(four))) << (4 * i);
     view.equal |= static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(same))) << (4 * i);
@@ -99,14 +104,11 @@ bool SeenSet::insert(std::uint64_t hash) noexcept {
     // Slots of the newest round come first: as many ones, where its bit is a one.
     const std::uint32_t round = view.rounds & 1;
     const std::uint32_t written = round != 0 ? view.rounds : ~view.rounds & kAllSlots;
-    if ((written & (written + 1)) != 0) continue;  // read while others wrote
     const auto full = static_cast<unsigned>(std::countr_one(written));
     const bool next = full == kIdsPerLine;
     const unsigned place = next ? 0 : full;
     const std::uint32_t bit = (next ? round ^ 1 : round) << 31;
-    // What stands there is of the other round: 1.
-    std::uint32_t before = tags[place].load(std::memory_order_relaxed);
-    if ((before >> 31 << 31) == bit) continue;
+    std::uint32_t before = view.slot[place];  // 1. of the other round
     if (tags[place].compare_exchange_strong(before, tag | bit, std::memory_order_relaxed))
       return false;
   }
