@@ -14,6 +14,11 @@ struct FragmentPlan {
       0;  // payload bytes of each further datagram but the last, which may be shorter
 };
 
+/// Bytes of the largest packet that kMaxFragments datagrams of `mtu` bytes carry.
+[[nodiscard]] constexpr std::size_t largest_packet(std::size_t mtu) {
+  return mtu + (kMaxFragments - 1) * (mtu - kFragmentHeaderSize);
+}
+
 /// The reference cut: head of `mtu` bytes, then pieces of mtu - 16.
 [[nodiscard]] FragmentPlan plan_fragments(std::size_t packet_size, std::size_t mtu);
 /// As many pieces as above, all datagrams of one size (the last up to pieces-1 bytes shorter), so

@@ -1,0 +1,20 @@
+// Arbitrary Ethernet payloads through the guards. Input: [2] ethertype, payload.
+//
+// Invariants: only IP has servers, and no router speaks IPv4; what is shorter than any header is no
+// word of a server.
+#include <cstdlib>
+
+#include "fib/guard.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace orrery;
+  if (size < 2) return 0;
+  const std::uint16_t ethertype = load_be16(data);
+  const ByteVector payload(data + 2, data + size);
+  const fib::ServerWord word = fib::server_word(ethertype, payload);
+  if (word == fib::ServerWord::kNone) return 0;
+  if (ethertype != 0x0800 && ethertype != 0x86dd) std::abort();
+  if (ethertype == 0x0800 && word != fib::ServerWord::kDhcp) std::abort();
+  if (payload.size() < 24) std::abort();
+  return 0;
+}
