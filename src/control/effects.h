@@ -3,6 +3,7 @@
 // asked again.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -29,6 +30,15 @@ struct DeliverFrame {
   wire::Mac source;
   std::uint16_t ethertype = 0;
   ByteVector payload;
+  std::optional<unsigned> port{};  // only this local port of the network's switch
+};
+
+/// A LAN port of a bridged network passes nothing from now on, or everything again.
+struct BlockPort {
+  wire::NetworkId network;
+  unsigned port = 0;
+  bool blocked = false;
+  std::string reason;  // why, or why it was
 };
 
 /// Kinds of state on disk; the driver knows the file of each (docs/protocol/12-local-service.md
@@ -95,6 +105,7 @@ struct Effects {
   std::vector<SaveState> saves;
   std::vector<ValidateIdentity> validations;
   std::vector<ConfigurePort> ports;
+  std::vector<BlockPort> blocks;
   std::vector<Notice> notices;
   bool identity_collided = false;
 
@@ -102,7 +113,8 @@ struct Effects {
 
   [[nodiscard]] bool empty() const {
     return datagrams.empty() && frames.empty() && updates.empty() && saves.empty() &&
-           validations.empty() && ports.empty() && notices.empty() && !identity_collided;
+           validations.empty() && ports.empty() && blocks.empty() && notices.empty() &&
+           !identity_collided;
   }
 };
 

@@ -45,10 +45,12 @@ PeerRates& Networks::State::rates(Now now, wire::Address peer) {
 void Networks::join(Now now, wire::NetworkId id, const NetworkSettings& settings, Bytes cached,
                     Effects& out) {
   if (!id || state_->joined.contains(id)) return;
-  Joined& net = state_->joined.try_emplace(id, state_->fresh_key()).first->second;
+  Joined& net =
+      state_->joined.try_emplace(id, state_->fresh_key(), state_->station_limits).first->second;
   net.id = id;
   net.mac = wire::mac_of(state_->self(), id);
   net.settings = settings;
+  state_->guard_loops(net);
   state_->configure_port(net, out);
   out.saves.push_back({StateKind::kNetworkLocal, id.value, encode_settings(settings), false});
   if (cached.empty() || !state_->accept_config(now, net, cached, true, out)) {
@@ -59,9 +61,22 @@ void Networks::join(Now now, wire::NetworkId id, const NetworkSettings& settings
   if (state_->next_tick == 0) state_->next_tick = now.mono + kHousekeeping;
 }
 
+void Networks::set_station_limits(std::size_t per_bridge, std::size_t per_network) {
+  state_->station_limits = {per_bridge, per_network};
+}
+
+void Networks::set_clamp_mss(bool on) {
+  state_->clamp_mss = on;
+}
+
 void Networks::leave(Now, wire::NetworkId id, Effects& out) {
   Joined* net = state_->find(id);
   if (net == nullptr) return;
+  if (net->guard) {
+    for (const LoopGuard::Status& port : net->guard->status()) {
+      if (port.blocked) out.blocks.push_back({id, port.port, false, "the network was left"});
+    }
+  }
   ConfigurePort port;
   port.network = id;
   port.mac = net->mac;
@@ -117,6 +132,8 @@ std::vector<NetworkStatus> Networks::list() const {
     status.settings = net.settings;
     status.subscriptions = state_->all_groups(net);
     status.port_error = net.port_error;
+    if (net.guard) status.lan_ports = net.guard->status();
+    status.remote_stations = net.bridges.size();
     status.state = net.port_error != 0                ? NetworkState::kPortError
                    : net.failure != NetworkState::kOk ? net.failure
                    : net.config                       ? NetworkState::kOk
@@ -293,13 +310,18 @@ void Networks::State::tick(Now now, Effects& out) {
 }
 
 void Networks::tick(Now now, Effects& out) {
+  state_->watch_loops(now, out);
   if (state_->next_tick != 0 && now.mono < state_->next_tick) return;
   state_->next_tick = now.mono + kHousekeeping;
   state_->tick(now, out);
 }
 
 Millis Networks::next_deadline() const {
-  return state_->next_tick;
+  Millis next = state_->next_tick;
+  for (const auto& [id, net] : state_->joined) {
+    if (net.guard) next = std::min(next, net.guard->next_deadline());
+  }
+  return next;
 }
 
 bool Networks::is_managed_ip(const wire::Endpoint& ip) const {

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "control/loop_guard.h"
 #include "control/network_counters.h"
 #include "control/roles.h"
 
@@ -44,6 +45,8 @@ struct NetworkStatus {
   std::vector<wire::Endpoint> addresses;  // in configuration order, whether applied or not
   std::vector<ConfigurePort::Route> routes;
   std::vector<wire::MulticastGroup> subscriptions;
+  std::size_t remote_stations = 0;  // behind other bridges
+  std::vector<LoopGuard::Status> lan_ports;
   std::string dns_domain;
   std::vector<wire::Endpoint> dns_servers;
 };
@@ -53,6 +56,13 @@ class Networks final : public NetworkRole {
   /// `controller` may be null; `transport` must outlive this.
   Networks(Transport& transport, ControllerRole* controller);
   ~Networks() override;
+
+  /// Whether SYNs that hosts send get the MSS that is worth sending; on by default.
+  void set_clamp_mss(bool on);
+  /// Numbers of the network's LAN ports; before it is joined.
+  void set_lan_ports(wire::NetworkId id, std::vector<unsigned> ports);
+  /// Most stations behind one remote bridge, and behind all of a network; of networks joined later.
+  void set_station_limits(std::size_t per_bridge, std::size_t per_network);
 
   /// Joins (idempotent). `cached`: configuration dictionary from disk, may be empty.
   void join(Now now, wire::NetworkId id, const NetworkSettings& settings, Bytes cached,
@@ -66,6 +76,9 @@ class Networks final : public NetworkRole {
   void on_port_error(Now now, wire::NetworkId id, int error, Effects& out);
   /// Our own controller pushes to our own node.
   void on_local_config(Now now, wire::NetworkId id, Bytes dictionary, Effects& out);
+  /// A probe of bridges, behind its Ethernet header: from a local port (0: the TAP), or from the
+  /// network (LoopGuard::kOverlay).
+  void on_bridge_probe(Now now, wire::NetworkId id, unsigned side, Bytes payload, Effects& out);
   [[nodiscard]] std::vector<NetworkStatus> list() const;
   /// Drops and refusals by reason since start.
   [[nodiscard]] const NetworkCounters& counters() const;

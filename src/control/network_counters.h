@@ -47,7 +47,10 @@
   X(kMulticastQueueFull, "multicast_queue_full")           \
   X(kBridgedGroupsFull, "bridged_groups_full")             \
   X(kMembersDisplaced, "members_displaced")                \
-  X(kPushRate, "push_rate")
+  X(kPushRate, "push_rate")                                \
+  X(kStationsMoved, "stations_moved")                      \
+  X(kStationsHeld, "stations_held")                        \
+  X(kStationsRefused, "stations_refused")
 
 namespace orrery::control {
 

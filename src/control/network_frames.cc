@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/network_state.h"
+#include "fib/path_mtu.h"
 #include "wire/verbs/frame.h"
 #include "wire/verbs/ok.h"
 
@@ -115,16 +116,56 @@ void Networks::State::learn(Now now, Joined& net, wire::Mac mac, wire::Address b
       mac.is_multicast() || !mac) {
     return;
   }
-  if (net.bridges.learn(now.mono, mac, behind)) {
-    out.updates.push_back(fib::BridgeRoute{net.id, mac, behind});
+  const BridgeTable::Change change = net.bridges.learn(now.mono, mac, behind);
+  if (change.gone) out.updates.push_back(fib::RemoveBridgeRoute{net.id, change.gone});
+  if (change.changed()) out.updates.push_back(fib::BridgeRoute{net.id, mac, behind});
+  switch (change.learned) {
+    case BridgeTable::Learned::kMoved:
+      return counters.add(NetworkCount::kStationsMoved);
+    case BridgeTable::Learned::kFull:
+      return counters.add(NetworkCount::kStationsRefused);
+    case BridgeTable::Learned::kHeld:
+      counters.add(NetworkCount::kStationsHeld);
+      if (net.last_flapping == 0 || now.mono - net.last_flapping >= kFlappingInterval) {
+        net.last_flapping = now.mono;
+        out.notices.push_back(
+            {Notice::Level::kAlarm,
+             "network " + wire::to_string(net.id) + ": station " + wire::to_string(mac) +
+                 " is heard behind several bridges at once, " + wire::to_string(behind) +
+                 " among them: is one LAN bridged twice?"});
+      }
+      return;
+    default:
+      return;
   }
 }
 
+void Networks::State::answer_too_big(Now now, const Joined& net, const fib::EthernetFrame& frame,
+                                     Effects& out) {
+  std::array<std::uint8_t, fib::kTooBigAnswer> answer;
+  const std::size_t size = fib::write_too_big(answer, frame, net.record.mtu);
+  if (size == 0 || !too_big_answers.take(now.mono)) return;
+  if (const auto told = fib::read_ethernet(Bytes(answer).first(size))) deliver(net, *told, out);
+}
+
 void Networks::State::on_host_frame(Now now, Joined& net, Bytes ethernet, Effects& out) {
-  const auto frame = fib::read_ethernet(ethernet);
+  auto frame = fib::read_ethernet(ethernet);
   if (!frame) return counters.add(Way::kOut, fib::Refusal::kLength);
   if (!net.config) return counters.add(NetworkCount::kNotConfigured);
   const fib::Resolution where = fib::resolve(net.record, *frame);
+  ByteVector clamped;  // holds the payload of a SYN that is changed
+  if (where.to == fib::Outbound::kMember || where.to == fib::Outbound::kBridge) {
+    if (fib::exceeds(*frame, net.record.mtu)) {
+      answer_too_big(now, net, *frame, out);
+      return counters.add(Way::kOut, fib::Refusal::kLength);
+    }
+    if (clamp_mss && fib::may_be_syn(frame->ethertype, frame->payload)) {
+      clamped.assign(frame->payload.begin(), frame->payload.end());
+      (void)fib::clamp_mss(frame->ethertype, clamped,
+                           {net.record.mtu, wire::kExtFrameHead, wire::kDefaultUdpPayload});
+      frame->payload = clamped;
+    }
+  }
   switch (where.to) {
     case fib::Outbound::kDrop:
       return counters.add(Way::kOut, where.refusal);

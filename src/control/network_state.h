@@ -5,6 +5,7 @@
 //   network_config.cc      configuration: asking, chunks, errors, applying, the host port
 //   network_members.cc     members: credentials in and out, the gate, records for the workers
 //   network_frames.cc      unicast frames both ways, bridges, copies
+//   network_loops.cc       probes of bridges
 //   network_multicast.cc   groups announced and asked for, multicast frames both ways
 #pragma once
 
@@ -34,6 +35,7 @@ inline constexpr Millis kPushAgain = 500'000;    // credentials are pushed again
 inline constexpr Millis kPushOnError = 1'000;    // least time between pushes that errors ask for
 inline constexpr Millis kErrorInterval = 1'000;  // between "need certificate" to one member
 inline constexpr Millis kBridgedGroupAge = 1'200'000;
+inline constexpr Millis kFlappingInterval = 60'000;  // between alarms of stations that flap
 inline constexpr std::size_t kMaxBridgedGroups = 4'096;
 inline constexpr std::size_t kMaxMembers = 65'536;  // records of one network
 inline constexpr std::size_t kMaxQueuedMulticasts = 1'024;
@@ -74,7 +76,7 @@ struct ServedGroup {
 };
 
 struct Joined {
-  explicit Joined(SipKey key) : last_gather(key) {}
+  Joined(SipKey key, const BridgeTable::Limits& stations) : bridges(stations), last_gather(key) {}
 
   wire::NetworkId id;
   wire::Mac mac;
@@ -90,7 +92,9 @@ struct Joined {
   std::map<wire::Address, MemberEntry> members;
   std::list<wire::Address> by_use;  // the members, longest unused first: they give way
   BridgeTable bridges;
-  std::vector<wire::MulticastGroup> subscriptions;        // ascending
+  std::optional<LoopGuard> guard;                   // with LAN ports
+  Millis last_flapping = 0;                         // alarm of a station that is in several places
+  std::vector<wire::MulticastGroup> subscriptions;  // ascending
   std::map<wire::MulticastGroup, Millis> bridged_groups;  // to when seen
   GatherTimes last_gather;
   std::deque<QueuedMulticast> queue;
@@ -177,6 +181,8 @@ struct Networks::State {
   // --- network_frames.cc
   Handled on_frame_packet(Now now, const Incoming& in, Effects& out);
   Handled on_ext_frame(Now now, const Incoming& in, Effects& out);
+  /// The sender is told what the network carries, at most a hundred times a second.
+  void answer_too_big(Now now, const Joined& net, const fib::EthernetFrame& frame, Effects& out);
   void on_host_frame(Now now, Joined& net, Bytes ethernet, Effects& out);
   void send_ext_frame(Now now, const Joined& net, wire::Address to, std::uint8_t flags,
                       const fib::EthernetFrame& frame, Bytes payload, Effects& out);
@@ -194,6 +200,13 @@ struct Networks::State {
                               const fib::InboundFrame& frame, Effects& out);
   void deliver(const Joined& net, const fib::EthernetFrame& frame, Effects& out);
   void learn(Now now, Joined& net, wire::Mac mac, wire::Address behind, Effects& out);
+
+  // --- network_loops.cc
+  void guard_loops(Joined& net);
+  void watch_loops(Now now, Effects& out);
+  void on_bridge_probe(Now now, Joined& net, unsigned side, Bytes payload, Effects& out);
+  template <typename Step>
+  void with_guard(Now now, Joined& net, Effects& out, Step step);
 
   // --- network_multicast.cc
   [[nodiscard]] std::vector<wire::MulticastGroup> all_groups(const Joined& net) const;
@@ -250,7 +263,11 @@ struct Networks::State {
   std::list<wire::Address> peers_by_use;  // longest unused first
   MulticastTable groups;
   NetworkCounters counters;
-  Millis next_tick = 0;  // mono; 0: nothing joined
+  std::map<wire::NetworkId, std::vector<unsigned>> lan_ports;  // joined or not
+  TokenBucket too_big_answers{32, 100};
+  bool clamp_mss = true;
+  BridgeTable::Limits station_limits;  // of networks joined from now on
+  Millis next_tick = 0;                // mono; 0: nothing joined
   Millis last_expiry = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/node_state.h"
+#include "crypto/kdf.h"
 
 namespace orrery::control {
 
@@ -298,6 +299,19 @@ const wire::Identity* Node::identity_of(wire::Address address) const {
   if (address == s.options.identity.address()) return &s.options.identity.identity();
   const Peer* peer = s.topology.find(address);
   return peer != nullptr && peer->established() ? &peer->identity : nullptr;
+}
+
+std::optional<std::array<std::uint8_t, 16>> Node::authenticate(wire::Address address,
+                                                               Bytes message) const {
+  const Peer* peer = state_->topology.find(address);
+  if (peer == nullptr || !peer->established()) return std::nullopt;
+  // A key of its own: the cipher keys have the labels '0' and '1'.
+  crypto::Sha384 key = crypto::kbkdf_hmac_sha384(peer->keys.secret().bytes(), 'B', 0, 0);
+  const crypto::Sha384 full = crypto::hmac_sha384(key, message);
+  burn(key);
+  std::array<std::uint8_t, 16> tag;
+  std::copy_n(full.begin(), tag.size(), tag.begin());
+  return tag;
 }
 
 void Node::request_identity(Now now, wire::Address address, Effects& out) {

@@ -161,6 +161,8 @@ class Node final : public Transport {
             Effects& out) override;
   void reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out) override;
   [[nodiscard]] const wire::Identity* identity_of(wire::Address address) const override;
+  [[nodiscard]] std::optional<std::array<std::uint8_t, 16>> authenticate(
+      wire::Address peer, Bytes message) const override;
   void request_identity(Now now, wire::Address address, Effects& out) override;
   [[nodiscard]] std::vector<wire::Address> roots() const override;
   [[nodiscard]] wire::Address best_root(Now now) const override;

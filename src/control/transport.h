@@ -38,6 +38,10 @@ class Transport {
   /// Starts a WHOIS unless the address is known or was asked for less than 500 ms ago.
   virtual void request_identity(Now now, wire::Address address, Effects& out) = 0;
 
+  /// A tag of this message that only we and that peer can make; nothing while no secret is shared.
+  [[nodiscard]] virtual std::optional<std::array<std::uint8_t, 16>> authenticate(
+      wire::Address peer, Bytes message) const = 0;
+
   /// All roots of planet and moons except ourselves.
   [[nodiscard]] virtual std::vector<wire::Address> roots() const = 0;
   /// The best root, or a zero address.

@@ -12,6 +12,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/multicasts.h"
 #include "dataplane/punt_limits.h"
+#include "dataplane/rate_limit.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/relay_limits.h"
 #include "dataplane/tables/seen_set.h"
@@ -42,6 +43,7 @@ struct FastPathOptions {
   RelayOptions relay;
   PuntOptions punts;
   SeenSet* seen = nullptr;  // of all workers and control; null: control judges what it is given
+  bool clamp_mss = true;    // lower the MSS of SYNs to what is worth sending over the path
 };
 
 struct WorkerContext {
@@ -51,6 +53,7 @@ struct WorkerContext {
         self(options.self),
         nonces(options.nonce_lane, options.nonce_floor),
         permute(options.permutation),
+        clamp_mss(options.clamp_mss),
         reassembly(p, options.reassembly_key),
         relay(options.relay),
         punts(options.punts),
@@ -85,6 +88,8 @@ struct WorkerContext {
   crypto::Armorer armorer;
   crypto::NonceLane nonces;
   crypto::IdPermutation permute;
+  const bool clamp_mss;
+  RateLimit too_big_answers{100};  // "packet too big" for hosts, a second
   Reassembly reassembly;
   RelayLimits relay;
   PuntLimits punts;
@@ -99,6 +104,7 @@ struct WorkerContext {
   Millis relay_events_since = 0;  // the same of relayed pairs
   unsigned relay_events = 0;
   unsigned relay_looks = 0;  // at who is their source, left in that period
+  unsigned refreshes = 0;    // in the same period
   // Of the burst that is running.
   Outcome* out = nullptr;
   DropCounters* drops = nullptr;

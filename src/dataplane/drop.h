@@ -4,33 +4,40 @@
 #include <cstdint>
 
 // X(enumerator, label, text)
-#define ORRERY_FOR_EACH_DROP(X)                                                           \
-  X(kNone, "none", "not dropped")                                                         \
-  X(kNoMbuf, "no_mbuf", "no packet buffer was free")                                      \
-  X(kPuntFull, "punt_full", "the ring to control was full")                               \
-  X(kPuntStranger, "punt_stranger", "for control: more from strangers than its rate")     \
-  X(kPuntKnown, "punt_known", "for control: more in peers' names than its rate")          \
-  X(kPuntAuthenticated, "punt_authenticated", "for control: more of peers than its rate") \
-  X(kPuntFrame, "punt_frame", "for control: more frames of the host than its rate")       \
-  X(kPuntEvent, "punt_event", "for control: more events than their rate")                 \
-  X(kPuntSource, "punt_source", "for control: more from one network than its rate")       \
-  X(kShort, "short", "shorter than any packet")                                           \
-  X(kNoPort, "no_port", "no port for this datagram or frame")                             \
-  X(kAddress, "address", "source is reserved or our own")                                 \
-  X(kHops, "hops", "relayed by as many as may")                                           \
-  X(kRelayLoop, "relay_loop", "would go back to where it came from")                      \
-  X(kRelayRate, "relay_rate", "more to relay from one source than its share")             \
-  X(kTooBig, "too_big", "frame larger than seven fragments carry")                        \
-  X(kMac, "mac", "authentication failed")                                                 \
-  X(kReplay, "replay", "received before")                                                 \
-  X(kFragment, "fragment", "fragment counts out of range or packet too large")            \
-  X(kFragmentDuplicate, "fragment_duplicate", "fragment received before")                 \
-  X(kFragmentTimeout, "fragment_timeout", "packet whose other fragments never came")      \
-  X(kLocal, "local", "stays on the LAN that it came from")                                \
-  X(kMalformed, "malformed", "payload does not parse")                                    \
-  X(kRules, "rules", "refused by the network's rules")                                    \
-  X(kSourceMac, "source_mac", "source MAC not allowed for this member")                   \
-  X(kDestinationMac, "destination_mac", "destination MAC is not ours and we do not bridge")
+#define ORRERY_FOR_EACH_DROP(X)                                                                   \
+  X(kNone, "none", "not dropped")                                                                 \
+  X(kNoMbuf, "no_mbuf", "no packet buffer was free")                                              \
+  X(kPuntFull, "punt_full", "the ring to control was full")                                       \
+  X(kPuntStranger, "punt_stranger", "for control: more from strangers than its rate")             \
+  X(kPuntKnown, "punt_known", "for control: more in peers' names than its rate")                  \
+  X(kPuntAuthenticated, "punt_authenticated", "for control: more of peers than its rate")         \
+  X(kPuntFrame, "punt_frame", "for control: more frames of the host than its rate")               \
+  X(kPuntEvent, "punt_event", "for control: more events than their rate")                         \
+  X(kPuntSource, "punt_source", "for control: more from one network than its rate")               \
+  X(kShort, "short", "shorter than any packet")                                                   \
+  X(kNoPort, "no_port", "no port for this datagram or frame")                                     \
+  X(kAddress, "address", "source is reserved or our own")                                         \
+  X(kHops, "hops", "relayed by as many as may")                                                   \
+  X(kRelayLoop, "relay_loop", "would go back to where it came from")                              \
+  X(kRelayRate, "relay_rate", "more to relay from one source than its share")                     \
+  X(kTooBig, "too_big", "frame larger than seven fragments carry, or than the network's MTU")     \
+  X(kMac, "mac", "authentication failed")                                                         \
+  X(kReplay, "replay", "received before")                                                         \
+  X(kFragment, "fragment", "fragment counts out of range or packet too large")                    \
+  X(kFragmentDuplicate, "fragment_duplicate", "fragment received before")                         \
+  X(kFragmentTimeout, "fragment_timeout", "packet whose other fragments never came")              \
+  X(kLocal, "local", "stays on the LAN that it came from")                                        \
+  X(kMalformed, "malformed", "payload does not parse")                                            \
+  X(kRules, "rules", "refused by the network's rules")                                            \
+  X(kSourceMac, "source_mac", "source MAC not allowed for this member")                           \
+  X(kDestinationMac, "destination_mac", "destination MAC is not ours and we do not bridge")       \
+  X(kFixedMac, "fixed_mac", "source MAC is that of a station fixed to another port")              \
+  X(kBroadcastStorm, "broadcast_storm", "more broadcasts than the LAN port may send")             \
+  X(kMulticastStorm, "multicast_storm", "more multicasts than the LAN port may send")             \
+  X(kUnknownStorm, "unknown_storm", "more frames to unknown stations than the LAN port may send") \
+  X(kBlocked, "blocked", "LAN port is blocked: another bridges the same LAN")                     \
+  X(kGuard, "guard", "a DHCP server's or router's word that a LAN port keeps on its side")        \
+  X(kProbes, "probes", "more bridge probes than bridges send")
 
 namespace orrery::dataplane {
 

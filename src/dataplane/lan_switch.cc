@@ -1,9 +1,13 @@
 #include "dataplane/lan_switch.h"
 
+#include "fib/guard.h"
+#include "wire/bridge_probe.h"
+
 namespace orrery::dataplane {
 namespace {
 
 constexpr std::size_t kEthernet = 14;
+constexpr auto kRelaxed = std::memory_order_relaxed;
 
 constexpr std::uint64_t bit(unsigned port) {
   return std::uint64_t{1} << port;
@@ -11,31 +15,135 @@ constexpr std::uint64_t bit(unsigned port) {
 
 }  // namespace
 
+LanSwitch::LanSwitch(wire::NetworkId network, wire::Address self, SipKey key,
+                     const LanTable::Limits& limits)
+    : network_(network),
+      own_mac_(wire::mac_of(self, network)),
+      member_octet_(wire::mac_first_octet(network)),
+      table_(key, limits) {}
+
+bool LanSwitch::add_lan_port(unsigned port, const LanPortOptions& options) noexcept {
+  lan_ports_ |= bit(port);
+  sides_[port].broadcast.set(options.broadcast);
+  sides_[port].multicast.set(options.multicast);
+  sides_[port].unknown.set(options.unknown);
+  if (options.dhcp_guard) dhcp_guarded_ |= bit(port);
+  if (options.ra_guard) ra_guarded_ |= bit(port);
+  bool all = true;
+  for (const wire::Mac mac : options.fixed) all &= table_.fix(mac, port);
+  return all;
+}
+
+void LanSwitch::block(unsigned port, bool blocked) noexcept {
+  if (blocked) {
+    blocked_.fetch_or(bit(port), kRelaxed);
+    table_.forget_all(port);  // they are found through the bridge that goes on
+  } else {
+    blocked_.fetch_and(~bit(port), kRelaxed);
+  }
+}
+
+LanSwitch::Counts LanSwitch::counts(unsigned side) const noexcept {
+  const Side& s = sides_[side];
+  return {s.moved.load(kRelaxed), s.held.load(kRelaxed), s.refused.load(kRelaxed),
+          s.fixed.load(kRelaxed)};
+}
+
+std::uint64_t LanSwitch::guarded(Bytes frame) const noexcept {
+  if ((dhcp_guarded_ | ra_guarded_) == 0) return 0;
+  switch (fib::server_word(load_be16(frame.data() + 12), frame.subspan(kEthernet))) {
+    case fib::ServerWord::kNone:
+      return 0;
+    case fib::ServerWord::kDhcp:
+      return dhcp_guarded_;
+    case fib::ServerWord::kRouter:
+      return ra_guarded_;
+  }
+  return 0;
+}
+
+bool LanSwitch::learn(wire::Mac source, unsigned side, Millis now) noexcept {
+  Side& s = sides_[side];
+  switch (table_.learn(source, side, now, side == kOverlay)) {
+    case LanTable::Learned::kKnown:
+    case LanTable::Learned::kNew:
+      return true;
+    case LanTable::Learned::kMoved:
+      s.moved.fetch_add(1, kRelaxed);
+      return true;
+    case LanTable::Learned::kHeld:
+      s.held.fetch_add(1, kRelaxed);
+      return true;
+    case LanTable::Learned::kFull:
+      s.refused.fetch_add(1, kRelaxed);
+      return true;
+    case LanTable::Learned::kFixed:
+      // Behind a blocked port it is heard through the bridge that goes on.
+      if (blocked(table_.find(source, now))) return true;
+      s.fixed.fetch_add(1, kRelaxed);
+      return false;
+  }
+  return true;
+}
+
 LanSwitch::Verdict LanSwitch::from_local(unsigned port, Bytes frame, Millis now) noexcept {
   if (frame.size() < kEthernet) return {.drop = Drop::kShort};
+  Side& side = sides_[port];
+  if (wire::is_bridge_probe(frame)) [[unlikely]] {
+    if (!side.probes.take(now)) return {.drop = Drop::kProbes};
+    return {.probe = true};
+  }
+  if (blocked(port)) return {.drop = Drop::kBlocked};
   const wire::Mac destination = wire::Mac::load(frame.data());
   const wire::Mac source = wire::Mac::load(frame.data() + 6);
-  if (source && !source.is_multicast())
-    table_.learn(network_.value, source, static_cast<int>(port), now);
-  const int at = destination.is_multicast() ? LanTable::kUnknown
-                                            : table_.find(network_.value, destination, now);
-  if (at == static_cast<int>(port)) return {.drop = Drop::kLocal};
-  if (at != LanTable::kUnknown) return {.ports = bit(static_cast<unsigned>(at))};
-  // A station nobody has heard may be behind any other port, local or remote; a member's own MAC
-  // tells where it is.
-  if (destination.first_octet() == member_octet_) return {.overlay = true};
-  return {.ports = ports_.load(std::memory_order_relaxed) & ~bit(port), .overlay = true};
+  const bool lan = (lan_ports_ >> port & 1) != 0;
+  const bool station = source && !source.is_multicast() && !is_member_mac(source);
+  if (lan && !station) return {.drop = Drop::kSourceMac};
+  if (station && !learn(source, port, now)) return {.drop = Drop::kFixedMac};
+
+  const std::uint64_t keep = guarded(frame);
+  if ((keep & bit(port)) != 0) return {.drop = Drop::kGuard};
+  const std::uint64_t others = open_ports() & ~bit(port) & ~keep;
+  if (destination.is_multicast()) {
+    if (destination.is_broadcast() ? !side.broadcast.take(now) : !side.multicast.take(now)) {
+      return {.drop = destination.is_broadcast() ? Drop::kBroadcastStorm : Drop::kMulticastStorm};
+    }
+    return {.ports = others, .overlay = true};
+  }
+  if (is_member_mac(destination)) {
+    // Ours is the TAP's; others tell where they are.
+    if (destination == own_mac_ && (others & bit(kTap)) != 0) return {.ports = bit(kTap)};
+    return {.overlay = true};
+  }
+  const unsigned at = table_.find(destination, now);
+  if (at == port) return {.drop = Drop::kLocal};
+  if (at == kOverlay) return {.overlay = true};
+  if (at < kMaxPorts && (keep & bit(at)) != 0) return {.drop = Drop::kGuard};
+  if (at < kMaxPorts && (others & bit(at)) != 0) return {.ports = bit(at)};
+  // A station nobody has heard may be behind any other port, local or remote.
+  if (!side.unknown.take(now)) return {.drop = Drop::kUnknownStorm};
+  return {.ports = others, .overlay = true};
 }
 
 LanSwitch::Verdict LanSwitch::from_overlay(Bytes frame, Millis now) noexcept {
   if (frame.size() < kEthernet) return {.drop = Drop::kShort};
+  if (wire::is_bridge_probe(frame)) [[unlikely]] {
+    if (!sides_[kOverlay].probes.take(now)) return {.drop = Drop::kProbes};
+    return {.probe = true};
+  }
   const wire::Mac destination = wire::Mac::load(frame.data());
-  table_.forget(network_.value, wire::Mac::load(frame.data() + 6));  // it is not here any more
-  const int at = destination.is_multicast() ? LanTable::kUnknown
-                                            : table_.find(network_.value, destination, now);
-  const std::uint64_t ports = at != LanTable::kUnknown ? bit(static_cast<unsigned>(at))
-                                                       : ports_.load(std::memory_order_relaxed);
+  const wire::Mac source = wire::Mac::load(frame.data() + 6);
+  if (!is_member_mac(source) && !learn(source, kOverlay, now)) return {.drop = Drop::kFixedMac};
+  std::uint64_t ports = open_ports();
+  if (destination == own_mac_) {
+    ports &= bit(kTap);
+  } else if (!destination.is_multicast()) {
+    const unsigned at = table_.find(destination, now);
+    if (at < kMaxPorts && (ports & bit(at)) != 0) ports = bit(at);
+  }
   if (ports == 0) return {.drop = Drop::kNoPort};
+  ports &= ~guarded(frame);
+  if (ports == 0) return {.drop = Drop::kGuard};
   return {.ports = ports};
 }
 

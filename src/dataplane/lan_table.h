@@ -1,14 +1,21 @@
-// Which MAC lives behind which local frame port of a bridged network. One worker's own; fixed size,
-// keyed, ageing.
+// On which side of a bridged network a station is: behind which local port, or in the overlay.
 //
-// Two places per MAC under SipHash with a secret; when both are taken by others that are still
-// young, the MAC is not learned and its frames are flooded to the network's local ports. Source:
-// security bounds of docs/architecture.md, "Strangers".
+// Fixed size, two buckets of eight places per MAC under SipHash with a secret; half of the places
+// stay free, so that a MAC that may be learned nearly always finds one. Nothing that lives is
+// pushed out: a station has its place for 300 s after it was last heard, a fixed one for ever. What
+// a flood can take is bounded per side and in total; once a side is full, stations heard for less
+// than a second give way after ten, so that what a flood left behind does not keep others out.
+//
+// Any number of threads may call everything at once: a place is two atomic words, the first of
+// which says whose it is. Two threads that learn one MAC at the same moment may take two places;
+// the second one ages. Weak spots: a newcomer on a side that is being flooded has to be lucky;
+// moves go beyond the bound of a side (they are no new stations). Source: docs/architecture.md,
+// "Bridges"; Cuckoo-style buckets as in rte_hash, without moving keys.
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <vector>
+#include <atomic>
+#include <memory>
 
 #include "base/siphash.h"
 #include "base/time.h"
@@ -18,65 +25,90 @@ namespace orrery::dataplane {
 
 class LanTable {
  public:
-  static constexpr std::size_t kSize = 65'536;
+  static constexpr unsigned kOverlay = 64;  // the side after the last possible port
+  static constexpr unsigned kSides = 65;
+  static constexpr unsigned kUnknown = 255;
   static constexpr Millis kAge = 300'000;
-  static constexpr int kUnknown = -1;
+  static constexpr Millis kProven = 1'000;  // heard again after so long: no passer-by
+  static constexpr Millis kProbation = 10'000;
+  static constexpr Millis kHold = 1'000;  // least time between moves of one station
 
-  explicit LanTable(SipKey key) : key_(key), entries_(kSize) {}
+  struct Limits {
+    std::size_t per_port = 4'096;  // fixed stations not counted
+    std::size_t total = 65'536;
+  };
 
-  void learn(std::uint64_t network, wire::Mac mac, int port, Millis now) noexcept {
-    Entry* free_place = nullptr;
-    for (const std::size_t at : places(network, mac)) {
-      Entry& e = entries_[at];
-      if (e.network == network && e.mac == mac.value) {
-        e.port = port;
-        e.seen = now;
-        return;
-      }
-      if (free_place == nullptr && (e.seen == 0 || now - e.seen > kAge)) free_place = &e;
-    }
-    if (free_place != nullptr) *free_place = {network, mac.value, now, port};
-  }
+  enum class Learned : std::uint8_t {
+    kKnown,
+    kNew,
+    kMoved,
+    kHeld,   // elsewhere, and moved there less than kHold ago: it stays there
+    kFixed,  // elsewhere for ever: somebody uses its address
+    kFull,
+  };
 
-  /// The station is elsewhere now: it was heard from the overlay.
-  void forget(std::uint64_t network, wire::Mac mac) noexcept {
-    for (const std::size_t at : places(network, mac)) {
-      Entry& e = entries_[at];
-      if (e.network == network && e.mac == mac.value) e = {};
-    }
-  }
+  LanTable(SipKey key, const Limits& limits);
 
-  /// Forgets everything, as when the ports get other numbers.
-  void clear() noexcept { std::fill(entries_.begin(), entries_.end(), Entry{}); }
+  /// Puts a station there for ever. Before others use the table; false when there is no room.
+  [[nodiscard]] bool fix(wire::Mac mac, unsigned side) noexcept;
+  /// A frame from `mac` came in on `side`. `known_only`: learns nobody new.
+  Learned learn(wire::Mac mac, unsigned side, Millis now, bool known_only = false) noexcept;
+  /// Control has heard that the station is there; one that is known stays where it is.
+  void introduce(wire::Mac mac, unsigned side, Millis now) noexcept;
+  /// kUnknown when nobody knows.
+  [[nodiscard]] unsigned find(wire::Mac mac, Millis now) const noexcept;
+  /// Forgets the station if it is on that side.
+  void forget(wire::Mac mac, unsigned side) noexcept;
+  /// Forgets all stations of a side but fixed ones.
+  void forget_all(unsigned side) noexcept;
+  /// Frees places of the aged: of a sixteenth of the table, or all of it while a side is full. Now
+  /// and then, by one thread.
+  void expire(Millis now) noexcept;
 
-  [[nodiscard]] int find(std::uint64_t network, wire::Mac mac, Millis now) const noexcept {
-    for (const std::size_t at : places(network, mac)) {
-      const Entry& e = entries_[at];
-      if (e.network == network && e.mac == mac.value && e.seen != 0 && now - e.seen <= kAge)
-        return e.port;
-    }
-    return kUnknown;
+  /// Stations on a side, without fixed ones; those that have aged and were not cleared yet count.
+  [[nodiscard]] std::size_t stations(unsigned side) const noexcept {
+    return count_[side].load(std::memory_order_relaxed);
   }
 
  private:
-  struct Entry {
-    std::uint64_t network = 0;
-    std::uint64_t mac = 0;
-    Millis seen = 0;
-    int port = kUnknown;
+  static constexpr std::size_t kWays = 8;
+
+  // key:  [48] MAC, [8] side, [8] flags; 0: free
+  // time: [32] last heard, [32] learned or moved, in ticks
+  struct alignas(64) Bucket {
+    std::atomic<std::uint64_t> key[kWays];
+    std::atomic<std::uint64_t> time[kWays];
   };
 
-  [[nodiscard]] std::array<std::size_t, 2> places(std::uint64_t network,
-                                                  wire::Mac mac) const noexcept {
-    std::array<std::uint8_t, 16> bytes;
-    store_be64(bytes.data(), network);
-    store_be64(bytes.data() + 8, mac.value);
-    const std::uint64_t h = siphash(key_, bytes);
-    return {static_cast<std::size_t>(h % kSize), static_cast<std::size_t>((h >> 32) % kSize)};
-  }
+  struct Place {
+    Bucket* bucket = nullptr;
+    std::size_t way = 0;
 
-  SipKey key_;
-  std::vector<Entry> entries_;
+    explicit operator bool() const { return bucket != nullptr; }
+
+    [[nodiscard]] std::atomic<std::uint64_t>& key() const { return bucket->key[way]; }
+
+    [[nodiscard]] std::atomic<std::uint64_t>& time() const { return bucket->time[way]; }
+  };
+
+  [[nodiscard]] std::array<Bucket*, 2> buckets(wire::Mac mac) const noexcept;
+  [[nodiscard]] static Place locate(const std::array<Bucket*, 2>& where, wire::Mac mac) noexcept;
+  Learned heard(Place place, std::uint64_t key, unsigned side, std::uint32_t now) noexcept;
+  Learned insert(const std::array<Bucket*, 2>& where, wire::Mac mac, unsigned side,
+                 std::uint32_t now) noexcept;
+  [[nodiscard]] bool full(unsigned side) const noexcept;
+  /// Whether whoever has the place may lose it to others now; `crowded`: to spare it costs others.
+  [[nodiscard]] static bool gives_way(std::uint64_t key, std::uint64_t time, std::uint32_t now,
+                                      bool crowded) noexcept;
+  void count(unsigned side, std::size_t change) noexcept;
+
+  const SipKey key_;
+  const Limits limits_;
+  const std::size_t mask_;  // of bucket numbers
+  std::unique_ptr<Bucket[]> buckets_;
+  std::array<std::atomic<std::size_t>, kSides> count_{};
+  std::atomic<std::size_t> total_{0};
+  std::size_t next_expired_ = 0;  // bucket; of the thread that calls expire()
 };
 
 }  // namespace orrery::dataplane

@@ -24,6 +24,7 @@ enum class Message : std::uint8_t {
   kStale,      // a frame went to a member that may lack our credentials: [5] member
   kGroupUsed,  // frames went to a group: [6] MAC, [4] ADI, [1] by a bridged station
   kRelayed,    // a packet was relayed: [5] source, [5] destination, [1] hops
+  kProbe,      // a probe of bridges came in, whole; `side` says where
 };
 
 struct alignas(kCacheLine) PacketMeta {
@@ -33,6 +34,9 @@ struct alignas(kCacheLine) PacketMeta {
   std::uint8_t ttl = 0;         // underlay: 0 is the system's default
   Message message = Message::kDatagram;
   std::uint16_t wire_size = 0;  // kAuthenticated: bytes as received
+  // Bridged networks: kProbe: the side that it came from, +1. A frame to deliver: the only local
+  // port that gets it, +1; 0: as its destination says.
+  std::uint8_t side = 0;
 };
 
 static_assert(sizeof(PacketMeta) == kCacheLine);

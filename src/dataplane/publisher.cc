@@ -207,7 +207,7 @@ void Publisher::apply(const fib::Update& update) {
 
     void operator()(const fib::BridgeRoute& r) const {
       self.put(t.bridge_routes.put({r.network.value, r.mac.value},
-                                   std::make_unique<const fib::BridgeRoute>(r)));
+                                   std::make_unique<const BridgeRecord>(r, self.now_)));
     }
 
     void operator()(const fib::Group& g) const { self.publish(g); }

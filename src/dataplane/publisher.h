@@ -82,6 +82,27 @@ struct GroupRecord {
   mutable std::atomic<Millis> last_event{0};  // when control last heard that it is used
 };
 
+/// Behind whom a station is; and when control last heard that it is still there.
+struct BridgeRecord {
+  BridgeRecord(const fib::BridgeRoute& r, Millis now) : route(r), last_event(now) {}
+
+  /// By workers: whether to tell control, two seconds after it was learned and then once a minute,
+  /// or it would age there.
+  [[nodiscard]] bool due(Millis now) const noexcept {
+    return now - last_event.load(std::memory_order_relaxed) >=
+           (proven.load(std::memory_order_relaxed) ? 60'000 : 2'000);
+  }
+
+  void told(Millis now) const noexcept {
+    last_event.store(now, std::memory_order_relaxed);
+    proven.store(true, std::memory_order_relaxed);
+  }
+
+  fib::BridgeRoute route;
+  mutable std::atomic<Millis> last_event;
+  mutable std::atomic<bool> proven{false};
+};
+
 struct Tables {
   static constexpr unsigned kMaxWorkers = 16;
 
@@ -98,7 +119,7 @@ struct Tables {
   std::atomic<bool> relays{false};  // we are a root: fib::Relaying
   RcuTable<NetworkKey, NetworkRecord> networks;
   RcuTable<MemberKey, fib::Member> members;
-  RcuTable<BridgeKey, fib::BridgeRoute> bridge_routes;
+  RcuTable<BridgeKey, BridgeRecord> bridge_routes;
   RcuTable<GroupKey, GroupRecord> groups;
   // [worker]; made by each one's FastPath before it runs
   std::vector<std::unique_ptr<TrafficCounts>> traffic =

@@ -235,6 +235,12 @@ void Worker::spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* f
   last->send(&frame, 1);
 }
 
+void Worker::punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* frame) noexcept {
+  meta_of(frame).network = net.lan->network().value;
+  meta_of(frame).side = static_cast<std::uint8_t>(side + 1);
+  punt(frame, Message::kProbe);
+}
+
 unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_mbuf** frames,
                                 unsigned n) noexcept {
   const Millis at = now();
@@ -243,7 +249,9 @@ unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_m
     rte_mbuf* m = frames[i];
     const LanSwitch::Verdict verdict = net.lan->from_local(
         port, {rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)}, at);
-    if (verdict.drop != Drop::kNone) {
+    if (verdict.probe) {
+      punt_probe(net, port, m);
+    } else if (verdict.drop != Drop::kNone) {
       drop(m, verdict.drop);
     } else if (!verdict.overlay) {
       spread(net, verdict.ports, m);
@@ -321,9 +329,15 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
     const std::uint64_t network = meta_of(frames[begin]).network;
     if (const SwitchedNetwork* net = set_->switch_of(network)) {
       rte_mbuf* m = frames[begin++];
+      if (const unsigned only = meta_of(m).side; only != 0) {
+        spread(*net, std::uint64_t{1} << (only - 1), m);
+        continue;
+      }
       const LanSwitch::Verdict verdict = net->lan->from_overlay(
           {rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)}, now());
-      if (verdict.drop != Drop::kNone) {
+      if (verdict.probe) {
+        punt_probe(*net, LanSwitch::kOverlay, m);
+      } else if (verdict.drop != Drop::kNone) {
         drop(m, verdict.drop);
       } else {
         spread(*net, verdict.ports, m);

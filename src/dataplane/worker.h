@@ -84,6 +84,7 @@ class Worker {
   [[nodiscard]] Millis now() const noexcept;
   unsigned switch_locally(const SwitchedNetwork& net, unsigned port, rte_mbuf** frames,
                           unsigned n) noexcept;
+  void punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* frame) noexcept;
   void send_copy(FramePort* port, const rte_mbuf* frame) noexcept;
   void spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;

@@ -28,6 +28,9 @@
 namespace orrery::service {
 namespace {
 
+constexpr std::int64_t kMostStations = 131'072;  // as many as the workers' table of routes holds
+constexpr std::int64_t kMostPps = 100'000'000;
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -129,13 +132,14 @@ TableReader::Handler flag(bool& target) {
   };
 }
 
-TableReader::Handler number(std::uint16_t& target, std::int64_t low, std::int64_t high) {
+template <typename T>
+TableReader::Handler number(T& target, std::int64_t low, std::int64_t high) {
   return [&target, low, high](const toml::node& node) -> std::optional<std::string> {
     const auto value = node.value_exact<std::int64_t>();
     if (!value || *value < low || *value > high) {
       return "a number from " + std::to_string(low) + " to " + std::to_string(high);
     }
-    target = static_cast<std::uint16_t>(*value);
+    target = static_cast<T>(*value);
     return std::nullopt;
   };
 }
@@ -190,6 +194,11 @@ std::optional<wire::Endpoint> plain_ip(const std::string& value) {
   const auto parsed = wire::parse_endpoint(value);
   if (!parsed || !*parsed || value.find('/') != std::string::npos) return std::nullopt;
   return parsed;
+}
+
+std::optional<wire::Mac> station(const std::string& value) {
+  const auto mac = wire::parse_mac(value);
+  return !mac || !*mac || mac->is_multicast() ? std::nullopt : mac;
 }
 
 /// A sub-table, or an array of tables when `each` is called per element.
@@ -314,6 +323,27 @@ Result<void> check_bridge(const BridgeConfig& bridge, const Config& config) {
     return std::unexpected(*complain(bridge.where, "bridge.network",
                                      "at most 63 LAN ports of one network, the TAP being another"));
   }
+  const auto& fixed = bridge.options.fixed;
+  for (auto mac = fixed.begin(); mac != fixed.end(); ++mac) {
+    if (mac->first_octet() == wire::mac_first_octet(bridge.network)) {
+      return std::unexpected(*complain(bridge.where, "bridge.static",
+                                       "MACs that are no members' of the network (" +
+                                           wire::to_string(*mac) + " begins like theirs)"));
+    }
+    const auto has = [&](const std::vector<wire::Mac>& list) {
+      return std::find(list.begin(), list.end(), *mac) != list.end();
+    };
+    const bool repeated =
+        std::find(fixed.begin(), mac, *mac) != mac ||
+        std::any_of(config.bridges.begin(), config.bridges.end(), [&](const BridgeConfig& other) {
+          return other.network == bridge.network && has(other.options.fixed);
+        });
+    if (repeated) {
+      return std::unexpected(*complain(
+          bridge.where, "bridge.static",
+          "each MAC at one LAN port of a network (" + wire::to_string(*mac) + " is there twice)"));
+    }
+  }
   for (const BridgeConfig& other : config.bridges) {
     if (other.device != bridge.device || other.vlan != bridge.vlan) continue;
     return std::unexpected(
@@ -342,6 +372,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
     return TableReader(name, "node")
         .key("port", number(config.port, 1, 65535))
         .key("low_bandwidth", flag(config.low_bandwidth))
+        .key("clamp_mss", flag(config.clamp_mss))
         .key("log_level", choice(config.log_level, {"debug", "info", "warning", "error"}))
         .key("networks",
              list(
@@ -407,12 +438,25 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  .key("network", network(bridge.network))
                  .key("vlan", number(bridge.vlan, 1, 4094))
                  .key("tap", flag(bridge.tap))
+                 .key("static", list(bridge.options.fixed, station,
+                                     "MACs of stations such as \"52:54:00:12:34:56\""))
+                 .key("dhcp_guard", flag(bridge.options.dhcp_guard))
+                 .key("ra_guard", flag(bridge.options.ra_guard))
+                 .key("broadcast_pps", number(bridge.options.broadcast, 0, kMostPps))
+                 .key("multicast_pps", number(bridge.options.multicast, 0, kMostPps))
+                 .key("unknown_pps", number(bridge.options.unknown, 0, kMostPps))
                  .read(t);
     if (!r) return r;
     bridge.where = line_of(t, name);
     if (auto checked = check_bridge(bridge, config); !checked) return checked;
     config.bridges.push_back(bridge);
     return {};
+  };
+  const auto stations_table = [&](const toml::table& t) {
+    return TableReader(name, "stations")
+        .key("per_bridge", number(config.stations.per_port, 1, kMostStations))
+        .key("per_network", number(config.stations.total, 1, kMostStations))
+        .read(t);
   };
   const auto controller_table = [&](const toml::table& t) -> Result<void> {
     auto r = TableReader(name, "controller")
@@ -441,6 +485,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                .key("workers", table(workers_table, error))
                .key("underlay", table(underlay_table, error))
                .key("bridge", tables(bridge_table, error))
+               .key("stations", table(stations_table, error))
                .key("controller", table(controller_table, error))
                .key("dpdk", table(dpdk_table, error))
                .read(parsed.table());

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "control/node.h"
+#include "dataplane/lan_switch.h"
 #include "wire/address.h"
 #include "wire/endpoint.h"
 
@@ -34,6 +35,7 @@ struct BridgeConfig {
   wire::NetworkId network;
   std::uint16_t vlan = 0;  // 0: untagged port
   bool tap = false;        // also give the host a TAP in this network
+  dataplane::LanPortOptions options;
 };
 
 struct Config {
@@ -52,6 +54,7 @@ struct Config {
   std::vector<wire::Endpoint> bind;              // bind exactly these addresses; empty: all usable
   std::vector<UnderlayPortConfig> ports;
   std::vector<BridgeConfig> bridges;
+  dataplane::LanTable::Limits stations;  // per LAN port or remote bridge, and per network
 
   bool controller = false;
   std::string store = "sqlite:orrery.sqlite";
@@ -59,6 +62,7 @@ struct Config {
   bool pdump = false;      // shared DPDK configuration, so that dpdk-pdump can attach
   bool telemetry = false;  // DPDK's telemetry socket
   bool low_bandwidth = false;
+  bool clamp_mss = true;  // of SYNs that enter networks
   std::string log_level = "info";
 
   std::vector<control::PhysicalNetwork> physical;

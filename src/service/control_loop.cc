@@ -14,10 +14,16 @@ namespace {
 
 constexpr Millis kSocketInterval = 30'000;       // re-scan of local addresses
 constexpr Millis kSubscriptionInterval = 5'000;  // re-scan of what the host has joined
+constexpr Millis kStationInterval = 1'000;       // stations of LANs that have aged are cleared
 constexpr Millis kLongestWait = 1'000;
+constexpr std::size_t kEthernetHead = 14;
 constexpr unsigned kPuntBurst = 64;
 constexpr unsigned kRawShare = 16;  // of a burst: raw datagrams, beside what the others leave
 constexpr unsigned kPuntBurstsPerTurn = 16;  // then timers and commands get their turn
+
+std::string name_of(const dataplane::LanPort& port) {
+  return port.vlan() == 0 ? port.name() : port.name() + " vlan " + std::to_string(port.vlan());
+}
 
 Millis clock_ms(clockid_t id) {
   timespec t{};
@@ -77,15 +83,54 @@ void ControlLoop::set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> 
   for (const int fd : underlay_.fds()) watch(fd);
 }
 
-void ControlLoop::set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports) {
+bool ControlLoop::set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports) {
   lan_ports_ = std::move(ports);
-  for (const auto& port : lan_ports_) {
-    const bool known = std::any_of(switches_.begin(), switches_.end(), [&](const auto& lan) {
-      return lan->network() == port->network();
-    });
-    if (known) continue;
-    switches_.push_back(
-        std::make_shared<dataplane::LanSwitch>(port->network(), dataplane::table_hash_key()));
+  bool all = true;
+  for (std::size_t i = 0; i < lan_ports_.size(); ++i) {
+    const auto& port = lan_ports_[i];
+    BridgedNetwork* net = bridged(port->network());
+    if (net == nullptr) {
+      bridged_.push_back(
+          {std::make_shared<dataplane::LanSwitch>(port->network(), node_.self().address(),
+                                                  dataplane::table_hash_key(), config_.stations),
+           {}});
+      net = &bridged_.back();
+    }
+    net->ports.push_back(port);
+    net->numbers.push_back(static_cast<unsigned>(net->ports.size()));
+    networks_.set_lan_ports(port->network(), net->numbers);
+    all &= net->lan->add_lan_port(static_cast<unsigned>(net->ports.size()),
+                                  config_.bridges[i].options);
+  }
+  return all;
+}
+
+ControlLoop::BridgedNetwork* ControlLoop::bridged(wire::NetworkId network) {
+  const auto it = std::find_if(bridged_.begin(), bridged_.end(), [&](const BridgedNetwork& net) {
+    return net.lan->network() == network;
+  });
+  return it == bridged_.end() ? nullptr : &*it;
+}
+
+void ControlLoop::block(const control::BlockPort& change) {
+  BridgedNetwork* net = bridged(change.network);
+  if (net == nullptr || change.port == 0 || change.port > net->ports.size()) return;
+  net->lan->block(change.port, change.blocked);
+  const std::string name = name_of(*net->ports[change.port - 1]);
+  if (change.blocked) {
+    spdlog::warn("network {}: LAN port {} (\"{}\") is blocked: {}", wire::to_string(change.network),
+                 change.port, name, change.reason);
+  } else {
+    spdlog::info("network {}: LAN port {} (\"{}\") is open again; it was blocked: {}",
+                 wire::to_string(change.network), change.port, name, change.reason);
+  }
+}
+
+void ControlLoop::tell_switch(const fib::Update& update) {
+  if (const auto* route = std::get_if<fib::BridgeRoute>(&update)) {
+    if (BridgedNetwork* net = bridged(route->network)) net->lan->add_remote(route->mac, now().mono);
+  } else if (const auto* gone = std::get_if<fib::RemoveBridgeRoute>(&update)) {
+    if (BridgedNetwork* net = bridged(gone->network)) net->lan->remove_remote(gone->mac);
   }
 }
 
@@ -196,6 +241,10 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
       node_.on_event(at, relayed, effects_);
       break;
     }
+    case dataplane::Message::kProbe:
+      networks_.on_bridge_probe(at, wire::NetworkId{meta.network}, meta.side - 1u,
+                                bytes.subspan(std::min(kEthernetHead, bytes.size())), effects_);
+      break;
     case dataplane::Message::kStale: {
       Reader r(bytes);
       node_.on_event(at,
@@ -265,8 +314,7 @@ void ControlLoop::send(const control::Datagram& datagram) {
 }
 
 void ControlLoop::deliver(const control::DeliverFrame& frame) {
-  constexpr std::size_t kHead = 14;
-  const std::size_t size = kHead + frame.payload.size();
+  const std::size_t size = kEthernetHead + frame.payload.size();
   const std::size_t small_room = dataplane::kWireRoom - RTE_PKTMBUF_HEADROOM;
   rte_mbuf* m = rte_pktmbuf_alloc(size <= small_room ? pools_.wire : pools_.frame);
   auto* room = m == nullptr ? nullptr
@@ -280,10 +328,11 @@ void ControlLoop::deliver(const control::DeliverFrame& frame) {
   frame.destination.store(room);
   frame.source.store(room + 6);
   store_be16(room + 12, frame.ethertype);
-  std::copy(frame.payload.begin(), frame.payload.end(), room + kHead);
+  std::copy(frame.payload.begin(), frame.payload.end(), room + kEthernetHead);
   dataplane::PacketMeta& meta = dataplane::meta_of(m);
   meta = {};
   meta.network = frame.network.value;
+  meta.side = static_cast<std::uint8_t>(frame.port ? *frame.port + 1 : 0);
   if (workers_.port_link().deliver.push(m)) {
     pushed_ = true;
   } else {
@@ -331,11 +380,15 @@ bool ControlLoop::carry_out(Saves saves) {
       out.datagrams.clear();
       std::erase_if(out.updates, fib::gives_keys);
     }
-    for (const fib::Update& u : out.updates) publisher_.apply(u);
+    for (const fib::Update& u : out.updates) {
+      publisher_.apply(u);
+      if (!bridged_.empty()) tell_switch(u);
+    }
     for (const control::ValidateIdentity& v : out.validations) {
       if (!validator_->submit(v.identity)) node_.on_validation_refused(now(), v.identity, effects_);
     }
     for (const control::ConfigurePort& p : out.ports) on_hosts_changed(now(), hosts_.configure(p));
+    for (const control::BlockPort& b : out.blocks) block(b);
     for (const control::Datagram& d : out.datagrams) send(d);
     for (const control::DeliverFrame& f : out.frames) deliver(f);
     for (const control::Notice& n : out.notices) {
@@ -382,22 +435,17 @@ void ControlLoop::hand_over_ports() {
   for (const auto& port : underlay_.ports()) set->ports.push_back(port->port());
   set->frame_ports = hosts_.ports();
   set->frame_ports.insert(set->frame_ports.end(), lan_ports_.begin(), lan_ports_.end());
-  for (const auto& lan : switches_) {
+  for (const BridgedNetwork& net : bridged_) {
     // Numbers of ports: 0 is the TAP, if any, then the LAN ports in the order of the configuration.
-    dataplane::SwitchedNetwork net{lan, {nullptr}};
-    std::uint64_t present = 0;
-    for (const auto& port : set->frame_ports) {
-      if (port->network() != lan->network()) continue;
-      if (port->is_lan()) {
-        present |= std::uint64_t{1} << net.ports.size();
-        net.ports.push_back(port.get());
-      } else {
-        present |= 1;
-        net.ports[0] = port.get();
-      }
+    dataplane::SwitchedNetwork switched{net.lan, {nullptr}};
+    for (const auto& port : hosts_.ports()) {
+      if (port->network() == net.lan->network()) switched.ports[0] = port.get();
     }
-    lan->set_ports(present);
-    set->switched.push_back(std::move(net));
+    for (const auto& port : net.ports) switched.ports.push_back(port.get());
+    std::uint64_t present = switched.ports[0] != nullptr ? 1 : 0;
+    for (std::size_t i = 1; i < switched.ports.size(); ++i) present |= std::uint64_t{1} << i;
+    net.lan->set_ports(present);
+    set->switched.push_back(std::move(switched));
   }
   workers_.hand_over(std::move(set));
 }
@@ -422,9 +470,21 @@ nlohmann::json ControlLoop::ports() const {
   if (sockets_port_) add("sockets", sockets_port_->counters());
   for (const auto& port : underlay_.ports()) add(port->port()->name(), port->port()->counters());
   for (const auto& port : hosts_.ports()) add(hosts_.device_of(port->network()), port->counters());
-  for (const auto& port : lan_ports_) {
-    add(port->vlan() == 0 ? port->name() : port->name() + " vlan " + std::to_string(port->vlan()),
-        port->counters());
+  for (const BridgedNetwork& net : bridged_) {
+    for (std::size_t i = 0; i < net.ports.size(); ++i) {
+      const auto& port = net.ports[i];
+      add(name_of(*port), port->counters());
+      const unsigned number = static_cast<unsigned>(i + 1);
+      const dataplane::LanSwitch::Counts counts = net.lan->counts(number);
+      all.back()["bridge"] = {{"network", wire::to_string(net.lan->network())},
+                              {"port", number},
+                              {"blocked", net.lan->blocked(number)},
+                              {"stations", net.lan->stations(number)},
+                              {"stationsMoved", counts.moved},
+                              {"stationsHeld", counts.held},
+                              {"stationsRefused", counts.refused},
+                              {"staticMisused", counts.fixed}};
+    }
   }
   return all;
 }
@@ -451,6 +511,10 @@ void ControlLoop::refresh_host(Now at) {
     for (const control::NetworkStatus& n : networks_.list()) {
       networks_.on_subscriptions(at, n.id, hosts_.subscriptions(n.id), effects_);
     }
+  }
+  if (at.mono >= next_stations_) {
+    next_stations_ = at.mono + kStationInterval;
+    for (const BridgedNetwork& net : bridged_) net.lan->expire(at.mono);
   }
   workers_.reap();
   publisher_.tick(at.mono);

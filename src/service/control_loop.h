@@ -41,8 +41,9 @@ class ControlLoop {
 
   void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
 
-  /// LAN ports of the configuration; before run().
-  void set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports);
+  /// LAN ports of the configuration, in its order; before run(). False: a static entry found no
+  /// place, as when there are too many.
+  [[nodiscard]] bool set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports);
 
   /// DPDK ports of the underlay; before run().
   void set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> ports);
@@ -77,6 +78,12 @@ class ControlLoop {
   [[nodiscard]] static Now now();
 
  private:
+  struct BridgedNetwork {
+    std::shared_ptr<dataplane::LanSwitch> lan;
+    std::vector<std::shared_ptr<dataplane::LanPort>> ports;
+    std::vector<unsigned> numbers;  // of the ports, in the switch: 1, 2, ...
+  };
+
   void watch(int fd);
   [[nodiscard]] bool is_link(int fd) const;
   void start_networks();
@@ -94,6 +101,10 @@ class ControlLoop {
   void refresh_host(Now now);
   void on_hosts_changed(Now at, const HostInterfaces::Change& change);
   void hand_over_ports();
+  [[nodiscard]] BridgedNetwork* bridged(wire::NetworkId network);
+  /// What control learned of stations behind remote bridges is the switches' to know, too.
+  void block(const control::BlockPort& change);
+  void tell_switch(const fib::Update& update);
 
   const Config& config_;
   Home& home_;
@@ -106,7 +117,7 @@ class ControlLoop {
   Underlay underlay_;
   std::shared_ptr<dataplane::Port> sockets_port_;
   std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports_;
-  std::vector<std::shared_ptr<dataplane::LanSwitch>> switches_;  // one per bridged network
+  std::vector<BridgedNetwork> bridged_;
   CommitRecords commit_;
   control::Effects effects_;
   std::unique_ptr<Saver> saver_;
@@ -122,6 +133,7 @@ class ControlLoop {
   int wake_fd_ = -1;
   Millis next_sockets_ = 0;
   Millis next_subscriptions_ = 0;
+  Millis next_stations_ = 0;
   std::uint64_t ring_drops_ = 0;
 };
 

@@ -294,6 +294,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   fast.self = options->identity.address();
   fast.permutation = control::permutation_key(options->identity);
   fast.nonce_floor = options->nonce_floor;
+  fast.clamp_mss = config.clamp_mss;
   randombytes_buf(&fast.reassembly_key, sizeof fast.reassembly_key);
   randombytes_buf(&fast.relay.key, sizeof fast.relay.key);
   randombytes_buf(&fast.punts.key, sizeof fast.punts.key);
@@ -342,6 +343,8 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     for (const auto& record : *records) controller->load(record);
   }
   control::Networks networks(node, controller.get());
+  networks.set_clamp_mss(config.clamp_mss);
+  networks.set_station_limits(config.stations.per_port, config.stations.total);
   node.attach(&networks, controller.get());
 
   // While the store refuses, the controller says nothing, so only the input that met the refusal
@@ -405,7 +408,9 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     if (!port) return refuse(bridge.where, "bridge.vlan", port.error());
     lan_ports.push_back(std::move(*port));
   }
-  loop.set_lan_ports(std::move(lan_ports));
+  if (!loop.set_lan_ports(std::move(lan_ports)))
+    return fail(
+        {Errc::kFull, "the static stations of [[bridge]] do not fit the table of stations"});
   Target target(config, node, networks, controller.get(), commit, loop, **workers);
   std::vector<dataplane::WorkerView> views;
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));

@@ -111,29 +111,43 @@ nlohmann::json to_json(const control::NetworkStatus& network, const std::string&
   for (const wire::MulticastGroup& g : network.subscriptions) {
     groups.push_back({{"mac", wire::to_string(g.mac)}, {"adi", g.adi}});
   }
+  json lan_ports = json::array();
+  for (const auto& port : network.lan_ports) {
+    json bridges = json::array();
+    for (const wire::Address bridge : port.neighbours) bridges.push_back(wire::to_string(bridge));
+    lan_ports.push_back({{"port", port.port},
+                         {"blocked", port.blocked},
+                         {"reason", port.reason},
+                         {"bridges", bridges}});
+  }
   json servers = json::array();
   for (const wire::Endpoint& s : network.dns_servers) servers.push_back(wire::ip_to_string(s));
-  return {{"id", wire::to_string(network.id)},
-          {"nwid", wire::to_string(network.id)},
-          {"mac", wire::to_string(network.mac)},
-          {"name", network.name},
-          {"status", state_name(network.state)},
-          {"type", network.is_public ? "PUBLIC" : "PRIVATE"},
-          {"mtu", network.mtu},
-          {"dhcp", false},
-          {"bridge", network.bridge},
-          {"broadcastEnabled", network.broadcast},
-          {"portError", network.port_error},
-          {"netconfRevision", network.revision},
-          {"portDeviceName", device},
-          {"allowManaged", network.settings.allow_managed},
-          {"allowGlobal", network.settings.allow_global},
-          {"allowDefault", network.settings.allow_default},
-          {"allowDNS", network.settings.allow_dns},
-          {"assignedAddresses", addresses},
-          {"routes", routes},
-          {"multicastSubscriptions", groups},
-          {"dns", {{"domain", network.dns_domain}, {"servers", servers}}}};
+  json result = {{"id", wire::to_string(network.id)},
+                 {"nwid", wire::to_string(network.id)},
+                 {"mac", wire::to_string(network.mac)},
+                 {"name", network.name},
+                 {"status", state_name(network.state)},
+                 {"type", network.is_public ? "PUBLIC" : "PRIVATE"},
+                 {"mtu", network.mtu},
+                 {"dhcp", false},
+                 {"bridge", network.bridge},
+                 {"broadcastEnabled", network.broadcast},
+                 {"portError", network.port_error},
+                 {"netconfRevision", network.revision},
+                 {"portDeviceName", device},
+                 {"allowManaged", network.settings.allow_managed},
+                 {"allowGlobal", network.settings.allow_global},
+                 {"allowDefault", network.settings.allow_default},
+                 {"allowDNS", network.settings.allow_dns},
+                 {"assignedAddresses", addresses},
+                 {"routes", routes},
+                 {"multicastSubscriptions", groups},
+                 {"dns", {{"domain", network.dns_domain}, {"servers", servers}}}};
+  if (!network.lan_ports.empty()) {
+    result["lanPorts"] = lan_ports;
+    result["remoteStations"] = network.remote_stations;
+  }
+  return result;
 }
 
 nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis now_wall) {

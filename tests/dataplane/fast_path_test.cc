@@ -164,11 +164,110 @@ TEST_P(FastPathTest, ForeignSourcesNeedABridge) {
   EXPECT_EQ(wire::Mac::load(bytes_of(event).data()), kStation);
   EXPECT_EQ(bytes_of(event).size(), 11u);
   release(b.out);
+  b.publisher.tick(b.fast->now());
   b.publisher.apply(fib::BridgeRoute{kNetwork, kStation, kA});
   feed(b, datagrams[0]);
   EXPECT_EQ(b.out.delivers, 1u);
   EXPECT_EQ(b.out.punts, 0u) << "a known station is no event";
   release(b.out);
+  b.publisher.tick(b.fast->now() - 2'000);
+  b.publisher.apply(fib::BridgeRoute{kNetwork, kStation, kA});
+  feed(b, datagrams[0]);
+  ASSERT_EQ(b.out.punts, 1u) << "but when it was learned a while ago: that it is still there";
+  EXPECT_EQ(meta_of(b.out.punt[0]).message, Message::kLearned);
+  release(b.out);
+  feed(b, datagrams[0]);
+  EXPECT_EQ(b.out.punts, 0u) << "once a minute";
+  release(b.out);
+}
+
+/// An IPv4 packet without a right checksum in a frame of A's station to B: a SYN with an MSS of
+/// 1460, or a datagram that may not be fragmented.
+ByteVector from_station(bool syn, std::size_t payload) {
+  ByteVector frame = ethernet(kMacB, kStation, 0x0800, payload);
+  std::uint8_t* ip = frame.data() + 14;
+  std::fill_n(ip, 44, std::uint8_t{0});
+  ip[0] = 0x45;
+  store_be16(ip + 2, static_cast<std::uint16_t>(payload));
+  ip[6] = 0x40;
+  ip[9] = syn ? 6 : 17;
+  store_be32(ip + 12, 0x0a000001);
+  store_be32(ip + 16, 0x0a000002);
+  if (syn) {
+    ip[32] = 0x60;
+    ip[33] = 2;
+    store_be32(ip + 40, 0x020405b4);
+  }
+  return frame;
+}
+
+TEST_P(FastPathTest, SynsGetTheMssThatIsWorthSending) {
+  for (const bool clamp : {true, false}) {
+    FastPathOptions options;
+    options.self = kA;
+    options.worker = 1;
+    options.clamp_mss = clamp;
+    End a = make_a();
+    FastPath fast(a.tables, pools(), options);
+    fast.online();
+    a.publisher.apply(bridged(a, kA));
+    rte_mbuf* m = mbuf_of(from_station(true, 44), pools().frame);
+    fast.outbound(kNetwork, &m, 1, a.out, a.drops);
+    ASSERT_EQ(a.out.transmits, 1u);
+    End b = make_b();
+    b.publisher.apply(bridged(b, kA));
+    fib::Member bridge = b.member();
+    bridge.active_bridge = true;
+    b.publisher.apply(bridge);
+    const Bytes datagram = bytes_of(a.out.transmit[0]);
+    feed(b, {datagram.begin(), datagram.end()});
+    ASSERT_EQ(b.out.delivers, 1u);
+    const Bytes arrived = bytes_of(b.out.deliver[0]);
+    // One datagram of 1,432 bytes: 28 of header, 23 of EXT_FRAME, 40 of IP and TCP.
+    EXPECT_EQ(load_be16(arrived.data() + 14 + 42), clamp ? 1'341 : 1'460);
+    release(a.out);
+    release(b.out);
+    fast.offline();
+  }
+}
+
+TEST_P(FastPathTest, WhoSendsTooMuchIsTold) {
+  End a = make_a();
+  fib::Network network = bridged(a, kA);
+  network.mtu = 2'800;
+  a.publisher.apply(network);
+  const auto send = [&](const ByteVector& frame) {
+    rte_mbuf* m = mbuf_of(frame, pools().frame);
+    a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+  };
+  send(from_station(false, 2'800));
+  EXPECT_EQ(a.out.delivers, 0u);
+  EXPECT_GE(a.out.transmits, 1u);
+  release(a.out);
+  send(from_station(false, 2'801));
+  EXPECT_EQ(a.dropped(Drop::kTooBig), 1u);
+  EXPECT_EQ(a.out.transmits, 0u);
+  EXPECT_EQ(a.out.copies, 1u) << "for the ledger";
+  ASSERT_EQ(a.out.delivers, 1u);
+  EXPECT_EQ(meta_of(a.out.deliver[0]).network, kNetwork.value);
+  const Bytes answer = bytes_of(a.out.deliver[0]);
+  EXPECT_EQ(wire::Mac::load(answer.data()), kStation);
+  EXPECT_EQ(answer[14 + 20], 3);
+  EXPECT_EQ(load_be16(answer.data() + 14 + 26), 2'800);
+  release(a.out);
+  ByteVector may_be_cut = from_station(false, 5'000);
+  may_be_cut[14 + 6] = 0;
+  send(may_be_cut);
+  EXPECT_GE(a.out.transmits, 1u) << "passes as it always did";
+  release(a.out);
+  unsigned answers = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    send(from_station(false, 2'801));
+    answers += a.out.delivers;
+    release(a.out);
+  }
+  EXPECT_LE(answers, 40u) << "a hundred a second, some at once";
+  EXPECT_EQ(a.dropped(Drop::kTooBig), 1'001u);
 }
 
 TEST_P(FastPathTest, RulesDecideBothWays) {

@@ -61,6 +61,7 @@ fib::Network End::network() const {
   n.id = kNetwork;
   n.self = self;
   n.mac = wire::mac_of(self, kNetwork);
+  n.mtu = 9'900;
   n.broadcast = true;
   wire::Rule accept;
   accept.type = static_cast<std::uint8_t>(wire::RuleType::kActionAccept);

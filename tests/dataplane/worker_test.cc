@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "wire/bridge_probe.h"
 
 namespace orrery::dataplane::test {
 namespace {
@@ -313,7 +314,8 @@ class LocalSwitchTest : public Dataplane {
     auto set = std::make_unique<PortSet>();
     set->ports = {gateway_->wire_port};
     set->frame_ports = {first_, second_};
-    auto lan = std::make_shared<LanSwitch>(kNetwork, SipKey{1, 2});
+    auto lan = std::make_shared<LanSwitch>(kNetwork, kA, SipKey{1, 2});
+    for (const unsigned port : {1u, 2u}) ASSERT_TRUE(lan->add_lan_port(port, {}));
     lan->set_ports(0b110);
     set->switched = {{lan, {nullptr, first_.get(), second_.get()}}};
     gateway_->worker->hand_over(std::move(set));
@@ -404,15 +406,45 @@ TEST_F(LocalSwitchTest, WhatStaysOnOneLanIsDropped) {
   EXPECT_EQ(gateway_->worker->counters().drops[static_cast<std::size_t>(Drop::kLocal)], 1u);
 }
 
-TEST_F(LocalSwitchTest, AStationThatMovedAwayIsSoughtAgain) {
-  offer(first_, wire::kBroadcastMac, one_);
-  (void)at(second_);
-  (void)overlay();
-  from_overlay(two_, one_);
-  EXPECT_EQ(at(first_) + at(second_), 2u) << "unknown destination: both LANs";
-  offer(first_, one_, two_);
-  EXPECT_EQ(at(second_), 1u);
-  EXPECT_EQ(overlay(), 1u) << "towards its new place";
+TEST_F(LocalSwitchTest, ProbesAreControlsAndNobodyElses) {
+  ByteVector probe =
+      ethernet(wire::kBridgeProbeGroup, wire::Mac{0x060000000001}, wire::kBridgeProbeEthertype, 46);
+  store_be32(probe.data() + 14, 0x4f724250);
+  const std::uint64_t before = gateway_->worker->counters().punted.value();
+  second_->offer(probe);
+  for (int i = 0; i < 5000 && gateway_->worker->counters().punted.value() == before; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  rte_mbuf* m = nullptr;
+  ASSERT_EQ(gateway_->link.punt.pop(&m, 1), 1u);
+  EXPECT_EQ(meta_of(m).message, Message::kProbe);
+  EXPECT_EQ(meta_of(m).side, 2 + 1);
+  EXPECT_EQ(meta_of(m).network, kNetwork.value);
+  EXPECT_TRUE(std::ranges::equal(bytes_of(m), probe));
+  rte_pktmbuf_free(m);
+  EXPECT_EQ(at(first_) + at(second_), 0u);
+}
+
+TEST_F(LocalSwitchTest, AFrameForOnePortGoesThereOnly) {
+  rte_mbuf* m = mbuf_of(ethernet(wire::kBroadcastMac, one_, 0x0800, 46), pools().frame);
+  meta_of(m).network = kNetwork.value;
+  meta_of(m).side = 2 + 1;
+  ASSERT_TRUE(gateway_->link.deliver.push(m));
+  gateway_->link.wake_worker();
+  std::size_t n = 0;
+  for (int i = 0; i < 5000 && n == 0; ++i) {
+    n = at(second_);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(n, 1u);
+  EXPECT_EQ(at(first_), 0u);
+}
+
+TEST_F(LocalSwitchTest, WhatCameFromTheOverlayDoesNotReturnToIt) {
+  from_overlay(wire::kBroadcastMac, far_);
+  from_overlay(two_, far_);
+  EXPECT_EQ(at(first_), 2u);
+  EXPECT_EQ(at(second_), 2u);
+  EXPECT_EQ(overlay(), 0u);
 }
 
 }  // namespace

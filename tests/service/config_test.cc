@@ -13,6 +13,7 @@ TEST(Toml, ReadsEveryTable) {
 port = 1234
 networks = ["8056c2e21c000001"]
 log_level = "debug"
+clamp_mss = false
 [workers]
 lcores = "2-5"
 idle = "poll"
@@ -34,6 +35,15 @@ vlan = 100
 device = "net_memif0"
 network = "8056c2e21c000003"
 tap = true
+static = ["52:54:00:00:00:01", "525400000002"]
+broadcast_pps = 0
+dhcp_guard = true
+ra_guard = true
+multicast_pps = 20000
+unknown_pps = 300
+[stations]
+per_bridge = 100000
+per_network = 131072
 [controller]
 enabled = true
 store = "sqlite:there.sqlite"
@@ -54,6 +64,20 @@ store = "sqlite:there.sqlite"
   ASSERT_EQ(c.bridges.size(), 2u);
   EXPECT_EQ(c.bridges[0].vlan, 100);
   EXPECT_TRUE(c.bridges[1].tap);
+  EXPECT_EQ(c.bridges[0].options.broadcast, 2'000u);
+  EXPECT_EQ(c.bridges[0].options.multicast, 10'000u);
+  EXPECT_EQ(c.bridges[0].options.unknown, 2'000u);
+  EXPECT_EQ(c.bridges[1].options.broadcast, 0u);
+  EXPECT_FALSE(c.bridges[0].options.dhcp_guard || c.bridges[0].options.ra_guard);
+  EXPECT_TRUE(c.bridges[1].options.dhcp_guard && c.bridges[1].options.ra_guard);
+  EXPECT_EQ(c.bridges[1].options.multicast, 20'000u);
+  EXPECT_EQ(c.bridges[1].options.unknown, 300u);
+  EXPECT_EQ(c.bridges[1].options.fixed,
+            (std::vector{wire::Mac{0x525400000001}, wire::Mac{0x525400000002}}));
+  EXPECT_EQ(c.stations.per_port, 100'000u);
+  EXPECT_EQ(c.stations.total, 131'072u);
+  EXPECT_FALSE(c.clamp_mss);
+  EXPECT_TRUE(Config{}.clamp_mss);
   EXPECT_TRUE(c.controller);
   EXPECT_EQ(c.store, "sqlite:there.sqlite");
 }
@@ -112,6 +136,23 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
       {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\n"
        "[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000002\"\n",
        "key \"bridge.vlan\": expected a VLAN of \"d0\" other than that of f.toml:1"},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\nstatic = [\"x\"]\n",
+       "f.toml:4: key \"bridge.static\": expected a list of MACs of stations such as"},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\n"
+       "static = [\"01:00:5e:00:00:01\"]\n",
+       "expected a list of MACs of stations"},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\n"
+       "static = [\"02:00:00:00:00:01\"]\n",
+       "expected MACs that are no members' of the network (02:00:00:00:00:01 begins like theirs)"},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\n"
+       "static = [\"52:54:00:00:00:01\"]\n[[bridge]]\ndevice = \"d1\"\n"
+       "network = \"8056c2e21c000001\"\nstatic = [\"52:54:00:00:00:01\"]\n",
+       "f.toml:5: key \"bridge.static\": expected each MAC at one LAN port of a network "
+       "(52:54:00:00:00:01 is there twice)"},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\nbroadcast_pps = -1\n",
+       "key \"bridge.broadcast_pps\": expected a number from 0 to 100000000"},
+      {"[stations]\nper_bridge = 0\n",
+       "key \"stations.per_bridge\": expected a number from 1 to 131072"},
       {"[controller]\nstore = \"mysql:x\"\n", "key \"controller.store\""},
       {"[node\n", "f.toml:1:"},
       {"node = 1\n", "key \"node\": expected a table"},

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "control/transport.h"
+#include "crypto/kdf.h"
 
 namespace orrery::test {
 
@@ -37,6 +38,18 @@ class FakeTransport final : public control::Transport {
   [[nodiscard]] const wire::Identity* identity_of(wire::Address address) const override {
     const auto it = known.find(address);
     return it == known.end() ? nullptr : &it->second;
+  }
+
+  [[nodiscard]] std::optional<std::array<std::uint8_t, 16>> authenticate(
+      wire::Address peer, Bytes message) const override {
+    if (!known.contains(peer)) return std::nullopt;
+    ByteVector key(16);
+    store_be64(key.data(), std::min(peer, self_.address()).value);
+    store_be64(key.data() + 8, std::max(peer, self_.address()).value);
+    const crypto::Sha384 full = crypto::hmac_sha384(key, message);
+    std::array<std::uint8_t, 16> tag;
+    std::copy_n(full.begin(), tag.size(), tag.begin());
+    return tag;
   }
 
   void request_identity(Now, wire::Address address, control::Effects&) override {

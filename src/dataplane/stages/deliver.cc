@@ -13,6 +13,7 @@ void deliver(WorkerContext& w, PacketVector& v) noexcept {
     frame.destination.store(ethernet);
     frame.source.store(ethernet + 6);
     meta_of(v.mbuf[i]).network = v.network[i]->network.id.value;
+    meta_of(v.mbuf[i]).side = 0;
     v.next[i] = Next::kDeliver;
   }
 }

@@ -1,4 +1,5 @@
 #include "dataplane/stages/stages.h"
+#include "fib/path_mtu.h"
 
 namespace orrery::dataplane {
 namespace {
@@ -36,12 +37,23 @@ rte_mbuf* event(WorkerContext& w, Message message, const rte_mbuf* like, std::ui
   return m;
 }
 
-bool within_rate(WorkerContext& w) {
+/// `count`: of the period that began at events_since.
+bool within_rate(WorkerContext& w, unsigned& count) {
   if (w.now_ms - w.events_since >= kEventPeriod) {
     w.events_since = w.now_ms;
-    w.events = 0;
+    w.events = w.refreshes = 0;
   }
-  return w.events++ < kEventsPerPeriod;
+  return count++ < kEventsPerPeriod;
+}
+
+bool tell_station(WorkerContext& w, const PacketVector& v, unsigned i) {
+  rte_mbuf* m = event(w, Message::kLearned, v.mbuf[i], v.network[i]->network.id.value);
+  if (m == nullptr) return false;
+  // [6] station, [5] behind whom
+  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 11));
+  v.frame[i].source.store(p);
+  std::memcpy(p + 6, v.data(i) + wire::kSourceOffset, 5);
+  return true;
 }
 
 /// Of relayed pairs the last one of a period is for sources that come from elsewhere than we send
@@ -103,13 +115,26 @@ void raise_gather(WorkerContext& w, const PacketVector& v, unsigned i) noexcept 
 }
 
 void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
-  if (!within_rate(w)) return;
-  rte_mbuf* m = event(w, Message::kLearned, v.mbuf[i], v.network[i]->network.id.value);
+  if (within_rate(w, w.events)) (void)tell_station(w, v, i);
+}
+
+bool raise_still_there(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
+  return within_rate(w, w.refreshes) && tell_station(w, v, i);
+}
+
+void answer_too_big(WorkerContext& w, const PacketVector& v, unsigned i, std::size_t mtu) noexcept {
+  std::array<std::uint8_t, fib::kTooBigAnswer> answer;
+  const std::size_t size = fib::write_too_big(answer, v.frame[i], static_cast<std::uint16_t>(mtu));
+  if (size == 0 || w.out->delivers == std::size(w.out->deliver) ||
+      !w.too_big_answers.take(w.now_ms))
+    return;
+  rte_mbuf* m = rte_pktmbuf_alloc(w.pools.wire);
   if (m == nullptr) return;
-  // [6] station, [5] behind whom
-  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 11));
-  v.frame[i].source.store(p);
-  std::memcpy(p + 6, v.data(i) + wire::kSourceOffset, 5);
+  meta_of(m) = {};
+  meta_of(m).network = v.network[i]->network.id.value;
+  std::memcpy(rte_pktmbuf_append(m, static_cast<std::uint16_t>(size)), answer.data(), size);
+  w.out->deliver[w.out->delivers++] = m;
+  ++w.out->copies;
 }
 
 bool may_tell_of_pairs(WorkerContext& w) noexcept {
@@ -138,7 +163,7 @@ bool raise_relayed(WorkerContext& w, const PacketVector& v, unsigned i,
 }
 
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
-  if (!within_rate(w)) return;
+  if (!within_rate(w, w.events)) return;
   rte_mbuf* m = event(w, Message::kStale, v.mbuf[i], v.network[i]->network.id.value);
   if (m == nullptr) return;
   // [5] recipient

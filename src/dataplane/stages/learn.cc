@@ -13,8 +13,12 @@ void learn(WorkerContext& w, PacketVector& v) noexcept {
     // A replicator passes on frames of members: their own MACs are no stations behind it.
     if (v.verb[i] == fib::Carrier::kMulticastFrame && fib::is_member_mac(network, station))
       continue;
-    const fib::BridgeRoute* known = w.tables.bridge_routes.find({network.id.value, station.value});
-    if (known == nullptr || known->behind != sender) raise_learned(w, v, i);
+    const BridgeRecord* known = w.tables.bridge_routes.find({network.id.value, station.value});
+    if (known == nullptr || known->route.behind != sender) {
+      raise_learned(w, v, i);
+    } else if (known->due(w.now_ms) && raise_still_there(w, v, i)) {
+      known->told(w.now_ms);
+    }
   }
 }
 

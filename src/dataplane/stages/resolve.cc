@@ -15,10 +15,10 @@ wire::Address recipient(const WorkerContext& w, const fib::Network& network,
   if (fib::is_member_mac(network, frame.destination))
     return wire::address_of(frame.destination, network.id);
   verb = fib::Carrier::kExtFrame;
-  const fib::BridgeRoute* route =
+  const BridgeRecord* record =
       w.tables.bridge_routes.find({network.id.value, frame.destination.value});
-  const bool usable = route != nullptr && fib::is_active_bridge(network, route->behind);
-  return usable ? route->behind : wire::Address{};
+  const bool usable = record != nullptr && fib::is_active_bridge(network, record->route.behind);
+  return usable ? record->route.behind : wire::Address{};
 }
 
 }  // namespace

@@ -121,7 +121,8 @@ void gate(WorkerContext& w, PacketVector& v) noexcept;
 /// Cost: the rules, nothing where they begin with an unconditional accept.
 void filter(WorkerContext& w, PacketVector& v) noexcept;
 
-/// Stations behind remote bridges: a hit writes nothing, a miss or a move is an event for control.
+/// Stations behind remote bridges: a miss or a move is an event for control; a hit writes nothing,
+/// but an event once a minute.
 /// Reads: frame.source, bridge routes. Exits: none.
 void learn(WorkerContext& w, PacketVector& v) noexcept;
 
@@ -159,9 +160,10 @@ void filter_out(WorkerContext& w, PacketVector& v) noexcept;
 /// Whether the recipient holds our credentials of today: if not, an event; the frame goes on.
 void credentials(WorkerContext& w, PacketVector& v) noexcept;
 
-/// The path and its MTU, and how the packet will be cut.
-/// Reads: peer. Writes: PacketMeta::remote, socket; plan. Exits: punt kFrame (no path), drop
-/// kTooBig.
+/// The path and its MTU, and how the packet will be cut; SYNs get the MSS that is worth sending
+/// there. Reads: peer, network. Writes: PacketMeta::remote, socket; plan; the MSS of a SYN. Exits:
+/// punt kFrame (no path), drop kTooBig (beyond seven fragments, or an IP packet beyond the
+/// network's MTU that may not be fragmented), with an answer to its sender.
 void steer(WorkerContext& w, PacketVector& v) noexcept;
 
 /// ZeroTier header and verb head into the headroom.
@@ -199,6 +201,12 @@ void account_out(WorkerContext& w, const PacketVector& v) noexcept;
 void raise_received(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// The frame's source is a station behind its sender. Shares one rate with the next.
 void raise_learned(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+/// The same for one that control knows there: has a rate of its own, so that a flood of newcomers
+/// does not make the others age. False: not this time.
+bool raise_still_there(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+/// The sender of the frame in lane `i` is told that packets to there may have `mtu` bytes at most;
+/// at most a hundred times a second.
+void answer_too_big(WorkerContext& w, const PacketVector& v, unsigned i, std::size_t mtu) noexcept;
 /// Whether control may hear of another pair in this period.
 [[nodiscard]] bool may_tell_of_pairs(WorkerContext& w) noexcept;
 /// A frame goes to the members of a group.

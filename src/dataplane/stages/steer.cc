@@ -1,22 +1,33 @@
 #include "dataplane/stages/stages.h"
+#include "fib/path_mtu.h"
 
 namespace orrery::dataplane {
 
-void steer(WorkerContext&, PacketVector& v) noexcept {
+void steer(WorkerContext& w, PacketVector& v) noexcept {
   for (unsigned i = 0; i < v.n; ++i) {
     const fib::Peer& peer = v.peer[i]->peer;
     if (!peer.path || peer.path.socket == 0) {
       v.punt_lane(i, Message::kFrame);
       continue;
     }
-    const std::size_t size = wire::kHeaderSize + verb_head(v, i) + v.frame[i].payload.size();
+    const std::size_t mtu = v.network[i]->network.mtu;
+    const fib::EthernetFrame& frame = v.frame[i];
+    const bool unicast = v.verb[i] != fib::Carrier::kMulticastFrame;
+    const std::size_t head = verb_head(v, i);
+    const std::size_t size = wire::kHeaderSize + head + frame.payload.size();
     v.plan[i] = {};  // whole, as most are
-    if (size > peer.mtu) {
-      v.plan[i] = wire::plan_equal_fragments(size, peer.mtu);
-      if (v.plan[i].pieces > wire::kMaxFragments) {
-        v.drop_lane(i, Drop::kTooBig);
-        continue;
-      }
+    if (size > peer.mtu) v.plan[i] = wire::plan_equal_fragments(size, peer.mtu);
+    const bool fits = v.plan[i].pieces <= wire::kMaxFragments;
+    if (!fits || (unicast && fib::exceeds(frame, mtu))) [[unlikely]] {
+      answer_too_big(w, v, i,
+                     std::min(mtu, wire::largest_packet(peer.mtu) - wire::kHeaderSize - head));
+      v.drop_lane(i, Drop::kTooBig);
+      continue;
+    }
+    if (w.clamp_mss && unicast && fib::may_be_syn(frame.ethertype, frame.payload)) [[unlikely]] {
+      (void)fib::clamp_mss(frame.ethertype,
+                           {v.data(i) + fib::EthernetFrame::kHead, frame.payload.size()},
+                           {mtu, head, peer.mtu});
     }
     PacketMeta& meta = meta_of(v.mbuf[i]);
     meta.remote = peer.path.remote;

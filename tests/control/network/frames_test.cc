@@ -108,6 +108,98 @@ TEST(Frames, ForeignSourceOfOurHostNeedsABridge) {
   EXPECT_EQ(bridge.transport.of(wire::Verb::kExtFrame).size(), 1u);
 }
 
+/// The payload of a SYN with an MSS of 1460, or of a datagram that may not be fragmented.
+ByteVector ipv4(bool syn, std::size_t size) {
+  ByteVector p(size);
+  p[0] = 0x45;
+  store_be16(p.data() + 2, static_cast<std::uint16_t>(size));
+  p[6] = 0x40;
+  p[9] = syn ? 6 : 17;
+  store_be32(p.data() + 12, 0x0a000001);
+  store_be32(p.data() + 16, 0x0a000002);
+  if (syn) {
+    p[32] = 0x60;
+    p[33] = 2;
+    store_be32(p.data() + 40, 0x020405b4);
+  }
+  return p;
+}
+
+TEST(Frames, SynsGetTheMssThatIsWorthSending) {
+  for (const bool clamp : {true, false}) {
+    NetworkLab lab;
+    lab.networks.set_clamp_mss(clamp);
+    lab.join(with_role(lab, lab.self(), wire::Specialist::kActiveBridge));
+    lab.host_frame(kStation, lab.mac(lab.alice.address()), 0x0800, ipv4(true, 44));
+    const auto sent = lab.transport.of(wire::Verb::kExtFrame);
+    ASSERT_EQ(sent.size(), 1u);
+    const auto frame = wire::decode_ext_frame(sent[0].payload);
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(load_be16(frame->payload.data() + 42), clamp ? 1'341 : 1'460);
+  }
+}
+
+TEST(Frames, WhoSendsTooMuchIsTold) {
+  NetworkLab lab;
+  lab.join(with_role(lab, lab.self(), wire::Specialist::kActiveBridge));
+  lab.clear();
+  const std::uint16_t mtu = lab.config().mtu;
+  for (int i = 0; i < 100; ++i)
+    lab.host_frame(kStation, lab.mac(lab.alice.address()), 0x0800, ipv4(false, mtu + 1u));
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kExtFrame).empty());
+  ASSERT_EQ(lab.out.frames.size(), 32u) << "not for each";
+  EXPECT_EQ(lab.out.frames[0].destination, kStation);
+  EXPECT_EQ(lab.out.frames[0].source, lab.mac(lab.alice.address()));
+  EXPECT_EQ(lab.out.frames[0].payload[20], 3);
+  EXPECT_EQ(load_be16(lab.out.frames[0].payload.data() + 26), mtu);
+}
+
+TEST(Frames, LanPortsProbeAndAreBlocked) {
+  NetworkLab lab;
+  lab.networks.set_lan_ports(lab.id, {1, 2});
+  auto config = with_role(lab, lab.self(), wire::Specialist::kActiveBridge);
+  lab.join(config);
+  lab.clear();
+  lab.advance(1'000);
+  EXPECT_LE(lab.networks.next_deadline(), lab.now.mono);
+  lab.networks.tick(lab.now, lab.out);
+  ASSERT_EQ(lab.out.frames.size(), 2u);
+  const DeliverFrame probe = lab.out.frames[0];
+  EXPECT_EQ(probe.destination, wire::kBridgeProbeGroup);
+  EXPECT_EQ(probe.ethertype, wire::kBridgeProbeEthertype);
+  EXPECT_EQ(probe.port, 1u);
+  EXPECT_EQ(lab.out.frames[1].port, 2u);
+  // What left by one port comes in on the other: they are on one LAN.
+  lab.networks.on_bridge_probe(lab.now, lab.id, 2, probe.payload, lab.out);
+  ASSERT_EQ(lab.out.blocks.size(), 1u);
+  EXPECT_EQ(lab.out.blocks[0].port, 2u);
+  EXPECT_TRUE(lab.out.blocks[0].blocked);
+  const auto status = lab.networks.list().at(0).lan_ports;
+  ASSERT_EQ(status.size(), 2u);
+  EXPECT_FALSE(status[0].blocked);
+  EXPECT_TRUE(status[1].blocked);
+  EXPECT_EQ(status[1].reason, "LAN port 1 is on the same LAN");
+  lab.clear();
+  lab.advance(5'000);
+  lab.networks.tick(lab.now, lab.out);
+  ASSERT_EQ(lab.out.blocks.size(), 1u);
+  EXPECT_FALSE(lab.out.blocks[0].blocked);
+}
+
+TEST(Frames, AFloodOfStationsBehindABridgeIsCountedAndLimited) {
+  NetworkLab lab;
+  lab.networks.set_station_limits(100, 150);
+  auto config = with_role(lab, lab.alice.address(), wire::Specialist::kActiveBridge);
+  lab.join(config);
+  lab.introduce(lab.alice);
+  lab.clear();
+  for (std::uint64_t i = 0; i < 1'000; ++i)
+    lab.ext_from(lab.alice.address(), wire::Mac{0x520000000000 + i}, lab.mac(lab.self()));
+  EXPECT_EQ(lab.networks.list().at(0).remote_stations, 100u);
+  EXPECT_EQ(lab.networks.counters().get(NetworkCount::kStationsRefused), 900u);
+  EXPECT_EQ(lab.out.frames.size(), 1'000u) << "their frames are delivered nevertheless";
+}
+
 TEST(Frames, FanOutIsBounded) {
   NetworkLab lab;
   auto config = lab.config();

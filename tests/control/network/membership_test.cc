@@ -352,22 +352,73 @@ TEST(ConfigAssembly, FourthUpdateTakesTheOldestSlot) {
 
 TEST(BridgeTable, LimitsAgeingAndHold) {
   BridgeTable table;
+  const BridgeTable::Limits limits;
   const wire::Address a{1}, b{2};
-  for (std::uint64_t i = 0; i < BridgeTable::kPerBridge; ++i) {
-    ASSERT_TRUE(table.learn(1'000, wire::Mac{0x100000 + i}, a));
+  using Learned = BridgeTable::Learned;
+  for (std::uint64_t i = 0; i < limits.per_bridge; ++i) {
+    ASSERT_EQ(table.learn(1'000, wire::Mac{0x100000 + i}, a).learned, Learned::kNew);
   }
-  EXPECT_FALSE(table.learn(1'000, wire::Mac{0x900000}, a));
-  EXPECT_TRUE(table.learn(1'000, wire::Mac{0x900000}, b));
-  EXPECT_FALSE(table.learn(1'500, wire::Mac{0x100000}, b));  // held still
-  EXPECT_TRUE(table.learn(2'000, wire::Mac{0x100000}, b));
+  EXPECT_EQ(table.learn(1'000, wire::Mac{0x900000}, a).learned, Learned::kFull);
+  EXPECT_EQ(table.learn(1'000, wire::Mac{0x900000}, b).learned, Learned::kNew);
+  EXPECT_EQ(table.learn(1'500, wire::Mac{0x100000}, b).learned, Learned::kHeld);
+  EXPECT_EQ(table.learn(2'000, wire::Mac{0x100000}, b).learned, Learned::kMoved);
   EXPECT_EQ(table.find(2'000, wire::Mac{0x100000}), b);
   EXPECT_EQ(table.find(2'001 + BridgeTable::kAge, wire::Mac{0x100000}), wire::Address{});
   EXPECT_EQ(table.expire(2'001 + BridgeTable::kAge, [](wire::Address) { return true; }).size(),
-            BridgeTable::kPerBridge + 1);
-  for (std::uint64_t i = 0; i < BridgeTable::kTotal + 10; ++i) {
-    table.learn(400'000, wire::Mac{i + 1}, wire::Address{100 + i / 4'000});
+            limits.per_bridge + 1);
+  for (std::uint64_t i = 0; i < limits.total + 10; ++i) {
+    (void)table.learn(400'000, wire::Mac{i + 1}, wire::Address{100 + i / 4'000});
   }
-  EXPECT_EQ(table.size(), BridgeTable::kTotal);
+  EXPECT_EQ(table.size(), limits.total);
+}
+
+TEST(BridgeTable, AMoveToABridgeWithoutRoomForgetsTheStation) {
+  BridgeTable table({.per_bridge = 2, .total = 10});
+  const wire::Address a{1}, b{2};
+  (void)table.learn(1'000, wire::Mac{1}, a);
+  (void)table.learn(1'000, wire::Mac{2}, b);
+  (void)table.learn(1'000, wire::Mac{3}, b);
+  const auto change = table.learn(5'000, wire::Mac{1}, b);
+  EXPECT_EQ(change.learned, BridgeTable::Learned::kFull);
+  EXPECT_EQ(change.gone, wire::Mac{1});
+  EXPECT_EQ(table.find(5'000, wire::Mac{1}), wire::Address{});
+}
+
+TEST(BridgeTable, AHundredThousandFromOneBridgeTakeNobodysPlace) {
+  BridgeTable table;
+  const wire::Address flooding{1}, other{2};
+  const auto busy = [](std::uint64_t i) { return wire::Mac{0x525400000000 + i}; };
+  const auto hear = [&](Millis now) {
+    for (std::uint64_t i = 0; i < 1'000; ++i) {
+      (void)table.learn(now, busy(i), flooding);
+      (void)table.learn(now, busy(10'000 + i), other);
+    }
+  };
+  hear(1'000);
+  hear(3'000);  // as workers tell of stations that they know
+  std::uint64_t next = 0;
+  for (Millis now = 4'000; now < 900'000; now += 55'000) {
+    for (int i = 0; i < 100'000; ++i)
+      (void)table.learn(now, wire::Mac{0x0a0000000000 + next++}, flooding);
+    hear(now);
+    (void)table.expire(now, [](wire::Address) { return true; });
+    for (std::uint64_t i = 0; i < 1'000; ++i) {
+      ASSERT_EQ(table.find(now, busy(i)), flooding) << now;
+      ASSERT_EQ(table.find(now, busy(10'000 + i)), other) << now;
+    }
+    ASSERT_LE(table.size(), BridgeTable::Limits{}.per_bridge + 1'000);
+  }
+}
+
+TEST(BridgeTable, WhoWasHeardOnceGivesWayToNewcomersAfterAWhile) {
+  BridgeTable table({.per_bridge = 3, .total = 10});
+  const wire::Address a{1};
+  for (std::uint64_t i = 1; i <= 3; ++i) (void)table.learn(1'000, wire::Mac{i}, a);
+  (void)table.learn(3'000, wire::Mac{1}, a);
+  EXPECT_EQ(table.learn(5'000, wire::Mac{9}, a).learned, BridgeTable::Learned::kFull);
+  const auto change = table.learn(12'000, wire::Mac{9}, a);
+  EXPECT_EQ(change.learned, BridgeTable::Learned::kNew);
+  EXPECT_EQ(change.gone, wire::Mac{2}) << "the first was heard again";
 }
 
 TEST(PortPlan, SettingsDecide) {
