@@ -101,14 +101,14 @@ bool SeenSet::insert(std::uint64_t hash) noexcept {
   while (true) {
     const View view = look(tags, tag);
     if (view.equal != 0) return true;
-    // Slots of the newest round come first: as many ones, where its bit is a one.
+    // Slots of the newest round come first: as many ones, where its bit is a one. Which round it is
+    // no branch could foretell.
     const std::uint32_t round = view.rounds & 1;
-    const std::uint32_t written = round != 0 ? view.rounds : ~view.rounds & kAllSlots;
-    const auto full = static_cast<unsigned>(std::countr_one(written));
-    const bool next = full == kIdsPerLine;
-    const unsigned place = next ? 0 : full;
-    const std::uint32_t bit = (next ? round ^ 1 : round) << 31;
-    std::uint32_t before = view.slot[place];  // 1. of the other round
+    const std::uint32_t written = (view.rounds ^ (round - 1)) & kAllSlots;
+    const auto full = static_cast<std::uint32_t>(std::countr_one(written));  // 1 to 16
+    const std::uint32_t place = full & 15;
+    const std::uint32_t bit = (round ^ (full >> 4)) << 31;  // a full line begins the next
+    std::uint32_t before = view.slot[place];                // 1. of the other round
     if (tags[place].compare_exchange_strong(before, tag | bit, std::memory_order_relaxed))
       return false;
   }
