@@ -144,7 +144,7 @@ void flood(benchmark::State& state, Flood kind) {
       }
     }
     for (rte_mbuf* m = nullptr; control_due <= now; control_due += 1 / kControlRate) {
-      if (link.punt.pop(&m, 1) == 0) {
+      if (link.punt.pop(&m, 1) == 0 && link.raw.pop(&m, 1) == 0) {
         control_due = now;
         break;
       }
