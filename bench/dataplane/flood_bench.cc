@@ -19,13 +19,13 @@
 // are as short as the load allows, so half the load is not half the packets.
 #include <benchmark/benchmark.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <deque>
 
 #include "gateway_scene.h"
 #include "rounds.h"
+#include "start.h"
 
 namespace orrery::dataplane {
 namespace {
@@ -213,17 +213,9 @@ ORRERY_FLOOD(fragments, Flood::kFragments);
 }  // namespace orrery::dataplane
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  orrery::crypto::init();
   orrery::dataplane::EalOptions options;
-  options.program = "flood_bench";
-  options.file_prefix = "orrery_flood_bench_" + std::to_string(::getpid());
-  auto pools = orrery::dataplane::start_eal(options);
-  if (!pools) {
-    std::fprintf(stderr, "%s\n", pools.error().text.c_str());
-    return 1;
-  }
-  orrery::dataplane::g_pools = *pools;
+  const auto pools = orrery::bench::start(argc, argv, "flood_bench", options);
+  orrery::dataplane::g_pools = pools;
   benchmark::RunSpecifiedBenchmarks();
   std::fflush(nullptr);
   std::_Exit(0);  // what the worker still parks is nobody's

@@ -12,12 +12,12 @@
 // Counters, of the median round: cycles/packet (time-stamp cycles), Mpps, Gbit/s of frames, crypto
 // (cycles/packet of the armor alone) and efficiency (crypto / cycles).
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <cstdio>
 
 #include "gateway_scene.h"
 #include "rounds.h"
+#include "start.h"
 
 namespace orrery::dataplane {
 namespace {
@@ -124,20 +124,12 @@ void add_rows() {
 }  // namespace orrery::dataplane
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  orrery::crypto::init();
   orrery::dataplane::EalOptions options;
-  options.program = "gateway_bench";
-  options.file_prefix = "orrery_gateway_bench_" + std::to_string(::getpid());
   options.memory_mib = 256;  // tables of a gateway for each suite and number of peers
   options.wire_mbufs = 4096;
   options.frame_mbufs = 1024;
-  auto pools = orrery::dataplane::start_eal(options);
-  if (!pools) {
-    std::fprintf(stderr, "%s\n", pools.error().text.c_str());
-    return 1;
-  }
-  orrery::dataplane::g_pools = *pools;
+  const auto pools = orrery::bench::start(argc, argv, "gateway_bench", options);
+  orrery::dataplane::g_pools = pools;
   orrery::dataplane::add_rows();
   benchmark::RunSpecifiedBenchmarks();
   // The tables stay until the process ends: freeing 20,000 records one by one helps nobody.

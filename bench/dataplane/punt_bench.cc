@@ -2,7 +2,6 @@
 // are packets: nothing of them may cost much, and control is given a few. Without ports; making the
 // datagrams is not timed, giving their buffers back is.
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <random>
@@ -10,6 +9,7 @@
 #include "crypto/curve.h"
 #include "dataplane/fast_path.h"
 #include "rounds.h"
+#include "start.h"
 #include "wire/header.h"
 
 namespace orrery::dataplane {
@@ -103,19 +103,11 @@ BENCHMARK(fragments)->UseManualTime();
 }  // namespace orrery::dataplane
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  orrery::crypto::init();
   orrery::dataplane::EalOptions options;
-  options.program = "punt_bench";
-  options.file_prefix = "orrery_punt_bench_" + std::to_string(::getpid());
   options.wire_mbufs = 8192;
   options.frame_mbufs = 1024;
-  auto pools = orrery::dataplane::start_eal(options);
-  if (!pools) {
-    std::fprintf(stderr, "%s\n", pools.error().text.c_str());
-    return 1;
-  }
-  orrery::dataplane::g_pools = *pools;
+  const auto pools = orrery::bench::start(argc, argv, "punt_bench", options);
+  orrery::dataplane::g_pools = pools;
   orrery::dataplane::table_hash_key() = {1, 2};
   benchmark::RunSpecifiedBenchmarks();
   orrery::dataplane::stop_eal(orrery::dataplane::g_pools);

@@ -2,7 +2,6 @@
 // and behind it, 64 datagrams at a time, without ports. Every round starts from fresh datagrams;
 // making them is not timed. Argument of each row: peers, of which every datagram has two by chance.
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <random>
@@ -10,6 +9,7 @@
 #include "crypto/curve.h"
 #include "dataplane/fast_path.h"
 #include "rounds.h"
+#include "start.h"
 #include "wire/header.h"
 
 namespace orrery::dataplane {
@@ -94,19 +94,11 @@ BENCHMARK(fragments)->Arg(1)->Arg(10'000)->ArgName("peers")->UseManualTime();
 }  // namespace orrery::dataplane
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  orrery::crypto::init();
   orrery::dataplane::EalOptions options;
-  options.program = "relay_bench";
-  options.file_prefix = "orrery_relay_bench_" + std::to_string(::getpid());
   options.wire_mbufs = 4096;
   options.frame_mbufs = 1024;
-  auto pools = orrery::dataplane::start_eal(options);
-  if (!pools) {
-    std::fprintf(stderr, "%s\n", pools.error().text.c_str());
-    return 1;
-  }
-  orrery::dataplane::g_pools = *pools;
+  const auto pools = orrery::bench::start(argc, argv, "relay_bench", options);
+  orrery::dataplane::g_pools = pools;
   orrery::dataplane::table_hash_key() = {1, 2};
   benchmark::RunSpecifiedBenchmarks();
   orrery::dataplane::stop_eal(orrery::dataplane::g_pools);

@@ -11,13 +11,13 @@
 // counted).
 #include <benchmark/benchmark.h>
 #include <malloc.h>
-#include <unistd.h>
 
 #include <cstdio>
 
 #include "crypto/locked_memory.h"
 #include "gateway_scene.h"
 #include "rounds.h"
+#include "start.h"
 
 namespace orrery::dataplane {
 namespace {
@@ -177,20 +177,12 @@ BENCHMARK(members)->ArgName("entries")->Arg(1'000)->Arg(10'000)->Arg(100'000)->U
 }  // namespace orrery::dataplane
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  orrery::crypto::init();
   orrery::dataplane::EalOptions options;
-  options.program = "scale_bench";
-  options.file_prefix = "orrery_scale_bench_" + std::to_string(::getpid());
   options.memory_mib = 256;
   options.wire_mbufs = 1024;
   options.frame_mbufs = 256;
-  auto pools = orrery::dataplane::start_eal(options);
-  if (!pools) {
-    std::fprintf(stderr, "%s\n", pools.error().text.c_str());
-    return 1;
-  }
+  auto pools = orrery::bench::start(argc, argv, "scale_bench", options);
   benchmark::RunSpecifiedBenchmarks();
-  orrery::dataplane::stop_eal(*pools);
+  orrery::dataplane::stop_eal(pools);
   return 0;
 }

@@ -15,6 +15,7 @@
   X(kPuntEvent, "punt_event", "for control: more events than their rate")                         \
   X(kPuntSource, "punt_source", "for control: more from one network than its rate")               \
   X(kShort, "short", "shorter than any packet")                                                   \
+  X(kBeacon, "beacon", "announcement of old nodes on their LAN")                                  \
   X(kNoPort, "no_port", "no port for this datagram or frame")                                     \
   X(kAddress, "address", "source is reserved or our own")                                         \
   X(kHops, "hops", "relayed by as many as may")                                                   \

@@ -93,6 +93,7 @@ bool ControlLoop::set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>>
       bridged_.push_back(
           {std::make_shared<dataplane::LanSwitch>(port->network(), node_.self().address(),
                                                   dataplane::table_hash_key(), config_.stations),
+           {},
            {}});
       net = &bridged_.back();
     }

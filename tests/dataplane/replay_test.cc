@@ -298,8 +298,9 @@ TEST_P(ReplayStageTest, WhatIsNotAuthenticIsNotEntered) {  // P8
   EXPECT_EQ(feed(*b, all, kEndA), 100u) << "nobody can burn the ids of others";
 }
 
+/// With cipher 3: ids of cipher 1 are permuted, no window sees them, and the set alone remembers.
 TEST_P(ReplayStageTest, OfOursTheWindowRefusesWhatTheSetForgot) {
-  if (GetParam() != wire::Suite::kAesGmacSiv) GTEST_SKIP() << "ids of cipher 1 are permuted";
+  const bool window = GetParam() == wire::Suite::kAesGmacSiv;
   auto a = make("replay_a", kA, kB, kEndB);
   auto b = make("replay_b", kB, kA, kEndA);
   fib::Peer ours = b->peer();
@@ -307,7 +308,7 @@ TEST_P(ReplayStageTest, OfOursTheWindowRefusesWhatTheSetForgot) {
   b->publisher.apply(ours);
   const auto all = datagrams(*a, 64);
   EXPECT_EQ(feed(*b, all, kEndA), 64u);
-  EXPECT_TRUE(ours.window->strict());
+  EXPECT_EQ(ours.window->strict(), window);
   // Ten seconds later, to a worker whose set has forgotten everything.
   ours.window->advance(crypto::NonceLane(0).next(
                            static_cast<std::uint64_t>(std::time(nullptr) + 10) * 1'000'000'000),
@@ -317,8 +318,8 @@ TEST_P(ReplayStageTest, OfOursTheWindowRefusesWhatTheSetForgot) {
   seen_ = seen_set(1);
   auto fresh = make("replay_d", kB, kA, kEndA);
   fresh->publisher.apply(ours);
-  EXPECT_EQ(feed(*fresh, all, kEndA), 0u);
-  EXPECT_EQ(fresh->dropped(Drop::kReplay), 64u);
+  EXPECT_EQ(feed(*fresh, all, kEndA), window ? 0u : 64u);
+  EXPECT_EQ(fresh->dropped(Drop::kReplay), window ? 64u : 0u);
 }
 
 }  // namespace

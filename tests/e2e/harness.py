@@ -367,7 +367,7 @@ class Daemon:
     def workers(self):
         """Counters of all workers, summed up."""
         rows = self.get('/orrery/workers')
-        return {key: sum(row[key] for row in rows) for key in rows[0]}
+        return {key: sum(row[key] for row in rows) for key, value in rows[0].items() if isinstance(value, int)}
 
     def daemon_pid(self):
         return int(open(self.file('zerotier-one.pid')).read())

@@ -172,7 +172,7 @@ class Scene:
         before = self.counters()
         self.send(datagrams)
         if waits:
-            before[('control', 'short')] += self.sweep()
+            before[('worker', 'short')] += self.sweep()
         time.sleep(0.2)
 
         def grown():
@@ -280,7 +280,7 @@ def fragments(s):
     before = s.counters()
     merged = s.daemon.workers()['merged']
     s.send(packets)
-    before[('control', 'short')] += s.sweep()
+    before[('worker', 'short')] += s.sweep()
 
     def counted():
         now = s.counters()

@@ -8,8 +8,8 @@ void classify(WorkerContext& w, PacketVector& v) noexcept {
     const Bytes datagram = v.bytes(i);
     const wire::DatagramKind kind = wire::kind_of(datagram);
     const bool fragment = kind == wire::DatagramKind::kFragment;
-    if (kind != wire::DatagramKind::kPacket && !fragment) {
-      v.punt_lane(i, Message::kDatagram);
+    if (kind != wire::DatagramKind::kPacket && !fragment) [[unlikely]] {
+      v.drop_lane(i, kind == wire::DatagramKind::kBeacon ? Drop::kBeacon : Drop::kShort);
       continue;
     }
     if (load_address(datagram.data() + wire::kDestinationOffset) != w.self) {

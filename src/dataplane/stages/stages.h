@@ -65,7 +65,7 @@ namespace orrery::dataplane {
 
 /// Head, fragment, or neither; ours or not.
 /// Reads: headers. Writes: piece, foreign, PacketMeta::message.
-/// Exits: punt kDatagram (neither).
+/// Exits: drop kShort, kBeacon (neither).
 /// Cost: a cache line of each packet.
 void classify(WorkerContext& w, PacketVector& v) noexcept;
 

@@ -26,11 +26,11 @@ wire::BridgeProbe::Tag tag_of(wire::Address a, wire::Address b, Bytes message) {
 }
 
 struct Bridge {
-  Bridge(std::uint64_t address, std::vector<unsigned> ports, std::vector<unsigned> lans)
+  Bridge(std::uint64_t address, std::vector<unsigned> lan_ports, std::vector<unsigned> lans)
       : self{address},
-        guard(kNetwork, self, {address, 7}, address * 0x9e3779b9, ports),
+        guard(kNetwork, self, {address, 7}, address * 0x9e3779b9, lan_ports),
         lan(std::move(lans)),
-        ports(std::move(ports)),
+        ports(std::move(lan_ports)),
         authenticate([this](wire::Address other, Bytes m) {
           return knows ? std::optional(tag_of(self, other, m)) : std::nullopt;
         }) {}
