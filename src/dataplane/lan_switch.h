@@ -32,6 +32,7 @@ struct LanPortOptions {
   std::vector<wire::Mac> fixed;   // stations that are there and nowhere else
   bool dhcp_guard = false;        // what DHCP servers say does not cross the port, either way
   bool ra_guard = false;          // the same for IPv6 router advertisements and redirects
+  bool loop_guard = true;         // control looks for other bridges of the same LAN and network
 };
 
 class LanSwitch {

@@ -442,6 +442,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                                      "MACs of stations such as \"52:54:00:12:34:56\""))
                  .key("dhcp_guard", flag(bridge.options.dhcp_guard))
                  .key("ra_guard", flag(bridge.options.ra_guard))
+                 .key("loop_guard", flag(bridge.options.loop_guard))
                  .key("broadcast_pps", number(bridge.options.broadcast, 0, kMostPps))
                  .key("multicast_pps", number(bridge.options.multicast, 0, kMostPps))
                  .key("unknown_pps", number(bridge.options.unknown, 0, kMostPps))

@@ -98,7 +98,8 @@ bool ControlLoop::set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>>
       net = &bridged_.back();
     }
     net->ports.push_back(port);
-    net->numbers.push_back(static_cast<unsigned>(net->ports.size()));
+    if (config_.bridges[i].options.loop_guard)
+      net->numbers.push_back(static_cast<unsigned>(net->ports.size()));
     networks_.set_lan_ports(port->network(), net->numbers);
     all &= net->lan->add_lan_port(static_cast<unsigned>(net->ports.size()),
                                   config_.bridges[i].options);

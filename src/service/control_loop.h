@@ -81,7 +81,7 @@ class ControlLoop {
   struct BridgedNetwork {
     std::shared_ptr<dataplane::LanSwitch> lan;
     std::vector<std::shared_ptr<dataplane::LanPort>> ports;
-    std::vector<unsigned> numbers;  // of the ports, in the switch: 1, 2, ...
+    std::vector<unsigned> numbers;  // in the switch (1, 2, ...), of the ports with a loop guard
   };
 
   void watch(int fd);

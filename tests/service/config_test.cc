@@ -38,6 +38,7 @@ tap = true
 static = ["52:54:00:00:00:01", "525400000002"]
 broadcast_pps = 0
 dhcp_guard = true
+loop_guard = false
 ra_guard = true
 multicast_pps = 20000
 unknown_pps = 300
@@ -70,6 +71,8 @@ store = "sqlite:there.sqlite"
   EXPECT_EQ(c.bridges[1].options.broadcast, 0u);
   EXPECT_FALSE(c.bridges[0].options.dhcp_guard || c.bridges[0].options.ra_guard);
   EXPECT_TRUE(c.bridges[1].options.dhcp_guard && c.bridges[1].options.ra_guard);
+  EXPECT_TRUE(c.bridges[0].options.loop_guard);
+  EXPECT_FALSE(c.bridges[1].options.loop_guard);
   EXPECT_EQ(c.bridges[1].options.multicast, 20'000u);
   EXPECT_EQ(c.bridges[1].options.unknown, 300u);
   EXPECT_EQ(c.bridges[1].options.fixed,
