@@ -44,10 +44,10 @@ template <typename Lanes, int kPairs>
   for (unsigned at = 0; at < n; at += kEach * kPairs) {
     SipLanes<Lanes, kPairs> s;
     for (int i = 0; i < kPairs; ++i) {
-      s.v0[i] = zero + (key.k0 ^ 0x736f6d6570736575ULL);
-      s.v1[i] = zero + (key.k1 ^ 0x646f72616e646f6dULL);
-      s.v2[i] = zero + (key.k0 ^ 0x6c7967656e657261ULL);
-      s.v3[i] = zero + (key.k1 ^ 0x7465646279746573ULL);
+      s.v0[i] = zero + static_cast<std::uint64_t>(key.k0 ^ 0x736f6d6570736575);
+      s.v1[i] = zero + static_cast<std::uint64_t>(key.k1 ^ 0x646f72616e646f6d);
+      s.v2[i] = zero + static_cast<std::uint64_t>(key.k0 ^ 0x6c7967656e657261);
+      s.v3[i] = zero + static_cast<std::uint64_t>(key.k1 ^ 0x7465646279746573);
     }
     for (unsigned w = 0; w < words; ++w) {
       Lanes m[kPairs];
