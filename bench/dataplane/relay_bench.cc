@@ -97,10 +97,5 @@ int main(int argc, char** argv) {
   orrery::dataplane::EalOptions options;
   options.wire_mbufs = 4096;
   options.frame_mbufs = 1024;
-  const auto pools = orrery::bench::start(argc, argv, "relay_bench", options);
-  orrery::dataplane::g_pools = pools;
-  orrery::dataplane::table_hash_key() = {1, 2};
-  benchmark::RunSpecifiedBenchmarks();
-  orrery::dataplane::stop_eal(orrery::dataplane::g_pools);
-  return 0;
+  return orrery::bench::run(argc, argv, "relay_bench", options, orrery::dataplane::g_pools);
 }

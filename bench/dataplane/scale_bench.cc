@@ -181,8 +181,6 @@ int main(int argc, char** argv) {
   options.memory_mib = 256;
   options.wire_mbufs = 1024;
   options.frame_mbufs = 256;
-  auto pools = orrery::bench::start(argc, argv, "scale_bench", options);
-  benchmark::RunSpecifiedBenchmarks();
-  orrery::dataplane::stop_eal(pools);
-  return 0;
+  orrery::dataplane::Pools pools;
+  return orrery::bench::run(argc, argv, "scale_bench", options, pools);
 }

@@ -10,6 +10,7 @@
 
 #include "crypto/curve.h"
 #include "dataplane/eal.h"
+#include "dataplane/fast_path.h"
 
 namespace orrery::bench {
 
@@ -27,6 +28,16 @@ inline dataplane::Pools start(int& argc, char** argv, const std::string& program
     std::exit(1);
   }
   return *pools;
+}
+
+/// The whole of it for benchmarks that need nothing in between: `pools` is set while they run.
+inline int run(int argc, char** argv, const std::string& program,
+               const dataplane::EalOptions& options, dataplane::Pools& pools) {
+  pools = start(argc, argv, program, options);
+  dataplane::table_hash_key() = {1, 2};
+  benchmark::RunSpecifiedBenchmarks();
+  dataplane::stop_eal(pools);
+  return 0;
 }
 
 }  // namespace orrery::bench

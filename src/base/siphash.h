@@ -15,8 +15,17 @@ struct SipKey {
 
 namespace sip_detail {
 
+inline constexpr std::uint64_t kInitial[4] = {0x736f6d6570736575, 0x646f72616e646f6d,
+                                              0x6c7967656e657261, 0x7465646279746573};
+
 struct State {
   std::uint64_t v0, v1, v2, v3;
+
+  explicit State(const SipKey& key)
+      : v0(key.k0 ^ kInitial[0]),
+        v1(key.k1 ^ kInitial[1]),
+        v2(key.k0 ^ kInitial[2]),
+        v3(key.k1 ^ kInitial[3]) {}
 
   void round() {
     v0 += v1;
@@ -37,14 +46,19 @@ struct State {
     round();
     v0 ^= m;
   }
+
+  [[nodiscard]] std::uint64_t finish() {
+    v2 ^= 0xff;
+    for (int r = 0; r < 4; ++r) round();
+    return v0 ^ v1 ^ v2 ^ v3;
+  }
 };
 
 }  // namespace sip_detail
 
 /// 64-bit SipHash-2-4 of `data`; the value is the little-endian number of the reference output.
 inline std::uint64_t siphash(const SipKey& key, Bytes data) {
-  sip_detail::State s{key.k0 ^ 0x736f6d6570736575ULL, key.k1 ^ 0x646f72616e646f6dULL,
-                      key.k0 ^ 0x6c7967656e657261ULL, key.k1 ^ 0x7465646279746573ULL};
+  sip_detail::State s(key);
   std::size_t i = 0;
   for (; i + 8 <= data.size(); i += 8) {
     std::uint64_t m;
@@ -56,9 +70,7 @@ inline std::uint64_t siphash(const SipKey& key, Bytes data) {
     last |= static_cast<std::uint64_t>(data[i + j]) << (8 * j);
   }
   s.absorb(last);
-  s.v2 ^= 0xff;
-  for (int r = 0; r < 4; ++r) s.round();
-  return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+  return s.finish();
 }
 
 }  // namespace orrery

@@ -41,13 +41,14 @@ template <typename Lanes, int kPairs>
                                                  unsigned words, unsigned n, std::uint64_t* hash) {
   constexpr unsigned kEach = sizeof(Lanes) / 8;
   const Lanes zero = {};
+  const sip_detail::State initial(key);
   for (unsigned at = 0; at < n; at += kEach * kPairs) {
     SipLanes<Lanes, kPairs> s;
     for (int i = 0; i < kPairs; ++i) {
-      s.v0[i] = zero + static_cast<std::uint64_t>(key.k0 ^ 0x736f6d6570736575);
-      s.v1[i] = zero + static_cast<std::uint64_t>(key.k1 ^ 0x646f72616e646f6d);
-      s.v2[i] = zero + static_cast<std::uint64_t>(key.k0 ^ 0x6c7967656e657261);
-      s.v3[i] = zero + static_cast<std::uint64_t>(key.k1 ^ 0x7465646279746573);
+      s.v0[i] = zero + initial.v0;
+      s.v1[i] = zero + initial.v1;
+      s.v2[i] = zero + initial.v2;
+      s.v3[i] = zero + initial.v3;
     }
     for (unsigned w = 0; w < words; ++w) {
       Lanes m[kPairs];

@@ -12,10 +12,10 @@
 #include "dataplane/eal.h"
 #include "dataplane/multicasts.h"
 #include "dataplane/punt_limits.h"
-#include "dataplane/rate_limit.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/relay_limits.h"
 #include "dataplane/tables/seen_set.h"
+#include "dataplane/tables/token_table.h"
 #include "dataplane/vector.h"
 
 namespace orrery::dataplane {
@@ -89,7 +89,8 @@ struct WorkerContext {
   crypto::NonceLane nonces;
   crypto::IdPermutation permute;
   const bool clamp_mss;
-  RateLimit too_big_answers{100};  // "packet too big" for hosts, a second
+  static constexpr Rate kTooBigAnswers{100, 32};  // "packet too big" for hosts
+  TokenBucket too_big_answers;
   Reassembly reassembly;
   RelayLimits relay;
   PuntLimits punts;

@@ -23,11 +23,8 @@ constexpr Step kOpen[] = {
 // The outbound row: what goes to many, and all the rest.
 constexpr Step kSetApart[] = {ORRERY_STEP(flow), ORRERY_STEP(multicast)};
 constexpr Step kFlow[] = {ORRERY_STEP(flow)};
+constexpr Step kResolve[] = {ORRERY_STEP(resolve), ORRERY_STEP(filter_out)};
 constexpr Step kSeal[] = {
-    ORRERY_STEP(resolve), ORRERY_STEP(filter_out), ORRERY_STEP(credentials), ORRERY_STEP(steer),
-    ORRERY_STEP(encap),   ORRERY_STEP(armor),      ORRERY_STEP(fragment),
-};
-constexpr Step kReplicated[] = {
     ORRERY_STEP(credentials), ORRERY_STEP(steer),    ORRERY_STEP(encap),
     ORRERY_STEP(armor),       ORRERY_STEP(fragment),
 };
@@ -128,6 +125,7 @@ void FastPath::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, O
                         DropCounters& drops) noexcept {
   load(network, burst, n, out, drops);
   run(kSetApart);
+  run(kResolve);
   run(kSeal);
 }
 
@@ -143,6 +141,7 @@ void FastPath::seal(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outco
                     DropCounters& drops) noexcept {
   load(network, burst, n, out, drops);
   run(kFlow);
+  run(kResolve);
   run(kSeal);
 }
 
@@ -156,7 +155,7 @@ bool FastPath::replicate(Outcome& out, DropCounters& drops) noexcept {
   count.packets += vector_.n;
   ++count.vectors;
   count.cycles += rte_rdtsc() - before;
-  run(kReplicated);
+  run(kSeal);
   return true;
 }
 

@@ -17,12 +17,12 @@
 #include <cctype>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "dataplane/ethdev.h"
 #include "dataplane/lan_switch.h"
 #include "dataplane/placement.h"
 #include "dataplane/tables/seen_set.h"
+#include "service/config_values.h"
 #include "service/home.h"
 
 namespace orrery::service {
@@ -179,21 +179,6 @@ TableReader::Handler network(wire::NetworkId& target) {
     target = *id;
     return std::nullopt;
   };
-}
-
-std::optional<wire::Endpoint> prefix(const std::string& value) {
-  const auto parsed = wire::parse_endpoint(value);
-  if (!parsed || !*parsed || value.find('/') == std::string::npos ||
-      parsed->port > parsed->ip_size() * 8) {
-    return std::nullopt;
-  }
-  return parsed;
-}
-
-std::optional<wire::Endpoint> plain_ip(const std::string& value) {
-  const auto parsed = wire::parse_endpoint(value);
-  if (!parsed || !*parsed || value.find('/') != std::string::npos) return std::nullopt;
-  return parsed;
 }
 
 std::optional<wire::Mac> station(const std::string& value) {
@@ -493,87 +478,6 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
   if (!r) return r;
   if (error) return std::unexpected(*error);
   config.idle_poll = idle == "poll";
-  return {};
-}
-
-Result<void> apply_local_conf(std::string_view content, const std::string& name, Config& config) {
-  const auto json = nlohmann::json::parse(content, nullptr, false);
-  if (!json.is_object()) return failure(Errc::kInvalid, name + ": expected a JSON object");
-  const auto warn = [&](const std::string& text) { config.warnings.push_back(name + ": " + text); };
-  for (const auto& [section, value] : json.items()) {
-    if (!value.is_object()) {
-      warn("\"" + section + "\" is not an object and is ignored");
-    } else if (section == "physical") {
-      for (const auto& [key, entry] : value.items()) {
-        const auto network_ip = prefix(key);
-        if (!network_ip || !entry.is_object()) {
-          warn("physical network \"" + key + "\" is not IP/bits and is ignored");
-          continue;
-        }
-        control::PhysicalNetwork physical;
-        physical.network = *network_ip;
-        for (const auto& [name_, v] : entry.items()) {
-          if (name_ == "blacklist" && v.is_boolean()) {
-            physical.blacklist = v.get<bool>();
-          } else if (name_ == "trustedPathId" && v.is_number_unsigned()) {
-            physical.trusted_path_id = v.get<std::uint64_t>();
-          } else if (name_ == "mtu" && v.is_number_unsigned()) {
-            physical.mtu =
-                static_cast<std::uint16_t>(std::min<std::uint64_t>(v.get<std::uint64_t>(), 10324));
-          } else {
-            warn("physical[\"" + key + "\"]." + name_ + " is not known and is ignored");
-          }
-        }
-        if (physical.trusted_path_id != 0) {
-          warn("packets to and from " + key +
-               " are neither encrypted nor authenticated (trustedPathId)");
-        }
-        config.physical.push_back(physical);
-      }
-    } else if (section == "virtual") {
-      for (const auto& [key, entry] : value.items()) {
-        const auto address = wire::parse_address(key);
-        if (!address || !entry.is_object()) {
-          warn("virtual[\"" + key + "\"] is not a node address and is ignored");
-          continue;
-        }
-        for (const auto& [name_, v] : entry.items()) {
-          if (name_ != "try" || !v.is_array()) {
-            warn("virtual[\"" + key + "\"]." + name_ + " is not known and is ignored");
-            continue;
-          }
-          for (const auto& hint : v) {
-            const auto endpoint =
-                hint.is_string() ? wire::parse_endpoint(hint.get<std::string>()) : std::nullopt;
-            if (endpoint && *endpoint && endpoint->port != 0)
-              config.hints.emplace_back(*address, *endpoint);
-          }
-        }
-      }
-    } else if (section == "settings") {
-      for (const auto& [key, v] : value.items()) {
-        if (key == "primaryPort" && v.is_number_unsigned() && v.get<std::uint64_t>() > 0 &&
-            v.get<std::uint64_t>() < 65536) {
-          config.port = v.get<std::uint16_t>();
-        } else if (key == "lowBandwidthMode" && v.is_boolean()) {
-          config.low_bandwidth = v.get<bool>();
-        } else if (key == "interfacePrefixBlacklist" && v.is_array()) {
-          for (const auto& p : v) {
-            if (p.is_string()) config.interface_blacklist.push_back(p.get<std::string>());
-          }
-        } else if (key == "bind" && v.is_array()) {
-          for (const auto& p : v) {
-            const auto ip = p.is_string() ? plain_ip(p.get<std::string>()) : std::nullopt;
-            if (ip) config.bind.push_back(*ip);
-          }
-        } else {
-          warn("settings." + key + " is not known and is ignored");
-        }
-      }
-    } else {
-      warn("\"" + section + "\" is not known and is ignored");
-    }
-  }
   return {};
 }
 

@@ -3,7 +3,6 @@
 #include "dataplane/team.h"
 
 #include <chrono>
-#include <mutex>
 #include <random>
 #include <thread>
 
@@ -85,49 +84,17 @@ class Stream final : public FramePort {
   PortCounters counters_;
 };
 
-/// A wire in memory that hands out bursts of random sizes.
-class Wire final : public Port {
+/// Bursts of random sizes.
+class Wire final : public MemoryPort {
  public:
-  Wire(wire::Endpoint self, unsigned seed) : self_(self), random_(seed) {}
-
-  ~Wire() override {
-    for (rte_mbuf* m : queue_) rte_pktmbuf_free(m);
-  }
-
-  void connect(Wire* far) { far_ = far; }
-
-  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override {
-    const std::lock_guard lock(mutex_);
-    const auto want = random_() % 4 == 0 ? random_() % n : n;
-    std::uint16_t taken = 0;
-    for (; taken < want && !queue_.empty(); ++taken) {
-      out[taken] = queue_.front();
-      queue_.pop_front();
-    }
-    return taken;
-  }
-
-  void send(rte_mbuf** in, std::uint16_t n) noexcept override {
-    cross(in, n, self_);
-    const std::lock_guard lock(far_->mutex_);
-    far_->queue_.insert(far_->queue_.end(), in, in + n);
-  }
-
-  [[nodiscard]] bool owns(fib::LocalSocket socket) const noexcept override {
-    return socket == kSocket;
-  }
-
-  [[nodiscard]] std::vector<int> wait_fds() const override { return {}; }
-
-  [[nodiscard]] const PortCounters& counters() const noexcept override { return counters_; }
+  Wire(wire::Endpoint self, unsigned seed) : MemoryPort(self), random_(seed) {}
 
  private:
-  wire::Endpoint self_;
-  Wire* far_ = nullptr;
-  std::mutex mutex_;
+  std::uint16_t most(std::uint16_t n) override {
+    return random_() % 4 == 0 ? static_cast<std::uint16_t>(random_() % n) : n;
+  }
+
   std::mt19937 random_;
-  std::deque<rte_mbuf*> queue_;
-  PortCounters counters_;
 };
 
 /// A port that brings nothing and takes its time.

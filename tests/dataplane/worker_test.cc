@@ -13,49 +13,6 @@
 namespace orrery::dataplane::test {
 namespace {
 
-/// A wire in memory: what is sent at one end arrives at the other under the sender's address.
-class MemoryPort final : public Port {
- public:
-  explicit MemoryPort(wire::Endpoint self) : self_(self) {}
-
-  ~MemoryPort() override {
-    for (rte_mbuf* m : queue_) rte_pktmbuf_free(m);
-  }
-
-  void connect(MemoryPort* far) { far_ = far; }
-
-  std::uint16_t receive(rte_mbuf** out, std::uint16_t n) noexcept override {
-    const std::lock_guard lock(mutex_);
-    std::uint16_t taken = 0;
-    for (; taken < n && !queue_.empty(); ++taken) {
-      out[taken] = queue_.front();
-      queue_.pop_front();
-    }
-    return taken;
-  }
-
-  void send(rte_mbuf** in, std::uint16_t n) noexcept override {
-    cross(in, n, self_);
-    const std::lock_guard lock(far_->mutex_);
-    far_->queue_.insert(far_->queue_.end(), in, in + n);
-  }
-
-  [[nodiscard]] bool owns(fib::LocalSocket socket) const noexcept override {
-    return socket == kSocket;
-  }
-
-  [[nodiscard]] std::vector<int> wait_fds() const override { return {}; }
-
-  [[nodiscard]] const PortCounters& counters() const noexcept override { return counters_; }
-
- private:
-  wire::Endpoint self_;
-  MemoryPort* far_ = nullptr;
-  std::mutex mutex_;
-  std::deque<rte_mbuf*> queue_;
-  PortCounters counters_;
-};
-
 class MemoryFrames final : public FramePort {
  public:
   explicit MemoryFrames(bool lan = false) : lan_(lan) {}

@@ -126,7 +126,7 @@ void answer_too_big(WorkerContext& w, const PacketVector& v, unsigned i, std::si
   std::array<std::uint8_t, fib::kTooBigAnswer> answer;
   const std::size_t size = fib::write_too_big(answer, v.frame[i], static_cast<std::uint16_t>(mtu));
   if (size == 0 || w.out->delivers == std::size(w.out->deliver) ||
-      !w.too_big_answers.take(w.now_ms))
+      !w.too_big_answers.take(w.kTooBigAnswers, w.now_ms))
     return;
   rte_mbuf* m = rte_pktmbuf_alloc(w.pools.wire);
   if (m == nullptr) return;
