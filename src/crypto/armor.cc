@@ -39,7 +39,10 @@ MixedKey mixed_key(const SharedSecret& secret, const std::uint8_t* packet, std::
 /// The packets of ciphers 0 and 1 of a batch: add() them, then armor() or dearmor() once.
 class SalsaBatch {
  public:
-  SalsaBatch(Isa level, IMB_MGR* manager) : level_(level), manager_(manager) {}
+  SalsaBatch(Isa level, IMB_MGR* manager)
+      : level_(level),
+        rides_(level == Isa::kAvx512 && has_separate_vector_units()),
+        manager_(manager) {}
 
   void add(std::uint8_t* packet, std::uint32_t length, const PeerKeys& keys, bool encrypted) {
     SalsaJob& stream = streams_[n_];
@@ -103,7 +106,7 @@ class SalsaBatch {
   /// Whether the next packets are many and long enough for some MACs to be made between the rounds
   /// of the stream cipher: the beginning and the end of one costs there as much as 500 bytes.
   [[nodiscard]] bool worth_riding(std::size_t at) const noexcept {
-    return level_ == Isa::kAvx512 && n_ - at >= kRideChunk &&
+    return rides_ && n_ - at >= kRideChunk &&
            std::all_of(streams_ + at, streams_ + at + kRideChunk,
                        [](const SalsaJob& stream) { return stream.length >= kRideLength; });
   }
@@ -124,6 +127,7 @@ class SalsaBatch {
 
   // What is secret of a batch is burned at its end, which also leaves one_time_ zero.
   Isa level_;
+  bool rides_;  // MACs may be made between the rounds of the stream cipher
   IMB_MGR* manager_;
   std::size_t n_ = 0;
   SalsaJob streams_[Armorer::kBatchMax];

@@ -16,7 +16,8 @@ Isa detect() {
   if (!avx2) return Isa::kRef;
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512ifma");
+                      __builtin_cpu_supports("avx512vbmi") &&
+                      __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512ifma");
   return avx512 && has_vaes() ? Isa::kAvx512 : Isa::kAvx2;
 }
 
@@ -46,6 +47,11 @@ Isa isa() {
 bool has_vaes() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("vaes") && __builtin_cpu_supports("vpclmulqdq");
+}
+
+bool has_separate_vector_units() {
+  __builtin_cpu_init();
+  return __builtin_cpu_is("amd");
 }
 
 const char* isa_name(Isa isa) {

@@ -102,36 +102,47 @@ struct Sum {
 
 /// The limbs of a block of each lane, without 2^128.
 [[gnu::always_inline]] inline Element limbs(Lanes low, Lanes high) {
-  return {low & kMask44, ((low >> 44) | (high << 20)) & kMask44, high >> 24};
+  const Lanes middle = lanes(_mm512_shrdi_epi64(raw(low), raw(high), 44));
+  return {low & kMask44, middle & kMask44, high >> 24};
 }
 
-/// row[lane] (64 bytes of a message) becomes row[2 * block] and row[2 * block + 1]: the low and
-/// high half of that block of every lane.
-[[gnu::always_inline]] inline void transpose(Lanes (&row)[8]) {
-  Lanes pair[8];
-  for (unsigned i = 0; i < 8; i += 2) {
-    pair[i] = lanes(_mm512_unpacklo_epi64(raw(row[i]), raw(row[i + 1])));
-    pair[i + 1] = lanes(_mm512_unpackhi_epi64(raw(row[i]), raw(row[i + 1])));
-  }
-  // pair[i + half], quarter q: that half of block q of lanes i, i + 1
+/// 32 bytes of each of two messages.
+[[gnu::always_inline]] inline __m512i two(const std::uint8_t* a, const std::uint8_t* b) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/// row[2 * block] and row[2 * block + 1]: the low and high halves of the four blocks at at(lane),
+/// of every lane. Half of the way goes by inserting what is loaded, which any vector unit does; on
+/// some processors only one of them shuffles.
+template <typename At>
+[[gnu::always_inline]] inline void load_blocks(Lanes (&row)[8], At at) {
+#pragma GCC unroll 2
   for (unsigned half = 0; half < 2; ++half) {
-    const __m512i a = raw(pair[half]), b = raw(pair[2 + half]);
-    const __m512i c = raw(pair[4 + half]), d = raw(pair[6 + half]);
-    const __m512i ab01 = _mm512_inserti64x4(a, _mm512_castsi512_si256(b), 1);  // a q0 q1, b q0 q1
-    const __m512i ab23 = _mm512_shuffle_i64x2(a, b, 0xee);
-    const __m512i cd01 = _mm512_inserti64x4(c, _mm512_castsi512_si256(d), 1);
-    const __m512i cd23 = _mm512_shuffle_i64x2(c, d, 0xee);
-    row[0 + half] = lanes(_mm512_shuffle_i64x2(ab01, cd01, 0x88));
-    row[2 + half] = lanes(_mm512_shuffle_i64x2(ab01, cd01, 0xdd));
-    row[4 + half] = lanes(_mm512_shuffle_i64x2(ab23, cd23, 0x88));
-    row[6 + half] = lanes(_mm512_shuffle_i64x2(ab23, cd23, 0xdd));
+    const unsigned offset = 32 * half;
+    const __m512i m02 = two(at(0) + offset, at(2) + offset);  // two blocks of 0, two of 2
+    const __m512i m13 = two(at(1) + offset, at(3) + offset);
+    const __m512i m46 = two(at(4) + offset, at(6) + offset);
+    const __m512i m57 = two(at(5) + offset, at(7) + offset);
+    const __m512i low0123 = _mm512_unpacklo_epi64(m02, m13);  // of 0 and 1, both blocks; of 2 and 3
+    const __m512i low4567 = _mm512_unpacklo_epi64(m46, m57);
+    const __m512i high0123 = _mm512_unpackhi_epi64(m02, m13);
+    const __m512i high4567 = _mm512_unpackhi_epi64(m46, m57);
+    row[4 * half] = lanes(_mm512_shuffle_i64x2(low0123, low4567, 0x88));
+    row[4 * half + 1] = lanes(_mm512_shuffle_i64x2(high0123, high4567, 0x88));
+    row[4 * half + 2] = lanes(_mm512_shuffle_i64x2(low0123, low4567, 0xdd));
+    row[4 * half + 3] = lanes(_mm512_shuffle_i64x2(high0123, high4567, 0xdd));
   }
 }
 
-/// Four blocks of every lane; `top[block]` is 2^128 for every lane whose block is whole.
-[[gnu::always_inline]] inline void step(Element& h, Lanes (&row)[kLanes], const Lanes (&top)[4],
+/// Four blocks of every lane, at at(lane); `top[block]` is 2^128 for every lane whose block is
+/// whole.
+template <typename At>
+[[gnu::always_inline]] inline void step(Element& h, At at, const Lanes (&top)[4],
                                         const Power (&powers)[4]) {
-  transpose(row);
+  Lanes row[8];
+  load_blocks(row, at);
   Sum sum;
   for (unsigned block = 3; block > 0; --block) {
     Element m = limbs(row[2 * block], row[2 * block + 1]);
@@ -165,11 +176,11 @@ struct Part {
   }
 
   /// The address may lie before the message; masked bytes are not touched.
-  [[nodiscard]] Lanes load(const PolyJob& message) const {
+  void copy(const PolyJob& message, std::uint8_t* to) const {
     const auto at =
         reinterpret_cast<std::uintptr_t>(message.data) + static_cast<std::uintptr_t>(begin);
     const __m512i v = _mm512_maskz_loadu_epi8(mask, reinterpret_cast<const void*>(at));
-    return lanes(_mm512_mask_set1_epi8(v, padding, 1));
+    _mm512_store_si512(to, _mm512_mask_set1_epi8(v, padding, 1));
   }
 
   std::ptrdiff_t begin;  // bytes, in the message
@@ -183,16 +194,16 @@ struct Part {
 [[gnu::always_inline]] inline void partial_step(Element& h, const PolyJob* const (&message)[kLanes],
                                                 bool alike, std::size_t to_end,
                                                 const Power (&powers)[4]) {
-  Lanes row[kLanes];
+  alignas(64) std::uint8_t row[kLanes][64];
   std::uint32_t whole = 0;  // byte `block`, bit `lane`
   if (alike) {
     const Part part(*message[0], to_end);
-    for (std::size_t lane = 0; lane < kLanes; ++lane) row[lane] = part.load(*message[lane]);
+    for (std::size_t lane = 0; lane < kLanes; ++lane) part.copy(*message[lane], row[lane]);
     whole = part.whole * 0xff;
   } else {
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
       const Part part(*message[lane], to_end);
-      row[lane] = part.load(*message[lane]);
+      part.copy(*message[lane], row[lane]);
       whole |= part.whole << lane;
     }
   }
@@ -201,7 +212,7 @@ struct Part {
     top[block] = lanes(_mm512_maskz_set1_epi64(static_cast<__mmask8>(whole >> (8 * block)),
                                                static_cast<long long>(kTop)));
   }
-  step(h, row, top, powers);
+  step(h, [&](std::size_t lane) { return row[lane]; }, top, powers);
 }
 
 /// 16 bytes of every lane: their low and high halves.
@@ -261,11 +272,7 @@ void poly1305_avx512(PolyJob* const* jobs, std::size_t n) noexcept {
   const Lanes whole = Lanes{} + kTop;
   const Lanes all[4] = {whole, whole, whole, whole};
   for (; to_end > 4; to_end -= 4) {
-    Lanes row[kLanes];
-#pragma GCC unroll 8
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      row[lane] = lanes(_mm512_loadu_si512(end[lane] - 16 * to_end));
-    step(h, row, all, powers);
+    step(h, [&](std::size_t lane) { return end[lane] - 16 * to_end; }, all, powers);
   }
   if (to_end != 0) partial_step(h, message, alike, to_end, powers);
   const Halves s = key_half(message, 16);

@@ -18,17 +18,12 @@ struct Eight {
 
   static void rounds(Lanes (&x)[16], NoRider&) { salsa_rounds(x, 12); }
 
-  static void mix(Lanes (&x)[16], unsigned lane, const std::uint8_t* p) {
-    for (unsigned half = 0; half < 2; ++half) {
-      x[2 * lane + half] ^= reinterpret_cast<Lanes>(
-          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32 * half)));
-    }
-  }
-
-  static void put(const Lanes (&x)[16], unsigned lane, std::uint8_t* p) {
-    for (unsigned half = 0; half < 2; ++half) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32 * half),
-                          reinterpret_cast<__m256i>(x[2 * lane + half]));
+  [[gnu::always_inline]] static inline void mix(Lanes (&x)[16], std::uint8_t* const (&targets)[8]) {
+    transpose_to_blocks(x);
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < 16; ++i) {
+      auto* half = reinterpret_cast<__m256i*>(targets[i / 2] + 32 * (i % 2));
+      _mm256_storeu_si256(half, _mm256_loadu_si256(half) ^ reinterpret_cast<__m256i>(x[i]));
     }
   }
 

@@ -115,12 +115,22 @@ struct Sixteen {
     x[15] = x15;
   }
 
-  static void mix(Lanes (&x)[16], unsigned lane, const std::uint8_t* p) {
-    x[lane] ^= reinterpret_cast<Lanes>(_mm512_loadu_si512(p));
-  }
-
-  static void put(const Lanes (&x)[16], unsigned lane, std::uint8_t* p) {
-    _mm512_storeu_si512(p, reinterpret_cast<__m512i>(x[lane]));
+  /// The blocks of two lanes meet the data by halves: putting two halves together while loading is
+  /// done by any vector unit, and on some processors only one of them shuffles.
+  [[gnu::always_inline]] static inline void mix(Lanes (&x)[16],
+                                                std::uint8_t* const (&targets)[16]) {
+    transpose_to_halves(x);
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < 16; ++i) {
+      const unsigned lane = 8 * (i / 8) + i / 2 % 4;
+      auto* a = reinterpret_cast<__m256i*>(targets[lane] + 32 * (i % 2));
+      auto* b = reinterpret_cast<__m256i*>(targets[lane + 4] + 32 * (i % 2));
+      const __m512i data = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(a)),
+                                              _mm256_loadu_si256(b), 1);
+      const __m512i mixed = data ^ reinterpret_cast<__m512i>(x[i]);
+      _mm256_storeu_si256(a, _mm512_castsi512_si256(mixed));
+      _mm256_storeu_si256(b, _mm512_extracti64x4_epi64(mixed, 1));
+    }
   }
 
   // Whole vectors to and from the block: a masked store would not be forwarded to the load.

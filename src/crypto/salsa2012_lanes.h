@@ -3,8 +3,7 @@
 //
 //   Lanes                   a 32-bit word of each lane
 //   rounds(x, rider)        Salsa20's rounds, and the rider's work in between
-//   mix(x, lane, p)         XORs p[64] into the block of a lane (as transpose_to_blocks leaves it)
-//   put(x, lane, p)         stores that block to p[64]
+//   mix(x, targets)         XORs the block of each lane, x[word][lane], into targets[lane][64]
 //   take(block, from, n), give(to, block, n)  n < 64 bytes into or out of an aligned block
 #pragma once
 
@@ -125,12 +124,7 @@ struct SalsaLanes {
       for (unsigned i = 0; i < 16; ++i) x[i] = s[i];
       L::rounds(x, rider);
       for (unsigned i = 0; i < 16; ++i) x[i] += s[i];
-      transpose_to_blocks(x);
-#pragma GCC unroll 16
-      for (unsigned lane = 0; lane < kLanes; ++lane) {
-        L::mix(x, lane, round.targets[lane]);
-        L::put(x, lane, round.targets[lane]);
-      }
+      L::mix(x, round.targets);
       for (unsigned i = 0; i < round.tails_n; ++i) {
         const Tail& tail = round.tails[i];
         L::give(tail.data, round.scratch[tail.lane], tail.bytes);

@@ -158,6 +158,17 @@ ORRERY_LANES_INLINE Lanes odd_quarters(const Lanes& a, const Lanes& b) {
   return ORRERY_SHUFFLE_PAIRS(Pairs16, 2, 3, 6, 7, 10, 11, 14, 15);
 }
 
+/// Quarters 2n and 2n + 1 of a, each before that of b: a0 b0 a1 b1 or a2 b2 a3 b3. Lanes16 only.
+template <typename Lanes>
+ORRERY_LANES_INLINE Lanes low_quarters(const Lanes& a, const Lanes& b) {
+  return ORRERY_SHUFFLE_PAIRS(Pairs16, 0, 1, 8, 9, 2, 3, 10, 11);
+}
+
+template <typename Lanes>
+ORRERY_LANES_INLINE Lanes high_quarters(const Lanes& a, const Lanes& b) {
+  return ORRERY_SHUFFLE_PAIRS(Pairs16, 4, 5, 12, 13, 6, 7, 14, 15);
+}
+
 #undef ORRERY_SHUFFLE_PAIRS
 
 /// 4x4 words within each 128 bits: afterwards y[j], in its quarter q, has the four words of lane
@@ -201,6 +212,21 @@ ORRERY_LANES_INLINE void transpose_to_blocks(Lanes (&x)[16]) {
       y[8 + j] = odd_quarters(even_low, even_high);
       y[12 + j] = odd_quarters(odd_low, odd_high);
     }
+  }
+  for (std::size_t i = 0; i < 16; ++i) x[i] = y[i];
+}
+
+/// x[word][lane] becomes halves of blocks, of two lanes in a register: x[8p + 2j + h] has half h of
+/// lane 8p + j, then of lane 8p + 4 + j. Lanes16 only.
+template <typename Lanes>
+ORRERY_LANES_INLINE void transpose_to_halves(Lanes (&x)[16]) {
+  for (std::size_t g = 0; g < 16; g += 4) transpose_quarters(x[g], x[g + 1], x[g + 2], x[g + 3]);
+  Lanes y[16];
+  for (std::size_t j = 0; j < 4; ++j) {
+    y[2 * j] = low_quarters(x[j], x[4 + j]);
+    y[2 * j + 1] = low_quarters(x[8 + j], x[12 + j]);
+    y[8 + 2 * j] = high_quarters(x[j], x[4 + j]);
+    y[8 + 2 * j + 1] = high_quarters(x[8 + j], x[12 + j]);
   }
   for (std::size_t i = 0; i < 16; ++i) x[i] = y[i];
 }

@@ -21,5 +21,7 @@
 #define ORRERY_AESNI_FEATURES   "aes,pclmul,ssse3,sse4.1"
 #define ORRERY_AVX2_FEATURES    "avx2,bmi2"
 #define ORRERY_VAES256_FEATURES "avx2,aes,pclmul,vaes,vpclmulqdq"
-#define ORRERY_AVX512_FEATURES \
-  "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512ifma,avx2,bmi2,aes,pclmul,vaes,vpclmulqdq"
+#define ORRERY_AVX512_FEATURES                                                                 \
+  "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512ifma,avx2,bmi2,aes,pclmul," \
+  "vaes,"                                                                                      \
+  "vpclmulqdq"
