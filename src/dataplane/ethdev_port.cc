@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "dataplane/ethdev.h"
+#include "wire/checksum.h"
 
 namespace orrery::dataplane {
 namespace {
@@ -23,6 +24,12 @@ constexpr std::uint16_t kSlice = 64;
 
 std::uint8_t* data_of(rte_mbuf* m) {
   return rte_pktmbuf_mtod(m, std::uint8_t*);
+}
+
+/// UDP's, over the pseudo-header too. `udp` holds zero in its place.
+void put_checksum(std::uint8_t* udp, std::uint16_t length, Bytes addresses) {
+  const std::uint32_t pseudo = wire::checksum_add(addresses, kProtocolUdp + std::uint32_t{length});
+  store_be16(udp + 6, wire::checksum_field_nonzero(wire::checksum_add(Bytes(udp, length), pseudo)));
 }
 
 wire::Endpoint ip_at(std::uint8_t family, const std::uint8_t* p, std::uint16_t port) {
@@ -71,7 +78,8 @@ std::optional<UdpDatagram> read_udp(Bytes frame) {
     total = load_be16(ip.data() + 2);
     const bool fragment = (load_be16(ip.data() + 6) & 0x3fff) != 0;
     if (header < kIpv4 || total > ip.size() || total < header + kUdp || fragment ||
-        ip[9] != kProtocolUdp || rte_raw_cksum(ip.data(), header) != 0xffff) {
+        ip[9] != kProtocolUdp ||
+        wire::checksum_field(wire::checksum_add(ip.first(header), 0)) != 0) {
       return std::nullopt;
     }
   } else if (ethertype == kEtherIpv6 && ip.size() >= kIpv6 + kUdp && ip[0] >> 4 == 6) {
@@ -268,7 +276,6 @@ EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noe
     // [1] version and length, [1] TOS, [2] total, [2] id, [2] flags, [1] TTL, [1] protocol, [2]
     // checksum, [4] source, [4] destination. The don't-fragment flag stays clear, as in the
     // kernel sockets of the reference.
-    auto* header = reinterpret_cast<rte_ipv4_hdr*>(ip);
     ip[0] = 0x45;
     store_be16(ip + 2, static_cast<std::uint16_t>(kIpv4 + udp_length));
     store_be16(ip + 4, ++ip_id_);
@@ -278,15 +285,15 @@ EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noe
     std::memcpy(ip + 16, meta.remote.ip.data(), 4);
     if (queues_.checksum_offload) {
       m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
-      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum = rte_ipv4_phdr_cksum(header, m->ol_flags);
+      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum =
+          rte_ipv4_phdr_cksum(reinterpret_cast<rte_ipv4_hdr*>(ip), m->ol_flags);
     } else {
-      header->hdr_checksum = rte_ipv4_cksum(header);
-      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum = rte_ipv4_udptcp_cksum(header, udp);
+      store_be16(ip + 10, wire::checksum_field(wire::checksum_add(Bytes(ip, kIpv4), 0)));
+      put_checksum(udp, udp_length, Bytes(ip + 12, 8));
     }
   } else {
     // [4] version, class, flow label, [2] payload length, [1] next header, [1] hop limit, [16]
     // source, [16] destination
-    auto* header = reinterpret_cast<rte_ipv6_hdr*>(ip);
     ip[0] = 0x60;
     store_be16(ip + 4, udp_length);
     ip[6] = kProtocolUdp;
@@ -295,9 +302,10 @@ EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noe
     std::memcpy(ip + 24, meta.remote.ip.data(), 16);
     if (queues_.checksum_offload) {
       m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
-      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum = rte_ipv6_phdr_cksum(header, m->ol_flags);
+      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum =
+          rte_ipv6_phdr_cksum(reinterpret_cast<rte_ipv6_hdr*>(ip), m->ol_flags);
     } else {
-      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum = rte_ipv6_udptcp_cksum(header, udp);
+      put_checksum(udp, udp_length, Bytes(ip + 8, 32));
     }
   }
   return Way::kDevice;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/checksum.h"
+
 namespace orrery::tap {
 namespace {
 
@@ -23,15 +25,18 @@ Bytes addresses_of(Bytes frame, const FrameParts& p) {
 
 /// Sum of the pseudo-header: addresses, protocol, upper-layer length.
 std::uint32_t pseudo_sum(Bytes frame, const FrameParts& p, std::size_t length) {
-  return checksum_add(addresses_of(frame, p), static_cast<std::uint32_t>(protocol_of(p) + length));
+  return wire::checksum_add(addresses_of(frame, p),
+                            static_cast<std::uint32_t>(protocol_of(p) + length));
 }
 
 /// Whether all checksums of the frame are there and right.
 bool checksums_right(Bytes frame, const FrameParts& p) {
   if (p.kind == Kind::kUdp && load_be16(frame.data() + p.transport + 6) == 0) return false;
-  if (!p.v6 && checksum_fold(checksum_add(frame.subspan(p.ip, 20), 0)) != 0xffff) return false;
+  if (!p.v6 && wire::checksum_fold(wire::checksum_add(frame.subspan(p.ip, 20), 0)) != 0xffff)
+    return false;
   const Bytes segment = frame.first(p.size).subspan(p.transport);
-  return checksum_fold(checksum_add(segment, pseudo_sum(frame, p, segment.size()))) == 0xffff;
+  return wire::checksum_fold(wire::checksum_add(segment, pseudo_sum(frame, p, segment.size()))) ==
+         0xffff;
 }
 
 /// Flags that leave a segment mergeable: ACK and nothing else but PSH; no reserved bit.
@@ -185,7 +190,8 @@ VirtioHeader Merger::finish() {
   header.gso_size = static_cast<std::uint16_t>(segment_);
   header.csum_start = parts_.transport;
   header.csum_offset = udp ? 6 : 16;
-  store_be16(transport + header.csum_offset, checksum_fold(pseudo_sum(first_, parts_, length)));
+  store_be16(transport + header.csum_offset,
+             wire::checksum_fold(pseudo_sum(first_, parts_, length)));
   return header;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "wire/checksum.h"
+
 namespace orrery::tap {
 namespace {
 
@@ -11,75 +13,6 @@ constexpr std::uint8_t kTcp = 6, kUdp = 17;
 constexpr std::uint16_t kIpv4 = 0x0800, kIpv6 = 0x86dd, kVlan = 0x8100, kServiceVlan = 0x88a8;
 constexpr std::size_t kVlanTag = 4;
 constexpr std::uint8_t kFin = 0x01, kPsh = 0x08, kCwr = 0x80;
-
-// Sums of 32-bit words in 64-bit lanes, whose order in memory does not matter until the end
-// (RFC 1071 section 2). No carry is lost below 2^32 words.
-using Words = std::uint64_t __attribute__((vector_size(32)));
-
-constexpr std::size_t kStride = 2 * sizeof(Words);
-
-// By reference: passing vectors would depend on the instruction set.
-[[gnu::always_inline]] inline void load(Words& w, const std::uint8_t* p) {
-  std::memcpy(&w, p, sizeof w);
-}
-
-[[gnu::always_inline]] inline void add_halves(Words& sum, const Words& w) {
-  sum += (w & 0xffffffff) + (w >> 32);
-}
-
-[[gnu::always_inline]] inline std::uint64_t total(const Words& a, const Words& b) {
-  return a[0] + a[1] + a[2] + a[3] + b[0] + b[1] + b[2] + b[3];
-}
-
-/// REQUIRES of both: n is a multiple of kStride.
-[[gnu::target_clones("avx2", "default")]] std::uint64_t sum_words(const std::uint8_t* p,
-                                                                  std::size_t n) {
-  Words even{}, odd{};
-  for (std::size_t i = 0; i < n; i += kStride) {
-    Words a, b;
-    load(a, p + i);
-    load(b, p + i + sizeof a);
-    add_halves(even, a);
-    add_halves(odd, b);
-  }
-  return total(even, odd);
-}
-
-[[gnu::target_clones("avx2", "default")]] std::uint64_t copy_words(std::uint8_t* to,
-                                                                   const std::uint8_t* p,
-                                                                   std::size_t n) {
-  Words even{}, odd{};
-  for (std::size_t i = 0; i < n; i += kStride) {
-    Words a, b;
-    load(a, p + i);
-    load(b, p + i + sizeof a);
-    std::memcpy(to + i, &a, sizeof a);
-    std::memcpy(to + i + sizeof a, &b, sizeof b);
-    add_halves(even, a);
-    add_halves(odd, b);
-  }
-  return total(even, odd);
-}
-
-/// The sum so far, of words in host order, and of fewer than kStride bytes more; in network order.
-std::uint32_t add_rest(std::uint64_t sum, Bytes rest, std::uint32_t start) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  const std::uint8_t* p = rest.data();
-  std::size_t n = rest.size();
-  for (; n >= 4; p += 4, n -= 4) {
-    std::uint32_t w;
-    std::memcpy(&w, p, sizeof w);
-    sum += w;
-  }
-  if (n != 0) {
-    std::uint32_t w = 0;
-    std::memcpy(&w, p, n);
-    sum += w;
-  }
-  sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-  const auto folded = checksum_fold(static_cast<std::uint32_t>(sum));
-  return checksum_fold(start) + static_cast<std::uint32_t>(__builtin_bswap16(folded));
-}
 
 }  // namespace
 
@@ -91,25 +24,7 @@ void set_ip_length(std::uint8_t* ip, bool v6, std::size_t size) {
   const std::size_t header = (ip[0] & 15u) * 4u;
   store_be16(ip + 2, static_cast<std::uint16_t>(size));
   store_be16(ip + 10, 0);
-  const auto sum = static_cast<std::uint16_t>(~checksum_fold(checksum_add(Bytes(ip, header), 0)));
-  store_be16(ip + 10, sum);
-}
-
-std::uint32_t checksum_add(Bytes bytes, std::uint32_t sum) {
-  const std::size_t whole = bytes.size() & ~(kStride - 1);
-  return add_rest(sum_words(bytes.data(), whole), bytes.subspan(whole), sum);
-}
-
-std::uint32_t checksum_copy(MutableBytes to, Bytes bytes, std::uint32_t sum) {
-  const std::size_t whole = bytes.size() & ~(kStride - 1);
-  const Bytes rest = bytes.subspan(whole);
-  std::memcpy(to.data() + whole, rest.data(), rest.size());
-  return add_rest(copy_words(to.data(), bytes.data(), whole), rest, sum);
-}
-
-std::uint16_t checksum_fold(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
+  store_be16(ip + 10, wire::checksum_field(wire::checksum_add(Bytes(ip, header), 0)));
 }
 
 bool complete_checksum(const VirtioHeader& header, MutableBytes frame) {
@@ -118,9 +33,8 @@ bool complete_checksum(const VirtioHeader& header, MutableBytes frame) {
   const std::size_t at = start + header.csum_offset;
   if (start > frame.size() || at + 2 > frame.size()) return false;
   // The field already holds the sum of the pseudo-header.
-  const auto sum =
-      static_cast<std::uint16_t>(~checksum_fold(checksum_add(Bytes(frame).subspan(start), 0)));
-  store_be16(frame.data() + at, sum == 0 ? std::uint16_t{0xffff} : sum);
+  store_be16(frame.data() + at,
+             wire::checksum_field_nonzero(wire::checksum_add(Bytes(frame).subspan(start), 0)));
   return true;
 }
 
@@ -198,7 +112,7 @@ void Splitter::next(MutableBytes out) {
   const std::size_t size = out.size() - payload_;
   std::memcpy(out.data(), frame_.data(), payload_);
   const std::uint32_t payload_sum =
-      checksum_copy(out.subspan(payload_), frame_.subspan(at_, size), 0);
+      wire::checksum_copy(out.subspan(payload_), frame_.subspan(at_, size), 0);
   std::uint8_t* ip = out.data() + ip_;
   if (!v6_) store_be16(ip + 4, static_cast<std::uint16_t>(load_be16(ip + 4) + index_));
   set_ip_length(ip, v6_, out.size() - ip_);
@@ -216,10 +130,8 @@ void Splitter::next(MutableBytes out) {
   }
   store_be16(out.data() + checksum_, 0);
   const Bytes head = Bytes(out).subspan(transport_, payload_ - transport_);
-  const std::uint32_t sum = checksum_add(head, pseudo_ + static_cast<std::uint32_t>(length));
-  const auto checksum = static_cast<std::uint16_t>(~checksum_fold(sum + payload_sum));
-  // For UDP, zero means "none"; for TCP the two are one number.
-  store_be16(out.data() + checksum_, checksum == 0 ? std::uint16_t{0xffff} : checksum);
+  const std::uint32_t sum = wire::checksum_add(head, pseudo_ + static_cast<std::uint32_t>(length));
+  store_be16(out.data() + checksum_, wire::checksum_field_nonzero(sum + payload_sum));
   ++index_;
 }
 

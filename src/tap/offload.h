@@ -35,12 +35,6 @@ struct VirtioHeader {
 
 static_assert(sizeof(VirtioHeader) == 12);
 
-/// One's-complement sum over bytes, as RFC 1071; `sum` is a running value.
-[[nodiscard]] std::uint32_t checksum_add(Bytes bytes, std::uint32_t sum);
-/// The same, and copies the bytes. REQUIRES: to.size() >= bytes.size(), no overlap.
-[[nodiscard]] std::uint32_t checksum_copy(MutableBytes to, Bytes bytes, std::uint32_t sum);
-[[nodiscard]] std::uint16_t checksum_fold(std::uint32_t sum);
-
 /// Writes the lengths that follow from an IP packet of `size` bytes, and the IPv4 header checksum.
 void set_ip_length(std::uint8_t* ip, bool v6, std::size_t size);
 
