@@ -21,6 +21,7 @@ struct Datagram {
   fib::PathKey via;
   ByteVector payload;
   std::uint8_t ttl = 0;  // 0: the system's default; 2 for NAT-opening junk
+  bool whole = false;    // never fragmented by IP: who cannot pass it on drops it
 };
 
 /// An Ethernet frame for the host's side of a network (TAP and LAN ports).

@@ -64,6 +64,7 @@ void Node::State::tick(Now now, Effects& out) {
     if (!sends.empty() || !receives.empty() || !lookups.empty())
       next_queue = now.mono + kQueueRetry;
   }
+  if (now.mono >= sizes_wait) probe_sizes(now, out);
   if (now.mono >= next_ping) {
     next_ping = now.mono + kPingCheck * (options.low_bandwidth ? 5 : 1);
     ping_check(now, out);
@@ -166,6 +167,10 @@ void Node::State::housekeeping(Now now, Effects& out) {
     if (saves < kSavesPerTurn && save_peer(now, peer, out)) ++saves;
   });
   paths.sweep(now.mono, kHousekeeping);
+  sizes.erase_if([&](const fib::PathKey& key, const PathSizes::Entry& entry) {
+    Peer* peer = topology.find(entry.peer);
+    return peer == nullptr || peer->entry_of(key) == nullptr;
+  });
   surface.expire(now.mono);
   replies.expire(now.mono);
   reassembler.expire(now.mono);

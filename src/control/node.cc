@@ -34,6 +34,7 @@ Node::State::State(Node& node_, NodeOptions options_)
     : node(node_),
       options(std::move(options_)),
       paths(options.limits.paths, fresh_key()),
+      sizes(options.limits.paths, fresh_key()),
       topology(options.limits.peers, fresh_key()),
       replies(options.limits.requests, fresh_key()),
       probes(fresh_key()),
@@ -154,6 +155,9 @@ void Node::on_event(Now now, const fib::Event& event, Effects& out) {
     }
   }
   if (const auto* relayed = std::get_if<fib::Relayed>(&event)) state_->relayed(now, *relayed, out);
+  if (const auto* sent = std::get_if<fib::FullSizeSent>(&event)) {
+    if (Peer* peer = state_->topology.find(sent->peer)) state_->full_size(now, *peer);
+  }
   if (state_->networks != nullptr) state_->networks->on_event(now, event, out);
 }
 
@@ -190,6 +194,7 @@ Millis Node::next_deadline() const {
   const State& s = *state_;
   Millis next = std::min(s.next_ping, s.next_housekeeping);
   if (s.next_queue != 0) next = std::min(next, s.next_queue);
+  next = std::min(next, std::max(s.sizes.next(), s.sizes_wait));
   if (s.nonces.retry_at() != 0) next = std::min(next, s.nonces.retry_at());
   if (s.networks != nullptr) next = std::min(next, s.networks->next_deadline());
   if (s.controller != nullptr) next = std::min(next, s.controller->next_deadline());
@@ -251,9 +256,15 @@ std::vector<PeerStatus> Node::peers(Now now) const {
     status.features = peer.features;
     const PeerPath* best = peer.best(now.mono, false);
     for (const PeerPath& entry : peer.paths) {
+      const PathSizes::Entry* size = s.sizes.find(entry.path->key);
       status.paths.push_back({entry.path->key, entry.path->last_in, entry.path->last_out,
                               entry.path->alive(now.mono), !entry.unexpired(now.mono),
-                              &entry == best, s.trusted_id_of(entry.path->key.remote)});
+                              &entry == best, s.trusted_id_of(entry.path->key.remote),
+                              s.datagram_size({entry.path->key, true}),
+                              size == nullptr            ? PathStatus::Mtu::kAssumed
+                              : size->size.searching() ? PathStatus::Mtu::kSearching
+                              : size->size.known()     ? PathStatus::Mtu::kProbed
+                                                       : PathStatus::Mtu::kAssumed});
     }
     all.push_back(std::move(status));
   });

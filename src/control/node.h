@@ -42,6 +42,7 @@ struct Limits {
 struct LocalEndpoint {
   fib::LocalSocket socket = 0;
   wire::Endpoint address;
+  std::uint16_t mtu = 0;  // of its link, bytes of IP packet; 0: not known
 };
 
 /// An operator's word about physical networks (local.conf `physical`).
@@ -49,7 +50,7 @@ struct PhysicalNetwork {
   wire::Endpoint network;  // prefix length in the port field
   bool blacklist = false;
   std::uint64_t trusted_path_id = 0;  // 0: none
-  std::uint16_t mtu = 0;              // 0: default
+  std::uint16_t mtu = 0;  // bytes of datagram, to begin with and at most; 0: found out by probes
 };
 
 struct NodeOptions {
@@ -77,6 +78,8 @@ struct PathStatus {
   Millis last_in = 0, last_out = 0;  // mono; 0 never
   bool active = false, expired = false, preferred = false;
   std::uint64_t trusted_path_id = 0;
+  std::uint16_t mtu = 0;  // largest datagram, bytes
+  enum class Mtu : std::uint8_t { kAssumed, kSearching, kProbed } mtu_state = Mtu::kAssumed;
 };
 
 struct PeerStatus {

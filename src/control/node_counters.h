@@ -55,6 +55,10 @@
   X(kSendExpired, "send_expired", kNote)             \
   X(kReceiveExpired, "receive_expired", kNote)       \
   X(kTooBig, "too_big", kNote)                       \
+  X(kSizeProbes, "size_probes", kNote)               \
+  X(kSizeAcked, "size_probes_answered", kNote)       \
+  X(kSizeLost, "size_probes_lost", kNote)            \
+  X(kSizeFell, "size_fell", kNote)                   \
   X(kNoId, "no_packet_id", kNote)                    \
   X(kNotHandled, "not_handled", kEnds)               \
   X(kIgnored, "ignored", kEnds)
@@ -70,8 +74,8 @@ enum class Count : std::uint8_t {
 
 class NodeCounters {
  public:
-  void add(Count reason) {
-    ++values_[static_cast<std::size_t>(reason)];
+  void add(Count reason, std::uint64_t times = 1) {
+    values_[static_cast<std::size_t>(reason)] += times;
     if (kClasses[static_cast<std::size_t>(reason)] == kEnds) open_ = false;
   }
 

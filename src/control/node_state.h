@@ -4,7 +4,7 @@
 //   node.cc       facade, start, timers, status      receive.cc    datagram to verb, received step,
 //   waiting packets hello.cc      HELLO, its OK, collisions, pins    send.cc       paths, armor,
 //   queues, WHOIS, probes verbs.cc      WHOIS, ECHO, RENDEZVOUS, pushes    keepalive.cc  liveness,
-//   peer cache, worlds
+//   peer cache, worlds path_probes.cc datagram sizes
 #pragma once
 
 #include <map>
@@ -15,6 +15,7 @@
 #include "control/node.h"
 #include "control/node_counters.h"
 #include "control/nonces.h"
+#include "control/path_size.h"
 #include "control/peer.h"
 #include "control/rendezvous.h"
 #include "control/replies.h"
@@ -130,7 +131,19 @@ struct Node::State {
   std::uint64_t send_via(Now now, const crypto::PeerKeys& keys, wire::Address to, wire::Suite suite,
                          const fib::PathKey& via, wire::Verb verb, Bytes payload, Effects& out);
   bool reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out);
-  void hello(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
+
+  /// A HELLO whose size is asked about.
+  struct Padding {
+    std::uint16_t size = 0;     // bytes of the datagram; 0: as it is, and routers may fragment it
+    std::uint64_t context = 0;  // of the expected answer; 0: this one measures nothing
+  };
+
+  void hello(Now now, Peer& peer, const fib::PathKey& via, Effects& out, Padding padding);
+
+  void hello(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+    hello(now, peer, via, out, {});
+  }
+
   void echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
   /// Probes an address: ECHO where possible and `full` is not asked, else HELLO; socket 0: from all
   /// sockets.
@@ -144,7 +157,6 @@ struct Node::State {
   void retry_sends(Now now, Effects& out);
   [[nodiscard]] std::vector<fib::PathKey> copies(const fib::PathKey& via) const;
   [[nodiscard]] const PhysicalNetwork* physical(const wire::Endpoint& remote) const;
-  [[nodiscard]] std::uint16_t mtu_of(const wire::Endpoint& remote) const;
   [[nodiscard]] std::uint64_t trusted_id_of(const wire::Endpoint& remote) const;
   [[nodiscard]] bool path_allowed(const Peer& peer, const wire::Endpoint& remote) const;
   void publish(Now now, Peer& peer, Effects& out);
@@ -153,6 +165,20 @@ struct Node::State {
   void in_use(Now now, Peer& peer, Effects& out);
   /// Has the peer's AES schedules made, if need be in place of those used longest ago.
   void expand(Peer& peer);
+
+  // --- path_probes.cc
+  // -----------------------------------------------------------------------------------
+  [[nodiscard]] SizeLimits size_limits(const fib::PathKey& key) const;
+  /// The largest datagram that packets are cut to on this route, bytes.
+  [[nodiscard]] std::uint16_t datagram_size(const Route& route) const;
+  /// A packet of full size goes to this peer: what its path carries is worth knowing.
+  void full_size(Now now, Peer& peer);
+  /// What is due: probes, and what follows from those that were lost.
+  void probe_sizes(Now now, Effects& out);
+  /// The answer to a probe; `context` as its expectation has it.
+  void size_answered(Now now, const Incoming& in, std::uint64_t context, Effects& out);
+  /// Of a path of this peer, and of all that are reached through it.
+  void size_changed(Now now, Peer& peer, Effects& out);
 
   // --- keepalive.cc
   // -------------------------------------------------------------------------------------
@@ -209,6 +235,7 @@ struct Node::State {
   NodeCounters counters;
 
   Paths paths;
+  PathSizes sizes;
   Topology topology;
   Worlds worlds;
   Replies replies;
@@ -235,6 +262,7 @@ struct Node::State {
   TokenBucket stranger_whois_budget{100, 50};  // and because of strangers
   TokenBucket waiting_budget{128, 100};        // packets of unknown senders kept, whole node
   TokenBucket introduce_budget{256, 512};
+  TokenBucket size_budget{256, 64};  // probes of paths' sizes, whole node
   TokenBucket notice_budget{20, 1};
   TokenBucket collision_budget{10, 1};
   std::deque<wire::Address> provisional;  // in order of arrival; some may be established or gone
@@ -276,6 +304,7 @@ struct Node::State {
   bool woke = false;            // an identity became known: run waiting packets again
   Millis retry_until = 0;  // not 0 while waiting packets are run again: the end of the one in hand
 
+  Millis sizes_wait = 0;  // mono; no probes of sizes before
   Millis next_queue = 0, next_ping = 0, next_housekeeping = 0;  // mono; 0: at once
 };
 

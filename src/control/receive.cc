@@ -391,6 +391,7 @@ Handled Node::State::on_ok(Now now, Incoming& in, Effects& out) {
     case wire::Verb::kHello:
       probe_answered = in.hops == 0 && asked->path;
       probe_succeeded(now, in, *asked, out);
+      if (probe_answered && asked->context != 0) size_answered(now, in, asked->context, out);
       return on_hello_ok(now, in, *ok, out);
     case wire::Verb::kEcho:
       probe_answered = in.hops == 0 && asked->path;

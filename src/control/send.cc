@@ -5,6 +5,7 @@
 
 #include "control/features.h"
 #include "control/node_state.h"
+#include "fib/path_mtu.h"
 #include "wire/compression.h"
 #include "wire/fragment.h"
 
@@ -44,13 +45,6 @@ const PhysicalNetwork* Node::State::physical(const wire::Endpoint& remote) const
       std::find_if(options.physical.begin(), options.physical.end(),
                    [&](const PhysicalNetwork& p) { return wire::contains(p.network, remote); });
   return it == options.physical.end() ? nullptr : &*it;
-}
-
-std::uint16_t Node::State::mtu_of(const wire::Endpoint& remote) const {
-  const PhysicalNetwork* network = physical(remote);
-  const std::size_t mtu =
-      network == nullptr || network->mtu == 0 ? wire::kDefaultUdpPayload : network->mtu;
-  return static_cast<std::uint16_t>(std::clamp(mtu, wire::kMinUdpPayload, wire::kMaxUdpPayload));
 }
 
 std::uint64_t Node::State::trusted_id_of(const wire::Endpoint& remote) const {
@@ -144,11 +138,12 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
   }
   ByteVector packet = compose(*chosen, peer.address(), options.identity.address(), verb, payload);
   if (send_options.compress) compress(packet);
-  const wire::FragmentPlan plan = wire::plan_fragments(packet.size(), mtu_of(route->key.remote));
+  const wire::FragmentPlan plan = wire::plan_fragments(packet.size(), datagram_size(*route));
   if (plan.pieces > wire::kMaxFragments || packet.size() > wire::kMaxPacket) {
     count(Count::kTooBig);
     return true;  // it will not become smaller by waiting
   }
+  const std::size_t packet_size = packet.size();
   if (plan.pieces > 1) packet[wire::kFlagsOffset] |= wire::kFlagFragmented;
   if (suite == wire::Suite::kTrustedPath) {
     crypto::armor_trusted(packet, trusted);
@@ -180,7 +175,10 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
     emit(now, route->key, std::move(packet), out);
   }
   peer.traffic = true;
-  if (wire::is_frame(verb)) in_use(now, peer, out);
+  if (wire::is_frame(verb)) {
+    in_use(now, peer, out);
+    if (packet_size >= fib::kFullSize) full_size(now, peer);
+  }
   return true;
 }
 
@@ -247,7 +245,8 @@ bool Node::State::reply(Now now, const Incoming& to, wire::Verb verb, Bytes payl
   return send_via(now, peer->keys, to.source, suite, to.via, verb, payload, out) != 0;
 }
 
-void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& out,
+                        Padding padding) {
   std::array<std::uint8_t, 2048> buffer;
   for (const fib::PathKey& copy : copies(via)) {
     Writer writer(buffer);
@@ -260,6 +259,7 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     std::vector<wire::MoonEntry> moons = worlds.entries();
     constexpr std::size_t kMostMoons = 64;  // keeps HELLO within one small datagram
     if (moons.size() > kMostMoons) moons.resize(kMostMoons);
+    if (padding.size != 0) moons.clear();  // the smallest probes would have no room
     writer.u16(static_cast<std::uint16_t>(moons.size()));
     for (const wire::MoonEntry& moon : moons) wire::write_moon_entry(writer, moon);
     write_features(writer);
@@ -267,13 +267,15 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     if (!chosen) return count(Count::kNoId);
     ByteVector packet = compose(*chosen, peer.address(), options.identity.address(),
                                 wire::Verb::kHello, writer.written());
+    if (padding.size > packet.size()) packet.resize(padding.size);
     crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, peer.keys.secret().bytes());
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()),
                          wire::Suite::kMacOnly, &peer.keys, 0};
     armorer.armor({&job, 1});
     const std::uint64_t id = load_be64(packet.data());
     if (!emit(now, copy, std::move(packet), out)) continue;
-    replies.expect(id, {wire::Verb::kHello, peer.address(), copy, 0, now.mono,
+    out.datagrams.back().whole = padding.size != 0;
+    replies.expect(id, {wire::Verb::kHello, peer.address(), copy, padding.context, now.mono,
                         now.mono + reply_window(wire::Verb::kHello), true});
   }
 }
@@ -357,7 +359,7 @@ void Node::State::publish(Now now, Peer& peer, Effects& out) {
   if (const std::optional<Route> route = route_to(now, peer)) {
     // Workers do not speak suite 2: what leaves over a trusted path is control's.
     if (trusted_id_of(route->key.remote) == 0) record.path = route->key;
-    record.mtu = mtu_of(route->key.remote);
+    record.mtu = datagram_size(*route);
     record.direct = route->direct;
   }
   if (peer.published == record) return;

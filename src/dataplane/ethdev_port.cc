@@ -275,10 +275,11 @@ EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noe
   if (v4) {
     // [1] version and length, [1] TOS, [2] total, [2] id, [2] flags, [1] TTL, [1] protocol, [2]
     // checksum, [4] source, [4] destination. The don't-fragment flag stays clear, as in the
-    // kernel sockets of the reference.
+    // kernel sockets of the reference, but for probes.
     ip[0] = 0x45;
     store_be16(ip + 2, static_cast<std::uint16_t>(kIpv4 + udp_length));
     store_be16(ip + 4, ++ip_id_);
+    if (meta.whole) store_be16(ip + 6, RTE_IPV4_HDR_DF_FLAG);
     ip[8] = ttl;
     ip[9] = kProtocolUdp;
     std::memcpy(ip + 12, local->address.ip.data(), 4);

@@ -23,6 +23,7 @@ enum class Message : std::uint8_t {
   kLearned,    // a station was seen behind a remote bridge: [6] MAC, [5] bridge
   kStale,      // a frame went to a member that may lack our credentials: [5] member
   kGroupUsed,  // frames went to a group: [6] MAC, [4] ADI, [1] by a bridged station
+  kFullSize,   // packets of full size go to a peer: [5] peer
   kRelayed,    // a packet was relayed: [5] source, [5] destination, [1] hops
   kProbe,      // a probe of bridges came in, whole; `side` says where
 };
@@ -37,6 +38,7 @@ struct alignas(kCacheLine) PacketMeta {
   // Bridged networks: kProbe: the side that it came from, +1. A frame to deliver: the only local
   // port that gets it, +1; 0: as its destination says.
   std::uint8_t side = 0;
+  bool whole = false;  // underlay: never fragmented by IP
 };
 
 static_assert(sizeof(PacketMeta) == kCacheLine);

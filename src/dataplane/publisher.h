@@ -57,9 +57,16 @@ struct alignas(kCacheLine) PeerRecord {
       last_use.store(now, std::memory_order_relaxed);
   }
 
+  /// By workers: whether control should hear again that packets of full size go there.
+  [[nodiscard]] bool full_size_due(Millis now) const noexcept {
+    return static_cast<std::uint32_t>(now) - last_full_size.load(std::memory_order_relaxed) >=
+           10'000;
+  }
+
   fib::Peer peer;
   crypto::PeerKeys keys;
   TrafficSlot traffic;
+  mutable std::atomic<std::uint32_t> last_full_size{0};  // when control heard that (ms, modulo)
   mutable std::atomic<Millis> last_event{0};   // when control last heard of this peer from a worker
   mutable std::atomic<Millis> last_use{0};     // of its schedules
   mutable std::atomic<Millis> last_gather{0};  // when control last heard what it asks for in frames

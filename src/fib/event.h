@@ -55,7 +55,13 @@ struct MulticastRest {
   Bytes recipients;  // [5] each
 };
 
-using Event =
-    std::variant<Received, CredentialsStale, BridgeLearned, Relayed, GroupUsed, MulticastRest>;
+/// A worker sends packets of full size (fib/path_mtu.h) to this peer. At most once in ten seconds
+/// for each peer.
+struct FullSizeSent {
+  wire::Address peer;
+};
+
+using Event = std::variant<Received, CredentialsStale, BridgeLearned, Relayed, GroupUsed,
+                           MulticastRest, FullSizeSent>;
 
 }  // namespace orrery::fib

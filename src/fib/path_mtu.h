@@ -12,6 +12,10 @@
 
 namespace orrery::fib {
 
+/// Bytes of a ZeroTier packet from which on it matters what its path carries: nearly every path
+/// carries less. Source: RFC 8899 section 5.1.2, BASE_PLPMTU.
+inline constexpr std::size_t kFullSize = 1'200;
+
 /// Bytes of a frame's payload that are worth sending over a path: the most of which datagrams of
 /// `udp_payload` bytes carry whole pieces.
 ///

@@ -243,6 +243,11 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
       node_.on_event(at, relayed, effects_);
       break;
     }
+    case dataplane::Message::kFullSize: {
+      Reader r(bytes);
+      node_.on_event(at, fib::FullSizeSent{wire::Address{r.u40()}}, effects_);
+      break;
+    }
     case dataplane::Message::kProbe:
       networks_.on_bridge_probe(at, wire::NetworkId{meta.network}, meta.side - 1u,
                                 bytes.subspan(std::min(kEthernetHead, bytes.size())), effects_);
@@ -298,6 +303,7 @@ void ControlLoop::send_from(fib::LocalSocket socket, const control::Datagram& da
   meta.remote = datagram.via.remote;
   meta.socket = socket;
   meta.ttl = datagram.ttl;
+  meta.whole = datagram.whole;
   if (workers_.port_link().inject.push(m)) {
     pushed_ = true;
   } else {

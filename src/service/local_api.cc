@@ -154,12 +154,15 @@ nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis 
   const auto wall = [&](Millis mono) {
     return mono == 0 ? Millis{0} : now_wall - (now_mono - mono);
   };
+  static constexpr const char* kMtuStates[] = {"assumed", "searching", "probed"};
   json paths = json::array();
   for (const control::PathStatus& p : peer.paths) {
     paths.push_back({{"address", wire::to_string(p.key.remote)},
                      {"lastSend", wall(p.last_out)},
                      {"lastReceive", wall(p.last_in)},
                      {"trustedPathId", p.trusted_path_id},
+                     {"mtu", p.mtu},
+                     {"mtuState", kMtuStates[static_cast<std::size_t>(p.mtu_state)]},
                      {"active", p.active},
                      {"expired", p.expired},
                      {"preferred", p.preferred},

@@ -65,12 +65,12 @@ Result<bool> Underlay::refresh() {
   }
   const std::size_t before = sockets_.size();
   std::erase_if(sockets_, [&](const auto& s) {
-    return std::none_of(wanted.begin(), wanted.end(), [&](const auto& w) { return s->serves(w); });
+    return std::none_of(wanted.begin(), wanted.end(), [&](const auto& w) { return s.socket->serves(w); });
   });
   changed |= sockets_.size() != before;
   for (tap::LocalAddress& address : wanted) {
     if (std::any_of(sockets_.begin(), sockets_.end(),
-                    [&](const auto& s) { return s->serves(address); })) {
+                    [&](const auto& s) { return s.socket->serves(address); })) {
       continue;
     }
     address.id = next_id_;
@@ -80,8 +80,13 @@ Result<bool> Underlay::refresh() {
       continue;
     }
     ++next_id_;
-    sockets_.push_back(std::move(*socket));
+    sockets_.push_back({std::move(*socket)});
     changed = true;
+  }
+  for (BoundSocket& bound : sockets_) {
+    const std::uint16_t mtu = bound.socket->link_mtu();
+    changed |= mtu != bound.mtu;
+    bound.mtu = mtu;
   }
   return changed;
 }
@@ -105,12 +110,15 @@ std::vector<int> Underlay::fds() const {
 
 std::shared_ptr<dataplane::Port> Underlay::sockets() const {
   if (sockets_.empty()) return nullptr;
-  return std::make_shared<tap::SocketPort>(sockets_, pools_.wire, pools_.frame);
+  std::vector<std::shared_ptr<tap::UdpSocket>> all;
+  for (const BoundSocket& bound : sockets_) all.push_back(bound.socket);
+  return std::make_shared<tap::SocketPort>(std::move(all), pools_.wire, pools_.frame);
 }
 
 std::vector<control::LocalEndpoint> Underlay::endpoints() const {
   std::vector<control::LocalEndpoint> all;
-  for (const auto& s : sockets_) all.push_back({s->local().id, s->local().address});
+  for (const BoundSocket& bound : sockets_)
+    all.push_back({bound.socket->local().id, bound.socket->local().address, bound.mtu});
   for (const auto& port : ports_) {
     const auto more = port->endpoints();
     all.insert(all.end(), more.begin(), more.end());

@@ -22,7 +22,8 @@ class Underlay {
 
   void set_ports(std::vector<std::unique_ptr<UnderlayPort>> ports) { ports_ = std::move(ports); }
 
-  /// Binds what is new and lets go of what is gone. True when anything changed.
+  /// Binds what is new and lets go of what is gone. True when anything changed, also the MTU of a
+  /// link.
   Result<bool> refresh();
   /// Every turn: next hops of the DPDK ports. True when addresses changed and refresh() is due.
   bool serve(Millis now);
@@ -47,7 +48,12 @@ class Underlay {
   const Config& config_;
   tap::Netlink& netlink_;
   dataplane::Pools pools_;
-  std::vector<std::shared_ptr<tap::UdpSocket>> sockets_;
+  struct BoundSocket {
+    std::shared_ptr<tap::UdpSocket> socket;
+    std::uint16_t mtu = 0;  // of its link when last looked at
+  };
+
+  std::vector<BoundSocket> sockets_;
   std::vector<std::unique_ptr<UnderlayPort>> ports_;
   std::vector<std::string> failures_;
   fib::LocalSocket next_id_ = 1;

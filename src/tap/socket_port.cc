@@ -64,11 +64,29 @@ void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value);
 }
 
+/// With `whole` nothing but the link bounds a datagram; without, there is no DF, and no EMSGSIZE
+/// whatever the path's MTU is said to be.
+void set_whole(int fd, bool v6, bool whole) {
+  if (v6) {
+    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+               whole ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_DONT);
+    set_option(fd, IPPROTO_IPV6, IPV6_DONTFRAG, whole ? 1 : 0);
+  } else {
+    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, whole ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
+  }
+}
+
+/// Of the ioctl requests that ask by interface; false: no interface has such a name.
+bool name_interface(ifreq& request, const std::string& interface) {
+  if (interface.size() >= sizeof request.ifr_name) return false;
+  std::memcpy(request.ifr_name, interface.data(), interface.size());
+  return true;
+}
+
 /// Whether packets leave and enter by this interface; lo and dummy interfaces only hold addresses.
 bool carries_packets(int fd, const std::string& interface) {
   ifreq request{};
-  if (interface.size() >= sizeof request.ifr_name) return true;
-  std::memcpy(request.ifr_name, interface.data(), interface.size());
+  if (!name_interface(request, interface)) return true;
   if (::ioctl(fd, SIOCGIFFLAGS, &request) != 0) return true;
   if ((request.ifr_flags & IFF_LOOPBACK) != 0) return false;
   ethtool_drvinfo driver{};
@@ -93,13 +111,8 @@ Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
     if (::setsockopt(fd, SOL_SOCKET, force, &size, sizeof size) != 0)
       set_option(fd, SOL_SOCKET, plain, size);
   }
-  // Large replies leave as IP fragments: no DF, and no EMSGSIZE whatever the path's MTU is said to
-  // be.
-  if (v6) {
-    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
-  } else {
-    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-  }
+  // Large replies leave as IP fragments.
+  set_whole(fd, v6, false);
   set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
   const auto failed = [&](const std::string& what) {
     const Error error{Errc::kIo, "cannot bind UDP " + wire::to_string(local.address) + what + ": " +
@@ -124,6 +137,19 @@ Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
 
 UdpSocket::~UdpSocket() {
   ::close(fd_);
+}
+
+std::uint16_t UdpSocket::link_mtu() const {
+  ifreq request{};
+  if (local_.interface.empty() || !name_interface(request, local_.interface) ||
+      ::ioctl(fd_, SIOCGIFMTU, &request) != 0) {
+    return 0;
+  }
+  return static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535));
+}
+
+void UdpSocket::send_whole(bool whole) const {
+  set_whole(fd_, local_.address.family == 6, whole);
 }
 
 struct SocketPort::Buffer {
@@ -262,11 +288,13 @@ void SocketPort::send_run(const UdpSocket& socket, rte_mbuf** run, unsigned n) n
     const bool v6 = meta.remote.family == 6;
     attach(v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_HOPLIMIT : IP_TTL, static_cast<int>(meta.ttl));
   }
+  if (meta.whole) socket.send_whole(true);
   ssize_t sent = ::sendmsg(socket.fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   // An earlier ICMP error is reported by the next send, which did not happen: once more.
   if (sent < 0 && errno == ECONNREFUSED)
     sent = ::sendmsg(socket.fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   const int code = errno;
+  if (meta.whole) socket.send_whole(false);
   if (sent >= 0) {
     counters_.tx_packets += n;
     counters_.tx_bytes += static_cast<std::uint64_t>(sent);
@@ -286,11 +314,11 @@ void SocketPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
     unsigned end = begin + 1;
     std::size_t total = size;
     // A run: same destination and socket, all of one size but the last, which may be shorter.
-    while (segment_ && end < n && end - begin < kMaxSegments && first.ttl == 0) {
+    while (segment_ && end < n && end - begin < kMaxSegments && first.ttl == 0 && !first.whole) {
       const auto& meta = dataplane::meta_of(in[end]);
       const unsigned next = rte_pktmbuf_data_len(in[end]);
       if (meta.socket != first.socket || meta.remote != first.remote || next > size ||
-          meta.ttl != 0 || total + next > kMaxSegmented) {
+          meta.ttl != 0 || meta.whole || total + next > kMaxSegmented) {
         break;
       }
       total += next;

@@ -3,7 +3,8 @@
 //
 // Receive: UDP_GRO hands over up to 64 KB of equal datagrams per call, which are cut into mbufs.
 // Send: consecutive mbufs of one destination and size become one UDP_SEGMENT call. Datagrams up to
-// 10,024 bytes are received (IP fragments are the kernel's). One worker owns it; a changed set of
+// 10,024 bytes are received (IP fragments are the kernel's), and sent in fragments where they must
+// be, but for those that PacketMeta wants whole: they leave with don't-fragment set. One worker owns it; a changed set of
 // addresses is a new SocketPort.
 //
 // A socket is bound to the interface of its address, so that a route of a joined network (a default
@@ -43,6 +44,12 @@ class UdpSocket {
   ~UdpSocket();
 
   [[nodiscard]] int fd() const { return fd_; }
+
+  /// Bytes of the largest IP packet on the interface of its address, now; 0: not known.
+  [[nodiscard]] std::uint16_t link_mtu() const;
+  /// What is sent from now on is never fragmented by IP, whatever the path is said to carry; or
+  /// again fragmented as need be. By the thread that sends.
+  void send_whole(bool whole) const;
 
   [[nodiscard]] const LocalAddress& local() const { return local_; }
 

@@ -116,11 +116,12 @@ class EthdevPortTest : public Dataplane {
   }
 
   void send(Bytes payload, fib::LocalSocket socket, const wire::Endpoint& remote,
-            std::uint8_t ttl = 0) {
+            std::uint8_t ttl = 0, bool whole = false) {
     rte_mbuf* m = mbuf_of(payload, pools().wire);
     meta_of(m).socket = socket;
     meta_of(m).remote = remote;
     meta_of(m).ttl = ttl;
+    meta_of(m).whole = whole;
     port_->send(&m, 1);
   }
 
@@ -154,6 +155,16 @@ TEST_F(EthdevPortTest, SendsIpv4OnTheLink) {
   EXPECT_EQ(read->source, at("10.0.0.1/9993"));
   EXPECT_EQ(read->destination, at("10.0.0.2/1234"));
   EXPECT_TRUE(std::ranges::equal(f.subspan(read->offset, read->size), payload));
+}
+
+TEST_F(EthdevPortTest, OnlyWholeDatagramsMayNotBeFragmented) {
+  const ByteVector payload(333, 0xa5);
+  for (const bool whole : {true, false}) send(payload, 7, at("10.0.0.2/1234"), 0, whole);
+  const auto frames = ring_.left();
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(load_be16(frames[0].data() + 20), 0x4000);
+  EXPECT_EQ(load_be16(frames[1].data() + 20), 0);
+  for (const Bytes frame : frames) EXPECT_EQ(sum_of(frame.subspan(14, 20)), 0xffff);
 }
 
 TEST_F(EthdevPortTest, SendsIpv6WithItsChecksum) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "fixture.h"
+#include "wire/verbs/frame.h"
 
 namespace orrery::dataplane::test {
 namespace {
@@ -43,7 +44,7 @@ std::vector<ByteVector> datagrams_of(End a, std::size_t payload, wire::Mac sourc
     const Bytes b = bytes_of(a.out.transmit[i]);
     datagrams.emplace_back(b.begin(), b.end());
   }
-  EXPECT_EQ(a.out.punts, 0u);
+  EXPECT_EQ(punts_of(a.out), 0u);
   release(a.out);
   return datagrams;
 }
@@ -317,6 +318,57 @@ TEST_P(FastPathTest, EventsHaveARate) {
   }
   EXPECT_GE(events, 1u);
   EXPECT_LT(events, kFrames / 10) << "the clock of a turn stands still";
+}
+
+TEST_P(FastPathTest, PacketsOfFullSizeAreToldOnce) {
+  End a = make_a();
+  const auto told = [&](std::size_t payload) {
+    rte_mbuf* m = mbuf_of(a.frame(payload), pools().frame);
+    a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+    EXPECT_NE(a.out.transmits, 0u) << "the frame goes on";
+    const bool event = a.out.punts == 1 && meta_of(a.out.punt[0]).message == Message::kFullSize;
+    if (event) {
+      Reader r(bytes_of(a.out.punt[0]));
+      EXPECT_EQ(wire::Address{r.u40()}, kB);
+    }
+    EXPECT_EQ(punts_of(a.out), 0u);
+    release(a.out);
+    return event;
+  };
+  EXPECT_FALSE(told(1'000));
+  EXPECT_TRUE(told(1'300));
+  EXPECT_FALSE(told(1'300));
+  EXPECT_FALSE(told(2'800));
+  fib::Peer moved = a.peer();
+  moved.path.remote.port = 1;
+  a.publisher.apply(moved);
+  EXPECT_TRUE(told(2'800)) << "another path may carry something else";
+}
+
+TEST_P(FastPathTest, DatagramsHaveTheSizeOfTheirPath) {
+  for (const std::uint16_t mtu : std::initializer_list<std::uint16_t>{548, 1'252, 1'432, 1'472, 2'772, 8'972}) {
+    End a = make_a();
+    End b = make_b();
+    fib::Peer peer = a.peer();
+    peer.mtu = mtu;
+    a.publisher.apply(peer);
+    for (const std::size_t payload : {500u, 1'200u, 1'420u, 2'800u, 3'000u}) {
+      rte_mbuf* m = mbuf_of(a.frame(payload), pools().frame);
+      a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+      const std::size_t packet = wire::kHeaderSize + wire::kFrameHead + payload;
+      EXPECT_EQ(a.out.transmits, wire::plan_fragments(packet, mtu).pieces) << mtu << " " << payload;
+      unsigned delivered = 0;
+      for (unsigned i = 0; i < a.out.transmits; ++i) {
+        const Bytes datagram = bytes_of(a.out.transmit[i]);
+        EXPECT_LE(datagram.size(), mtu);
+        feed(b, {datagram.begin(), datagram.end()});
+        delivered += b.out.delivers;
+        release(b.out);
+      }
+      EXPECT_EQ(delivered, 1u) << mtu << " " << payload;
+      release(a.out);
+    }
+  }
 }
 
 TEST_P(FastPathTest, FragmentsOfEveryCipherComeBackTogether) {

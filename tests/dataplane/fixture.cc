@@ -3,6 +3,7 @@
 #include <rte_malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "crypto/curve.h"
@@ -100,6 +101,12 @@ void cross(rte_mbuf** datagrams, unsigned n, const wire::Endpoint& from) {
     meta_of(datagrams[i]).remote = from;
     meta_of(datagrams[i]).socket = kSocket;
   }
+}
+
+unsigned punts_of(const Outcome& out) {
+  return static_cast<unsigned>(std::count_if(out.punt, out.punt + out.punts, [](rte_mbuf* m) {
+    return meta_of(m).message != Message::kFullSize;
+  }));
 }
 
 void release(Outcome& out) {

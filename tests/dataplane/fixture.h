@@ -62,6 +62,8 @@ struct End {
 /// What the ends of a wire do to datagrams: the sender's address instead of the receiver's.
 void cross(rte_mbuf** datagrams, unsigned n, const wire::Endpoint& from);
 void release(Outcome& out);
+/// What is punted, without the events that packets of full size raise beside themselves.
+unsigned punts_of(const Outcome& out);
 
 /// A census around every test: nothing leaks.
 class Dataplane : public ::testing::Test {

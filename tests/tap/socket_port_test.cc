@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "dataplane/fixture.h"
 #include "namespace.h"
@@ -31,11 +32,12 @@ ByteVector pattern(std::size_t n, std::size_t seed) {
 }
 
 rte_mbuf* datagram(Bytes bytes, const wire::Endpoint& remote, fib::LocalSocket socket,
-                   std::uint8_t ttl = 0) {
+                   std::uint8_t ttl = 0, bool whole = false) {
   rte_mbuf* m = dataplane::test::mbuf_of(bytes, bytes.size() < 3000 ? pools().wire : pools().frame);
   meta_of(m).remote = remote;
   meta_of(m).socket = socket;
   meta_of(m).ttl = ttl;
+  meta_of(m).whole = whole;
   return m;
 }
 
@@ -243,8 +245,38 @@ TEST_F(SocketPortTest, UnreachableDestinationsStallNothing) {
   }
 }
 
-/// A UDP datagram of ours to this port, seen on an interface within 300 ms.
-bool seen(int packet_socket, std::uint16_t udp_port) {
+TEST_F(SocketPortTest, WhatMustStayWholeIsNeverCut) {
+  ASSERT_TRUE(ip("link set lo mtu 1500"));
+  for (const Family& f : kFamilies) {
+    const std::size_t fits = at(f.sender).family == 6 ? 1452 : 1472;
+    SocketPort from = port({{1, at(f.sender), "lo", 1}});
+    SocketPort to = port({{2, at(f.receiver), "lo", 1}});
+    const auto whole = [&](std::size_t size) {
+      return datagram(pattern(size, 1), at(f.receiver), 1, 0, true);
+    };
+    send(from, {whole(fits), whole(fits + 1), whole(fits), datagram(pattern(5000, 1), at(f.receiver), 1),
+                whole(fits + 1), datagram(pattern(5000, 1), at(f.receiver), 1)});
+    std::vector<std::size_t> sizes;
+    for (const ByteVector& got : receive(to, 4)) sizes.push_back(got.size());
+    EXPECT_EQ(sizes, (std::vector<std::size_t>{fits, fits, 5000, 5000})) << f.receiver;
+    EXPECT_EQ(from.counters().tx_dropped, 2u);
+  }
+}
+
+TEST_F(SocketPortTest, TellsTheMtuOfItsLink) {
+  const auto on_lo = UdpSocket::open({1, at("127.0.0.1/10001"), "lo", 1});
+  const auto anywhere = UdpSocket::open({2, at("127.0.0.2/10001"), {}, 0});
+  ASSERT_TRUE(on_lo && anywhere);
+  for (const int mtu : {1280, 9000}) {
+    ASSERT_TRUE(ip("link set lo mtu " + std::to_string(mtu)));
+    EXPECT_EQ((*on_lo)->link_mtu(), mtu);
+  }
+  EXPECT_EQ((*anywhere)->link_mtu(), 0);
+}
+
+/// The IPv4 packet of a UDP datagram of ours to this port, seen on an interface within 300 ms:
+/// its field of flags and offset; nothing when there is none.
+std::optional<std::uint16_t> flags_of(int packet_socket, std::uint16_t udp_port) {
   for (int tries = 0; tries < 100; ++tries) {
     std::uint8_t frame[2048];
     const ssize_t n = ::recv(packet_socket, frame, sizeof frame, MSG_DONTWAIT);
@@ -254,10 +286,14 @@ bool seen(int packet_socket, std::uint16_t udp_port) {
     }
     if (n >= 42 && load_be16(frame + 12) == 0x0800 && frame[23] == IPPROTO_UDP &&
         load_be16(frame + 36) == udp_port) {
-      return true;
+      return load_be16(frame + 20);
     }
   }
-  return false;
+  return std::nullopt;
+}
+
+bool seen(int packet_socket, std::uint16_t udp_port) {
+  return flags_of(packet_socket, udp_port).has_value();
 }
 
 TEST_F(SocketPortTest, RoutesOfANetworkDoNotSwallowTheUnderlay) {
@@ -289,6 +325,10 @@ TEST_F(SocketPortTest, RoutesOfANetworkDoNotSwallowTheUnderlay) {
     send(from, {datagram(pattern(100, 1), at(peer).with_port(udp_port), 1)});
     EXPECT_TRUE(seen(wire0, udp_port)) << peer;
   }
+  send(from, {datagram(pattern(100, 1), at("8.8.8.8").with_port(++udp_port), 1, 0, true),
+              datagram(pattern(100, 1), at("8.8.8.8").with_port(20'100), 1)});
+  EXPECT_EQ(flags_of(wire0, udp_port), 0x4000) << "don't fragment";
+  EXPECT_EQ(flags_of(wire0, 20'100), 0);
   // Bound by address alone, these are what the routes say: the test would see it.
   SocketPort unbound = port({{2, at("192.0.2.2/9994"), {}, 0}});
   send(unbound, {datagram(pattern(100, 1), at("203.0.113.5").with_port(++udp_port), 2)});

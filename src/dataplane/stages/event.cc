@@ -56,6 +56,17 @@ bool tell_station(WorkerContext& w, const PacketVector& v, unsigned i) {
   return true;
 }
 
+bool tell_recipient(WorkerContext& w, const PacketVector& v, unsigned i, Message message) {
+  rte_mbuf* m = event(w, message, v.mbuf[i], v.network[i]->network.id.value);
+  if (m == nullptr) return false;
+  // [5] recipient
+  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 5));
+  const std::uint64_t address = v.peer[i]->peer.address.value;
+  p[0] = static_cast<std::uint8_t>(address >> 32);
+  store_be32(p + 1, static_cast<std::uint32_t>(address));
+  return true;
+}
+
 /// Of relayed pairs the last one of a period is for sources that come from elsewhere than we send
 /// to: a peer of several paths, or somebody who only claims to be it.
 bool within_relay_rate(WorkerContext& w, bool at_home) {
@@ -162,15 +173,14 @@ bool raise_relayed(WorkerContext& w, const PacketVector& v, unsigned i,
   return true;
 }
 
+void raise_full_size(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
+  if (tell_recipient(w, v, i, Message::kFullSize))
+    v.peer[i]->last_full_size.store(static_cast<std::uint32_t>(w.now_ms),
+                                       std::memory_order_relaxed);
+}
+
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
-  if (!within_rate(w, w.events)) return;
-  rte_mbuf* m = event(w, Message::kStale, v.mbuf[i], v.network[i]->network.id.value);
-  if (m == nullptr) return;
-  // [5] recipient
-  auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 5));
-  const std::uint64_t address = v.peer[i]->peer.address.value;
-  p[0] = static_cast<std::uint8_t>(address >> 32);
-  store_be32(p + 1, static_cast<std::uint32_t>(address));
+  if (within_rate(w, w.events)) (void)tell_recipient(w, v, i, Message::kStale);
 }
 
 }  // namespace orrery::dataplane

@@ -218,6 +218,8 @@ void raise_gather(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// The packet of lane `i` is relayed for `source`, so it says. False: not now.
 [[nodiscard]] bool raise_relayed(WorkerContext& w, const PacketVector& v, unsigned i,
                                  const PeerRecord& source) noexcept;
+/// A packet of full size goes to the recipient of lane `i`; asked once in ten seconds.
+void raise_full_size(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// The recipient of lane `i` lacks our credentials.
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 

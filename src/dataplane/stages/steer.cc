@@ -16,6 +16,8 @@ void steer(WorkerContext& w, PacketVector& v) noexcept {
     const std::size_t head = verb_head(v, i);
     const std::size_t size = wire::kHeaderSize + head + frame.payload.size();
     v.plan[i] = {};  // whole, as most are
+    if (size >= fib::kFullSize && v.peer[i]->full_size_due(w.now_ms)) [[unlikely]]
+      raise_full_size(w, v, i);
     if (size > peer.mtu) v.plan[i] = wire::plan_equal_fragments(size, peer.mtu);
     const bool fits = v.plan[i].pieces <= wire::kMaxFragments;
     if (!fits || (unicast && fib::exceeds(frame, mtu))) [[unlikely]] {
