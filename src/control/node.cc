@@ -261,7 +261,7 @@ std::vector<PeerStatus> Node::peers(Now now) const {
                               entry.path->alive(now.mono), !entry.unexpired(now.mono),
                               &entry == best, s.trusted_id_of(entry.path->key.remote),
                               s.datagram_size({entry.path->key, true}),
-                              size == nullptr            ? PathStatus::Mtu::kAssumed
+                              size == nullptr          ? PathStatus::Mtu::kAssumed
                               : size->size.searching() ? PathStatus::Mtu::kSearching
                               : size->size.known()     ? PathStatus::Mtu::kProbed
                                                        : PathStatus::Mtu::kAssumed});

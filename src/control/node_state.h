@@ -304,7 +304,7 @@ struct Node::State {
   bool woke = false;            // an identity became known: run waiting packets again
   Millis retry_until = 0;  // not 0 while waiting packets are run again: the end of the one in hand
 
-  Millis sizes_wait = 0;  // mono; no probes of sizes before
+  Millis sizes_wait = 0;                                        // mono; no probes of sizes before
   Millis next_queue = 0, next_ping = 0, next_housekeeping = 0;  // mono; 0: at once
 };
 

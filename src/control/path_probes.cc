@@ -74,8 +74,8 @@ void Node::State::probe_sizes(Now now, Effects& out) {
       continue;
     }
     const int latency = entry->path->latency_ms;
-    const PathSize::Turn turn = sizes.turn(now.mono, key, size_limits(key),
-                                           latency == kLatencyUnknown ? 0 : latency);
+    const PathSize::Turn turn =
+        sizes.turn(now.mono, key, size_limits(key), latency == kLatencyUnknown ? 0 : latency);
     counters.add(Count::kSizeLost, turn.lost);
     const std::uint32_t round = sizes.find(key)->size.round();
     for (const std::uint16_t size : turn.ask)

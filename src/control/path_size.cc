@@ -49,9 +49,10 @@ void PathSize::begin(Millis now, const SizeLimits& limits) {
 
 std::vector<std::uint16_t> PathSize::next_round(const SizeLimits& limits) {
   reach_ = static_cast<std::uint16_t>(std::min<unsigned>(top_, 2u * std::max(passed_, from_)));
-  const auto least = static_cast<std::uint16_t>(passed_ != 0      ? passed_ + 1
-                                                : unheeded_ == 0 ? from_
-                                                                 : std::min(floor_of(limits), top_));
+  const auto least =
+      static_cast<std::uint16_t>(passed_ != 0     ? passed_ + 1
+                                 : unheeded_ == 0 ? from_
+                                                  : std::min(floor_of(limits), top_));
   std::vector<std::uint16_t> sizes;
   const auto add = [&](std::uint16_t size) {
     if (size >= least && size <= reach_) sizes.push_back(size);

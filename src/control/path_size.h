@@ -43,8 +43,8 @@ class PathSize {
   static constexpr unsigned kRounds = 3;  // without an answer to what is asked for
   static constexpr Millis kWait = 1'000;  // for the answers of a round, at least
   static constexpr Millis kMostWait = 5'000;
-  static constexpr Millis kConfirm = 4'000;  // from the end of a search to the next
-  static constexpr Millis kRaise = 600'000;  // until larger sizes are asked for again
+  static constexpr Millis kConfirm = 4'000;   // from the end of a search to the next
+  static constexpr Millis kRaise = 600'000;   // until larger sizes are asked for again
   static constexpr Millis kSilence = 60'000;  // after a search that nothing answered
   static constexpr Millis kInUse = 30'000;    // so long after a packet of full size
 
@@ -89,14 +89,14 @@ class PathSize {
 
   Millis due_ = kNever;
   Millis used_ = 0;
-  Millis raise_at_ = 0;        // 0: never searched
-  std::uint32_t round_ = 0;    // of all searches
-  std::uint16_t size_ = 0;     // 0: not known
-  std::uint16_t from_ = 0;     // of the search: the size in use when it began
-  std::uint16_t top_ = 0;      // the largest size that is wanted
-  std::uint16_t reach_ = 0;    // the largest asked for in this round
-  std::uint16_t passed_ = 0;   // the largest answered; 0: none
-  std::uint8_t unheeded_ = 0;  // rounds in a row that reached for no more
+  Millis raise_at_ = 0;                 // 0: never searched
+  std::uint32_t round_ = 0;             // of all searches
+  std::uint16_t size_ = 0;              // 0: not known
+  std::uint16_t from_ = 0;              // of the search: the size in use when it began
+  std::uint16_t top_ = 0;               // the largest size that is wanted
+  std::uint16_t reach_ = 0;             // the largest asked for in this round
+  std::uint16_t passed_ = 0;            // the largest answered; 0: none
+  std::uint8_t unheeded_ = 0;           // rounds in a row that reached for no more
   std::uint8_t asked_ = 0, heard_ = 0;  // probes of this round, answers
   bool searching_ = false;
 };
@@ -118,7 +118,9 @@ class PathSizes {
   bool use(Millis now, const fib::PathKey& path, wire::Address peer);
 
   /// When the first is due, mono; kNever: none is.
-  [[nodiscard]] Millis next() const { return due_.empty() ? PathSize::kNever : due_.begin()->first; }
+  [[nodiscard]] Millis next() const {
+    return due_.empty() ? PathSize::kNever : due_.begin()->first;
+  }
 
   /// REQUIRES: next() is not kNever.
   [[nodiscard]] const fib::PathKey& first() const { return due_.begin()->second; }

@@ -65,7 +65,8 @@ Result<bool> Underlay::refresh() {
   }
   const std::size_t before = sockets_.size();
   std::erase_if(sockets_, [&](const auto& s) {
-    return std::none_of(wanted.begin(), wanted.end(), [&](const auto& w) { return s.socket->serves(w); });
+    return std::none_of(wanted.begin(), wanted.end(),
+                        [&](const auto& w) { return s.socket->serves(w); });
   });
   changed |= sockets_.size() != before;
   for (tap::LocalAddress& address : wanted) {

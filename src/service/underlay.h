@@ -48,6 +48,7 @@ class Underlay {
   const Config& config_;
   tap::Netlink& netlink_;
   dataplane::Pools pools_;
+
   struct BoundSocket {
     std::shared_ptr<tap::UdpSocket> socket;
     std::uint16_t mtu = 0;  // of its link when last looked at

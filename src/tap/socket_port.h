@@ -4,8 +4,8 @@
 // Receive: UDP_GRO hands over up to 64 KB of equal datagrams per call, which are cut into mbufs.
 // Send: consecutive mbufs of one destination and size become one UDP_SEGMENT call. Datagrams up to
 // 10,024 bytes are received (IP fragments are the kernel's), and sent in fragments where they must
-// be, but for those that PacketMeta wants whole: they leave with don't-fragment set. One worker owns it; a changed set of
-// addresses is a new SocketPort.
+// be, but for those that PacketMeta wants whole: they leave with don't-fragment set. One worker
+// owns it; a changed set of addresses is a new SocketPort.
 //
 // A socket is bound to the interface of its address, so that a route of a joined network (a default
 // route, or one that covers a peer's physical address) cannot send our own datagrams into our own

@@ -346,7 +346,8 @@ TEST_P(FastPathTest, PacketsOfFullSizeAreToldOnce) {
 }
 
 TEST_P(FastPathTest, DatagramsHaveTheSizeOfTheirPath) {
-  for (const std::uint16_t mtu : std::initializer_list<std::uint16_t>{548, 1'252, 1'432, 1'472, 2'772, 8'972}) {
+  for (const std::uint16_t mtu :
+       std::initializer_list<std::uint16_t>{548, 1'252, 1'432, 1'472, 2'772, 8'972}) {
     End a = make_a();
     End b = make_b();
     fib::Peer peer = a.peer();

@@ -254,8 +254,9 @@ TEST_F(SocketPortTest, WhatMustStayWholeIsNeverCut) {
     const auto whole = [&](std::size_t size) {
       return datagram(pattern(size, 1), at(f.receiver), 1, 0, true);
     };
-    send(from, {whole(fits), whole(fits + 1), whole(fits), datagram(pattern(5000, 1), at(f.receiver), 1),
-                whole(fits + 1), datagram(pattern(5000, 1), at(f.receiver), 1)});
+    send(from,
+         {whole(fits), whole(fits + 1), whole(fits), datagram(pattern(5000, 1), at(f.receiver), 1),
+          whole(fits + 1), datagram(pattern(5000, 1), at(f.receiver), 1)});
     std::vector<std::size_t> sizes;
     for (const ByteVector& got : receive(to, 4)) sizes.push_back(got.size());
     EXPECT_EQ(sizes, (std::vector<std::size_t>{fits, fits, 5000, 5000})) << f.receiver;

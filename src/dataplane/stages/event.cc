@@ -176,7 +176,7 @@ bool raise_relayed(WorkerContext& w, const PacketVector& v, unsigned i,
 void raise_full_size(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
   if (tell_recipient(w, v, i, Message::kFullSize))
     v.peer[i]->last_full_size.store(static_cast<std::uint32_t>(w.now_ms),
-                                       std::memory_order_relaxed);
+                                    std::memory_order_relaxed);
 }
 
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
