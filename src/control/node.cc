@@ -156,7 +156,7 @@ void Node::on_event(Now now, const fib::Event& event, Effects& out) {
   }
   if (const auto* relayed = std::get_if<fib::Relayed>(&event)) state_->relayed(now, *relayed, out);
   if (const auto* sent = std::get_if<fib::FullSizeSent>(&event)) {
-    if (Peer* peer = state_->topology.find(sent->peer)) state_->full_size(now, *peer);
+    if (Peer* peer = state_->topology.find(sent->peer)) state_->full_size(now, *peer, true);
   }
   if (state_->networks != nullptr) state_->networks->on_event(now, event, out);
 }
@@ -262,8 +262,8 @@ std::vector<PeerStatus> Node::peers(Now now) const {
                               &entry == best, s.trusted_id_of(entry.path->key.remote),
                               s.datagram_size({entry.path->key, true}),
                               size == nullptr          ? PathStatus::Mtu::kAssumed
-                              : size->size.searching() ? PathStatus::Mtu::kSearching
                               : size->size.known()     ? PathStatus::Mtu::kProbed
+                              : size->size.searching() ? PathStatus::Mtu::kSearching
                                                        : PathStatus::Mtu::kAssumed});
     }
     all.push_back(std::move(status));

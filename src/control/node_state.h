@@ -171,8 +171,9 @@ struct Node::State {
   [[nodiscard]] SizeLimits size_limits(const fib::PathKey& key) const;
   /// The largest datagram that packets are cut to on this route, bytes.
   [[nodiscard]] std::uint16_t datagram_size(const Route& route) const;
-  /// A packet of full size goes to this peer: what its path carries is worth knowing.
-  void full_size(Now now, Peer& peer);
+  /// A packet of full size goes to this peer: what its path carries is worth knowing. Other packets
+  /// than frames are rare, and a reason to find it out, but not to watch it.
+  void full_size(Now now, Peer& peer, bool frame);
   /// What is due: probes, and what follows from those that were lost.
   void probe_sizes(Now now, Effects& out);
   /// The answer to a probe; `context` as its expectation has it.

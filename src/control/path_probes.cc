@@ -14,6 +14,7 @@ namespace {
 
 // What links carry of which nothing is known, bytes of IP packet.
 constexpr std::size_t kUsualLink = 1500;
+constexpr std::size_t kLeastLink = 576;
 constexpr Millis kStarved = 100;  // until the next look when the rate of probes is used up
 
 /// What a probe's expectation remembers.
@@ -37,7 +38,7 @@ SizeLimits Node::State::size_limits(const fib::PathKey& key) const {
     return endpoint.socket == key.socket;
   });
   const std::size_t link = local == locals.end() || local->mtu == 0 ? kUsualLink : local->mtu;
-  const std::uint16_t most = clamped(std::max<std::size_t>(link, 576) - outer);
+  const std::uint16_t most = clamped(std::max(link, kLeastLink) - outer);
   return {static_cast<std::uint16_t>(outer),
           std::min(static_cast<std::uint16_t>(wire::kDefaultUdpPayload), most), most};
 }
@@ -51,10 +52,14 @@ std::uint16_t Node::State::datagram_size(const Route& route) const {
   return std::min(size, static_cast<std::uint16_t>(wire::kDefaultUdpPayload));
 }
 
-void Node::State::full_size(Now now, Peer& peer) {
+void Node::State::full_size(Now now, Peer& peer, bool frame) {
   if (options.low_bandwidth) return;
   const std::optional<Route> route = route_to(now, peer);
   if (!route) return;
+  if (const PathSizes::Entry* known = sizes.find(route->key);
+      !frame && known != nullptr && known->size.known()) {
+    return;
+  }
   const Peer* answering = route->direct ? &peer : topology.best_root(now.mono);
   if (!answering->established()) return;
   if (!sizes.use(now.mono, route->key, answering->address())) count(Count::kTableFull);

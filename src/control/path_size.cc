@@ -1,13 +1,15 @@
 #include "control/path_size.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace orrery::control {
 
 namespace {
 
-// Bytes of IP packets that links and tunnels carry. None is more than twice the one before, or a
-// search would end between them.
+constexpr std::uint16_t kIpv6Headers = 48;
+
+// Bytes of IP packets that links and tunnels carry.
 constexpr std::uint16_t kLadder[] = {
     576,   // what every IPv4 host takes
     1024,  //
@@ -26,9 +28,13 @@ constexpr std::uint16_t kLadder[] = {
     9000,  // jumbo frames
 };
 
+// A search reaches for twice what passed: it would end at a wider gap. In bytes of UDP payload.
+static_assert(std::adjacent_find(std::begin(kLadder), std::end(kLadder), [](int low, int high) {
+                return high - kIpv6Headers > 2 * (low - kIpv6Headers);
+              }) == std::end(kLadder));
+
 /// The first step for this address family; smaller links take IP fragments.
 constexpr std::uint16_t floor_of(const SizeLimits& limits) {
-  constexpr std::uint16_t kIpv6Headers = 48;
   return static_cast<std::uint16_t>((limits.outer == kIpv6Headers ? 1280 : 576) - limits.outer);
 }
 
@@ -153,7 +159,10 @@ bool PathSizes::answered(const fib::PathKey& path, std::uint16_t size, std::uint
 }
 
 void PathSizes::erase(const fib::PathKey& path) {
-  erase_if([&](const fib::PathKey& known, const Entry&) { return known == path; });
+  const auto it = table_.find(path);
+  if (it == table_.end()) return;
+  due_.erase({it->second.size.due(), path});
+  table_.erase(it);
 }
 
 }  // namespace orrery::control

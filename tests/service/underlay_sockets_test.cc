@@ -31,6 +31,11 @@ TEST_F(UnderlaySockets, FollowAnAddressFromInterfaceToInterface) {
   const auto id = underlay.endpoints()[0].socket;
   const auto held = underlay.sockets();  // the worker lets go of it later
   EXPECT_FALSE(*underlay.refresh()) << "nothing is new";
+  EXPECT_EQ(underlay.endpoints()[0].mtu, 1'500);
+  ASSERT_TRUE(ip("link set eth0 mtu 9000"));
+  EXPECT_TRUE(*underlay.refresh()) << "what its link carries is";
+  EXPECT_EQ(underlay.endpoints()[0].mtu, 9'000);
+  EXPECT_EQ(underlay.endpoints()[0].socket, id);
 
   ASSERT_TRUE(ip("address del 192.0.2.2/24 dev eth0") && ip("address add 192.0.2.2/24 dev eth1"));
   EXPECT_TRUE(*underlay.refresh());

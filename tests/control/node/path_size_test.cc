@@ -17,6 +17,7 @@ using control::PathSizes;
 using control::SizeLimits;
 using wire::Endpoint;
 
+using Sizes = std::initializer_list<std::uint16_t>;
 constexpr SizeLimits kEthernet{28, 1'432, 1'472};
 constexpr SizeLimits kJumbo{28, 1'432, 8'972};
 
@@ -105,7 +106,7 @@ TEST(PathSize, APathOfEthernetIsNotAskedForJumboFrames) {
 }
 
 TEST(PathSize, NothingLargerThanTheLinkOrTheOperatorsWord) {
-  for (const std::uint16_t most : {1'472, 1'600, 2'800, 9'000}) {
+  for (const std::uint16_t most : Sizes{1'472, 1'600, 2'800, 9'000}) {
     Path path({28, std::min<std::uint16_t>(most, 1'432), most});
     path.run(60'000);
     EXPECT_EQ(path.now_is(), most);
@@ -115,7 +116,7 @@ TEST(PathSize, NothingLargerThanTheLinkOrTheOperatorsWord) {
 
 TEST(PathSize, ABlackHoleShowsWithinTenSeconds) {
   for (const Millis onset : {20'000, 21'700, 23'300, 24'900}) {
-    for (const std::uint16_t carries : {1'372, 1'252, 548}) {
+    for (const std::uint16_t carries : Sizes{1'372, 1'252, 548}) {
       Path path(kEthernet);
       path.run(onset);
       ASSERT_EQ(path.now_is(), 1'472);
@@ -265,10 +266,9 @@ class ProbedPaths : public testing::Test {
     return h;
   }
 
-  /// A frame from Alice to Bob.
-  void send(std::size_t size) {
-    alice_->node->send(net_.now, bob_->address(), wire::Verb::kFrame, ByteVector(size), {},
-                       alice_->effects);
+  /// From Alice to Bob.
+  void send(std::size_t size, wire::Verb verb = wire::Verb::kFrame) {
+    alice_->node->send(net_.now, bob_->address(), verb, ByteVector(size), {}, alice_->effects);
     net_.settle(*alice_);
   }
 
@@ -319,6 +319,19 @@ TEST_F(ProbedPaths, OnlyTrafficOfFullSizeIsAReasonToAsk) {
   EXPECT_EQ(alice_->counter("size_probes"), 0u);
   EXPECT_EQ(path().mtu_state, control::PathStatus::Mtu::kAssumed);
   EXPECT_EQ(path().mtu, 1'432);
+}
+
+TEST_F(ProbedPaths, ControlsOwnPacketsFindItOutAndDoNotWatchIt) {
+  carries_ = 1'252;
+  std::uint64_t after_a_minute = 0;
+  for (int i = 0; i < 600; ++i) {
+    send(1'500, wire::Verb::kNetworkConfig);
+    net_.run_for(1'000);
+    if (i == 60) after_a_minute = alice_->counter("size_probes");
+  }
+  EXPECT_EQ(path().mtu, 1'252);
+  EXPECT_NE(after_a_minute, 0u);
+  EXPECT_EQ(alice_->counter("size_probes"), after_a_minute);
 }
 
 TEST_F(ProbedPaths, GrowsToWhatTheLinkCarriesAndTellsTheWorkers) {
