@@ -50,7 +50,7 @@ dropped() {
 # First octets that no member of the network has.
 mac1=0a:77:00:00:00:01 mac2=0a:77:00:00:00:02
 generator() { # frame bytes, bursts of the window, whom the second port sends to
-  # Both lcores of testpmd share a CPU: the daemons' workers need the other cycles. What the second port would send of its own goes to
+  # Both lcores of testpmd float, as the daemons' workers do. What the second port would send of its own goes to
   # itself, which the bridge knows to be local: one direction. Only before a size is measured it sends to the first one, so that the far
   # bridge learns where it is: nothing is flooded, nothing unknown.
   {
@@ -66,11 +66,12 @@ generator() { # frame bytes, bursts of the window, whom the second port sends to
     sleep 0.2
     echo "quit"
     sleep 1
-  } | timeout $((seconds + 30)) dpdk-testpmd --lcores 0@0,1@0 --no-huge --no-shconf -m 512 --no-pci --no-telemetry --file-prefix "$prefix-pmd" \
+  } | timeout $((seconds + 30)) dpdk-testpmd --lcores "0@($cpus),1@($cpus)" --no-huge --no-shconf -m 512 --no-pci --no-telemetry --file-prefix "$prefix-pmd" \
     --vdev "net_memif0,role=client,id=1,socket=$work/lan1.sock,socket-abstract=no,rsize=13,bsize=2048,mac=$mac1" \
     --vdev "net_memif1,role=client,id=2,socket=$work/lan2.sock,socket-abstract=no,rsize=13,bsize=2048,mac=$mac2" \
     -- -i --total-num-mbufs=32768 --burst=32 --eth-peer=0,$mac2 --eth-peer=1,$3 2>&1
 }
+cpus=0-$(($(nproc) - 1))
 rows=
 printf '%-10s %14s %12s %12s\n' bytes "window" Mpps Gbit/s
 for size in ${sizes:-64 128 256 512 1024 1400}; do

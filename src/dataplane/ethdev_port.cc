@@ -2,7 +2,6 @@
 
 #include <rte_ethdev.h>
 #include <rte_ip.h>
-#include <rte_udp.h>
 
 #include <algorithm>
 
@@ -24,12 +23,6 @@ constexpr std::uint16_t kSlice = 64;
 
 std::uint8_t* data_of(rte_mbuf* m) {
   return rte_pktmbuf_mtod(m, std::uint8_t*);
-}
-
-/// UDP's, over the pseudo-header too. `udp` holds zero in its place.
-void put_checksum(std::uint8_t* udp, std::uint16_t length, Bytes addresses) {
-  const std::uint32_t pseudo = wire::checksum_add(addresses, kProtocolUdp + std::uint32_t{length});
-  store_be16(udp + 6, wire::checksum_field_nonzero(wire::checksum_add(Bytes(udp, length), pseudo)));
 }
 
 wire::Endpoint ip_at(std::uint8_t family, const std::uint8_t* p, std::uint16_t port) {
@@ -238,76 +231,98 @@ std::vector<wire::Endpoint> EthdevPort::take_wanted() {
   return taken;
 }
 
-EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view) noexcept {
-  const PacketMeta meta = meta_of(m);
+void EthdevPort::prepare(Outer& outer, const PacketMeta& meta, const UnderlayView& view) noexcept {
+  outer.socket = meta.socket;
+  outer.remote = meta.remote;
+  outer.ttl = meta.ttl;
+  outer.way = Way::kNowhere;
   const auto local = std::find_if(view.locals.begin(), view.locals.end(),
                                   [&](const auto& l) { return l.id == meta.socket; });
-  if (local == view.locals.end() || local->address.family != meta.remote.family)
-    return Way::kNowhere;
-  const bool v4 = meta.remote.family == 4;
-  const std::size_t ip_size = v4 ? kIpv4 : kIpv6;
-  const auto udp_length = static_cast<std::uint16_t>(kUdp + rte_pktmbuf_data_len(m));
+  if (local == view.locals.end() || local->address.family != meta.remote.family) return;
   const wire::Endpoint hop = view.next_hop(meta.remote);
-  if (!hop) return Way::kNowhere;
-  if (ip_size + udp_length > mtu_) return Way::kKernel;
+  if (!hop) return;
+  outer.way = Way::kKernel;
   const wire::Mac to = view.mac_of(hop);
   if (!to) {
     want(hop);
-    return Way::kKernel;
+    return;
   }
-  auto* p = reinterpret_cast<std::uint8_t*>(
-      rte_pktmbuf_prepend(m, static_cast<std::uint16_t>(kEthernet + ip_size + kUdp)));
-  if (p == nullptr) return Way::kNowhere;
+  outer.way = Way::kDevice;
+  const bool v4 = meta.remote.family == 4;
+  outer.ip_size = v4 ? kIpv4 : kIpv6;
+  outer.bytes = {};
+  std::uint8_t* p = outer.bytes.data();
   to.store(p);
   mac_.store(p + 6);
   store_be16(p + 12, v4 ? kEtherIpv4 : kEtherIpv6);
   std::uint8_t* ip = p + kEthernet;
-  std::uint8_t* udp = ip + ip_size;
-  store_be16(udp, local->address.port);
-  store_be16(udp + 2, meta.remote.port);
-  store_be16(udp + 4, udp_length);
-  store_be16(udp + 6, 0);
   const std::uint8_t ttl = meta.ttl != 0 ? meta.ttl : kDefaultTtl;
-  std::memset(ip, 0, ip_size);
-  m->l2_len = kEthernet;
-  m->l3_len = ip_size & 0x1ff;
-  m->l4_len = kUdp;
   if (v4) {
     // [1] version and length, [1] TOS, [2] total, [2] id, [2] flags, [1] TTL, [1] protocol, [2]
-    // checksum, [4] source, [4] destination. The don't-fragment flag stays clear, as in the
-    // kernel sockets of the reference, but for probes.
+    // checksum, [4] source, [4] destination.
     ip[0] = 0x45;
-    store_be16(ip + 2, static_cast<std::uint16_t>(kIpv4 + udp_length));
-    store_be16(ip + 4, ++ip_id_);
-    if (meta.whole) store_be16(ip + 6, RTE_IPV4_HDR_DF_FLAG);
     ip[8] = ttl;
     ip[9] = kProtocolUdp;
     std::memcpy(ip + 12, local->address.ip.data(), 4);
     std::memcpy(ip + 16, meta.remote.ip.data(), 4);
-    if (queues_.checksum_offload) {
-      m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
-      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum =
-          rte_ipv4_phdr_cksum(reinterpret_cast<rte_ipv4_hdr*>(ip), m->ol_flags);
-    } else {
-      store_be16(ip + 10, wire::checksum_field(wire::checksum_add(Bytes(ip, kIpv4), 0)));
-      put_checksum(udp, udp_length, Bytes(ip + 12, 8));
-    }
+    outer.header_sum = wire::checksum_add(Bytes(ip, kIpv4), 0);
+    outer.pseudo_sum = wire::checksum_add(Bytes(ip + 12, 8), kProtocolUdp);
   } else {
     // [4] version, class, flow label, [2] payload length, [1] next header, [1] hop limit, [16]
     // source, [16] destination
     ip[0] = 0x60;
-    store_be16(ip + 4, udp_length);
     ip[6] = kProtocolUdp;
     ip[7] = ttl;
     std::memcpy(ip + 8, local->address.ip.data(), 16);
     std::memcpy(ip + 24, meta.remote.ip.data(), 16);
-    if (queues_.checksum_offload) {
-      m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
-      reinterpret_cast<rte_udp_hdr*>(udp)->dgram_cksum =
-          rte_ipv6_phdr_cksum(reinterpret_cast<rte_ipv6_hdr*>(ip), m->ol_flags);
-    } else {
-      put_checksum(udp, udp_length, Bytes(ip + 8, 32));
-    }
+    outer.pseudo_sum = wire::checksum_add(Bytes(ip + 8, 32), kProtocolUdp);
+  }
+  std::uint8_t* udp = ip + outer.ip_size;
+  store_be16(udp, local->address.port);
+  store_be16(udp + 2, meta.remote.port);
+}
+
+EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view,
+                                      Outer& outer) noexcept {
+  const PacketMeta& meta = meta_of(m);
+  if (meta.remote != outer.remote || meta.socket != outer.socket || meta.ttl != outer.ttl)
+    prepare(outer, meta, view);
+  if (outer.way != Way::kDevice) return outer.way;
+  const auto udp_length = static_cast<std::uint16_t>(kUdp + rte_pktmbuf_data_len(m));
+  if (outer.ip_size + udp_length > mtu_) return Way::kKernel;
+  const bool v4 = outer.ip_size == kIpv4;
+  const bool whole = meta.whole;
+  auto* p = reinterpret_cast<std::uint8_t*>(
+      rte_pktmbuf_prepend(m, static_cast<std::uint16_t>(kEthernet + outer.ip_size + kUdp)));
+  if (p == nullptr) return Way::kNowhere;
+  std::memcpy(p, outer.bytes.data(), kEthernet + outer.ip_size + kUdp);
+  std::uint8_t* ip = p + kEthernet;
+  std::uint8_t* udp = ip + outer.ip_size;
+  m->l2_len = kEthernet;
+  m->l3_len = outer.ip_size & 0x1ff;
+  m->l4_len = kUdp;
+  if (v4) {
+    // The don't-fragment flag stays clear, as in the kernel sockets of the reference, but for
+    // probes.
+    const auto total = static_cast<std::uint16_t>(kIpv4 + udp_length);
+    const std::uint16_t flags = whole ? RTE_IPV4_HDR_DF_FLAG : 0;
+    store_be16(ip + 2, total);
+    store_be16(ip + 4, ++ip_id_);
+    store_be16(ip + 6, flags);
+    if (!queues_.checksum_offload)
+      store_be16(ip + 10, wire::checksum_field(outer.header_sum + total + ip_id_ + flags));
+  } else {
+    store_be16(ip + 4, udp_length);
+  }
+  store_be16(udp + 4, udp_length);
+  const std::uint32_t pseudo = outer.pseudo_sum + udp_length;
+  if (queues_.checksum_offload) {
+    m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM |
+                   (v4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
+    store_be16(udp + 6, wire::checksum_fold(pseudo));
+  } else {
+    store_be16(udp + 6,
+               wire::checksum_field_nonzero(wire::checksum_add(Bytes(udp, udp_length), pseudo)));
   }
   return Way::kDevice;
 }
@@ -327,13 +342,14 @@ void EthdevPort::transmit(rte_mbuf** in, std::uint16_t n) noexcept {
 
 void EthdevPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
   const UnderlayView& current = view();
+  Outer outer;
   while (n != 0) {
     const std::uint16_t slice = std::min(n, kSlice);
     rte_mbuf* ready[kSlice];
     rte_mbuf* others[kSlice];
     std::uint16_t count = 0, rest = 0;
     for (std::uint16_t i = 0; i < slice; ++i) {
-      switch (put_outer(in[i], current)) {
+      switch (put_outer(in[i], current, outer)) {
         case Way::kDevice:
           ready[count++] = in[i];
           break;

@@ -126,12 +126,27 @@ class EthdevPort final : public Port {
   /// How a datagram goes on.
   enum class Way : std::uint8_t { kDevice, kKernel, kNowhere };
 
+  /// The headers in front of all datagrams from one socket to one endpoint, but for their lengths,
+  /// id and checksums. Of one view.
+  struct Outer {
+    fib::LocalSocket socket = 0;
+    wire::Endpoint remote;  // nil: nothing prepared
+    std::uint8_t ttl = 0;
+    Way way = Way::kNowhere;
+    std::uint8_t ip_size = 0;      // bytes
+    std::uint32_t header_sum = 0;  // of the IPv4 header as it stands here
+    std::uint32_t pseudo_sum = 0;  // of UDP's pseudo-header without the length
+    std::array<std::uint8_t, 14 + 40 + 8> bytes{};
+  };
+
   EthdevPort(std::string device, const EthdevQueues& queues, wire::Mac mac, std::uint16_t mtu);
 
   [[nodiscard]] const UnderlayView& view() const noexcept;
   void from_mirror() noexcept;
   [[nodiscard]] bool claim(rte_mbuf* m, const UnderlayView& view) noexcept;
-  [[nodiscard]] Way put_outer(rte_mbuf* m, const UnderlayView& view) noexcept;
+  void prepare(Outer& outer, const PacketMeta& meta, const UnderlayView& view) noexcept;
+  /// `outer` stays as long as datagrams go the same way.
+  [[nodiscard]] Way put_outer(rte_mbuf* m, const UnderlayView& view, Outer& outer) noexcept;
   std::uint16_t from_kernel(const UnderlayView& view, rte_mbuf** out, std::uint16_t n) noexcept;
   void to_kernel(const UnderlayView& view, rte_mbuf** in, std::uint16_t n) noexcept;
   void want(const wire::Endpoint& next_hop) noexcept;
