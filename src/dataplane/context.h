@@ -8,6 +8,7 @@
 #include "crypto/armor.h"
 #include "crypto/id_permutation.h"
 #include "crypto/nonce.h"
+#include "dataplane/capture.h"
 #include "dataplane/counters.h"
 #include "dataplane/eal.h"
 #include "dataplane/multicasts.h"
@@ -44,6 +45,7 @@ struct FastPathOptions {
   PuntOptions punts;
   SeenSet* seen = nullptr;  // of all workers and control; null: control judges what it is given
   bool clamp_mss = true;    // lower the MSS of SYNs to what is worth sending over the path
+  Recorder* recorder = nullptr;  // of this worker; null: captures are not allowed
 };
 
 struct WorkerContext {
@@ -104,8 +106,9 @@ struct WorkerContext {
   unsigned events = 0;
   Millis relay_events_since = 0;  // the same of relayed pairs
   unsigned relay_events = 0;
-  unsigned relay_looks = 0;  // at who is their source, left in that period
-  unsigned refreshes = 0;    // in the same period
+  unsigned relay_looks = 0;      // at who is their source, left in that period
+  unsigned refreshes = 0;        // in the same period
+  Recorder* recorder = nullptr;  // null: no capture in this turn
   // Of the burst that is running.
   Outcome* out = nullptr;
   DropCounters* drops = nullptr;

@@ -33,7 +33,10 @@ constexpr Step kSeal[] = {
 }  // namespace
 
 FastPath::FastPath(Tables& tables, const Pools& pools, const FastPathOptions& options)
-    : worker_(options.worker), context_(tables, pools, options), vector_{} {
+    : worker_(options.worker),
+      recorder_(options.recorder),
+      context_(tables, pools, options),
+      vector_{} {
   rte_rcu_qsbr_thread_register(tables.rcu.get(), worker_);
   refresh_clock();
 }
@@ -77,6 +80,8 @@ void FastPath::run(const Step (&steps)[N]) noexcept {
     if (lanes == 0) return;
     step.run(context_, vector_);
     partition(context_, vector_);
+    if (context_.recorder != nullptr) [[unlikely]]
+      context_.recorder->passed(step.id, vector_);
     const std::uint64_t now = rte_rdtsc();
     StageCount& count = stages_[static_cast<std::size_t>(step.id)];
     count.packets += lanes;
@@ -86,34 +91,37 @@ void FastPath::run(const Step (&steps)[N]) noexcept {
   }
 }
 
-void FastPath::load(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
+void FastPath::load(Spot spot, rte_mbuf** burst, unsigned n, Outcome& out,
+                    DropCounters& drops) noexcept {
   context_.out = &out;
   context_.drops = &drops;
+  if (context_.recorder != nullptr) [[unlikely]]
+    context_.recorder->begin(spot);
   vector_.load(burst, n);
 }
 
 void FastPath::inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
-  load(burst, n, out, drops);
+  load(kOuterIn, burst, n, out, drops);
   run(kGather);
   run(kOpen);
 }
 
 unsigned FastPath::gather(rte_mbuf** burst, unsigned n, Outcome& out,
                           DropCounters& drops) noexcept {
-  load(burst, n, out, drops);
+  load(kHostOut, burst, n, out, drops);
   run(kGather);
   std::copy_n(vector_.mbuf.data(), vector_.n, burst);
   return vector_.n;
 }
 
 void FastPath::open(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept {
-  load(burst, n, out, drops);
+  load(kOuterIn, burst, n, out, drops);
   run(kOpen);
 }
 
 void FastPath::load(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
                     DropCounters& drops) noexcept {
-  load(burst, n, out, drops);
+  load(kHostOut, burst, n, out, drops);
   const NetworkRecord* record = context_.tables.networks.find({network.value});
   for (unsigned i = 0; i < n; ++i) {
     vector_.network[i] = record;
@@ -149,8 +157,13 @@ bool FastPath::replicate(Outcome& out, DropCounters& drops) noexcept {
   if (context_.multicasts.empty()) return false;
   context_.out = &out;
   context_.drops = &drops;
+  Recorder* const recorder = context_.recorder;
+  if (recorder != nullptr) [[unlikely]]
+    recorder->begin(kHostOut);
   const std::uint64_t before = rte_rdtsc();
   orrery::dataplane::replicate(context_, vector_);  // it begins with an empty vector
+  if (recorder != nullptr) [[unlikely]]
+    recorder->passed(StageId::replicate, vector_);
   StageCount& count = stages_[static_cast<std::size_t>(StageId::replicate)];
   count.packets += vector_.n;
   ++count.vectors;

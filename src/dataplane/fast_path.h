@@ -34,6 +34,14 @@ class FastPath {
   void quiescent() noexcept;
   void offline() noexcept;
 
+  /// The turn begins: whether packets are captured in it.
+  void begin_turn() noexcept {
+    context_.recorder = recorder_ != nullptr && recorder_->begin_turn() ? recorder_ : nullptr;
+  }
+
+  /// Null: nobody captures in this turn.
+  [[nodiscard]] Recorder* recorder() const noexcept { return context_.recorder; }
+
   /// Monotonic ms of this turn.
   [[nodiscard]] Millis now() const noexcept { return context_.now_ms; }
 
@@ -70,7 +78,7 @@ class FastPath {
   [[nodiscard]] bool replicate(Outcome& out, DropCounters& drops) noexcept;
 
  private:
-  void load(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
+  void load(Spot spot, rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   void load(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
             DropCounters& drops) noexcept;
   template <std::size_t N>
@@ -78,6 +86,7 @@ class FastPath {
   void refresh_clock() noexcept;
 
   unsigned worker_;
+  Recorder* recorder_;
   WorkerContext context_;
   PacketVector vector_;
   StageCounters stages_;

@@ -32,6 +32,7 @@ struct alignas(kCacheLine) PacketMeta {
   wire::Endpoint remote;        // underlay: where a datagram came from or goes to
   fib::LocalSocket socket = 0;  // underlay: which local socket
   std::uint64_t network = 0;    // frames: network id
+  std::uint64_t story = 0;      // sampled by a capture: its story (capture.h); 0: not
   std::uint8_t ttl = 0;         // underlay: 0 is the system's default
   Message message = Message::kDatagram;
   std::uint16_t wire_size = 0;  // kAuthenticated: bytes as received

@@ -10,6 +10,8 @@ void partition(WorkerContext& w, PacketVector& v) noexcept {
   if (v.all_go_on()) return;
   if (std::find(v.next.begin(), v.next.begin() + v.n, Next::kPunt) != v.next.begin() + v.n)
     limit_punts(w, v);
+  if (w.recorder != nullptr) [[unlikely]]
+    w.recorder->leaving(v);
   Outcome& out = *w.out;
   std::array<rte_mbuf*, kVectorMax> dropped;
   unsigned drops = 0, kept = 0;

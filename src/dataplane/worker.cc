@@ -130,6 +130,7 @@ void Worker::wait() noexcept {
 
 unsigned Worker::turn() noexcept {
   punted_ = false;
+  if (fast_path_ != nullptr) fast_path_->begin_turn();
   // In turns: what comes first finds room for its units while there is little of it.
   unsigned taken = 0;
   if (counters_.turns % 2 == 0) {
@@ -150,15 +151,23 @@ unsigned Worker::turn() noexcept {
 
 void Worker::punt(rte_mbuf* m, Message message) noexcept {
   meta_of(m).message = message;
+  if (Recorder* r = recorder()) [[unlikely]]
+    r->punted(m);  // afterwards it is control's
   if (!(is_raw(message) ? link_.raw : link_.punt).push(m)) {
-    drop(m, Drop::kPuntFull);
+    drop(m, Drop::kPuntFull, spot_of(message));
     return;
   }
   ++counters_.punted;
   punted_ = true;
 }
 
-void Worker::drop(rte_mbuf* m, Drop reason) noexcept {
+Recorder* Worker::recorder() const noexcept {
+  return fast_path_ != nullptr ? fast_path_->recorder() : nullptr;
+}
+
+void Worker::drop(rte_mbuf* m, Drop reason, Spot at) noexcept {
+  if (Recorder* r = recorder()) [[unlikely]]
+    r->dropped(m, reason, at);
   ++counters_.drops[static_cast<std::size_t>(reason)];
   rte_pktmbuf_free(m);
 }
@@ -180,6 +189,8 @@ unsigned Worker::from_ports() noexcept {
     if (n == 0) continue;
     work += n;
     counters_.datagrams_in += n;
+    if (Recorder* r = recorder()) [[unlikely]]
+      r->datagrams_in(burst, n);
     if (fast_path_ == nullptr) {
       for (std::uint16_t i = 0; i < n; ++i) punt(burst[i], Message::kDatagram);
     } else {
@@ -207,6 +218,13 @@ Millis Worker::now() const noexcept {
   return fast_path_ != nullptr ? fast_path_->now() : 1;
 }
 
+void Worker::give(FramePort& port, rte_mbuf** frames, unsigned n) noexcept {
+  counters_.delivered += n;
+  if (Recorder* r = recorder()) [[unlikely]]
+    r->delivered(frames, n);
+  port.send(frames, static_cast<std::uint16_t>(n));
+}
+
 void Worker::send_copy(FramePort* port, const rte_mbuf* frame) noexcept {
   ++counters_.copies;  // before it exists: one that finds no buffer is a copy dropped
   rte_mbuf* copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
@@ -215,8 +233,7 @@ void Worker::send_copy(FramePort* port, const rte_mbuf* frame) noexcept {
     return;
   }
   meta_of(copy) = *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(frame)));
-  ++counters_.delivered;
-  port->send(&copy, 1);
+  give(*port, &copy, 1);
 }
 
 void Worker::spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept {
@@ -228,11 +245,10 @@ void Worker::spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* f
     last = net.ports[number];
   }
   if (last == nullptr) {
-    drop(frame, Drop::kNoPort);
+    drop(frame, Drop::kNoPort, kHostIn);
     return;
   }
-  ++counters_.delivered;
-  last->send(&frame, 1);
+  give(*last, &frame, 1);
 }
 
 void Worker::punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* frame) noexcept {
@@ -252,7 +268,7 @@ unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_m
     if (verdict.probe) {
       punt_probe(net, port, m);
     } else if (verdict.drop != Drop::kNone) {
-      drop(m, verdict.drop);
+      drop(m, verdict.drop, kHostOut);
     } else if (!verdict.overlay) {
       spread(net, verdict.ports, m);
     } else {
@@ -277,6 +293,8 @@ unsigned Worker::from_hosts() noexcept {
     if (n == 0) continue;
     work += n;
     counters_.frames_in += n;
+    if (Recorder* r = recorder()) [[unlikely]]
+      r->frames_in(port.network(), burst, n);
     if (const SwitchedNetwork* net = set_->switch_of(port.network().value)) {
       n = switch_locally(*net, net->number_of(port), burst, n);
     }
@@ -294,11 +312,16 @@ unsigned Worker::from_hosts() noexcept {
 
 unsigned Worker::from_control() noexcept {
   rte_mbuf* burst[kBurst];
+  Recorder* const r = recorder();
   const unsigned datagrams = link_.inject.pop(burst, kBurst);
   counters_.injected += datagrams;
+  if (r != nullptr) [[unlikely]]
+    r->choose_by_control(burst, datagrams);
   transmit(burst, datagrams);
   const unsigned frames = link_.deliver.pop(burst, kBurst);
   counters_.handed_frames += frames;
+  if (r != nullptr) [[unlikely]]
+    r->choose_by_control(burst, frames);
   deliver(burst, frames);
   return datagrams + frames;
 }
@@ -312,12 +335,14 @@ void Worker::transmit(rte_mbuf** packets, unsigned n) noexcept {
       if (port->owns(socket)) owner = port.get();
     }
     if (owner == nullptr) {
-      drop(packets[begin++], Drop::kNoPort);
+      drop(packets[begin++], Drop::kNoPort, kOuterOut);
       continue;
     }
     unsigned end = begin + 1;
     while (end < n && owner->owns(meta_of(packets[end]).socket)) ++end;
     counters_.sent += end - begin;
+    if (Recorder* r = recorder()) [[unlikely]]
+      r->sent(packets + begin, end - begin);
     owner->send(packets + begin, static_cast<std::uint16_t>(end - begin));
     begin = end;
   }
@@ -338,7 +363,7 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
       if (verdict.probe) {
         punt_probe(*net, LanSwitch::kOverlay, m);
       } else if (verdict.drop != Drop::kNone) {
-        drop(m, verdict.drop);
+        drop(m, verdict.drop, kHostIn);
       } else {
         spread(*net, verdict.ports, m);
       }
@@ -351,10 +376,9 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
       if (port->network().value == network) target = port.get();
     }
     if (target == nullptr) {
-      for (unsigned i = begin; i < end; ++i) drop(frames[i], Drop::kNoPort);
+      for (unsigned i = begin; i < end; ++i) drop(frames[i], Drop::kNoPort, kHostIn);
     } else {
-      counters_.delivered += end - begin;
-      target->send(frames + begin, static_cast<std::uint16_t>(end - begin));
+      give(*target, frames + begin, end - begin);
     }
     begin = end;
   }

@@ -79,12 +79,17 @@ class Worker {
   unsigned from_hosts() noexcept;
   unsigned from_control() noexcept;
   void punt(rte_mbuf* m, Message message) noexcept;
-  void drop(rte_mbuf* m, Drop reason) noexcept;
+  /// `at`: the point that it passed last, for a capture.
+  void drop(rte_mbuf* m, Drop reason, Spot at) noexcept;
+  /// Null: nobody captures in this turn.
+  [[nodiscard]] Recorder* recorder() const noexcept;
   void finish(Outcome& o) noexcept;
   [[nodiscard]] Millis now() const noexcept;
   unsigned switch_locally(const SwitchedNetwork& net, unsigned port, rte_mbuf** frames,
                           unsigned n) noexcept;
   void punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* frame) noexcept;
+  /// Hands frames to a port, for good.
+  void give(FramePort& port, rte_mbuf** frames, unsigned n) noexcept;
   void send_copy(FramePort* port, const rte_mbuf* frame) noexcept;
   void spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;

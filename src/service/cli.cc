@@ -1,8 +1,15 @@
 #include "service/cli.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
@@ -67,6 +74,12 @@ struct Connection {
   }
 };
 
+/// Says why there is no answer; the exit code for it.
+int report(const Error& error) {
+  std::cerr << error.text << '\n';
+  return error.code == Errc::kNotFound ? kNoDaemon : kFailed;
+}
+
 /// One request; nothing (and `exit_code` set) unless the answer is 200.
 std::optional<std::string> ask(Connection& c, int& exit_code, const std::string& command,
                                const std::string& method, const std::string& path,
@@ -75,10 +88,9 @@ std::optional<std::string> ask(Connection& c, int& exit_code, const std::string&
     exit_code = kNoDaemon;
     return std::nullopt;
   }
-  const auto answer = http_request(c.host, c.port, c.token, method, path, body);
+  const auto answer = http_request({c.host, c.port, c.token, method, path, body});
   if (!answer) {
-    std::cerr << answer.error().text << '\n';
-    exit_code = answer.error().code == Errc::kNotFound ? kNoDaemon : kFailed;
+    exit_code = report(answer.error());
     return std::nullopt;
   }
   if (answer->status != 200) {
@@ -480,6 +492,111 @@ void add_request_command(CLI::App& app, Connection& c, int& exit_code) {
   });
 }
 
+/// Set by the signals that end a capture.
+volatile std::sig_atomic_t g_enough = 0;
+
+/// Those signals end a system call that waits, and nothing else.
+void end_on_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { g_enough = 1; };
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+/// The exit code. `file`: "-" is standard output.
+int capture(Connection& c, const std::string& file, const json& wanted) {
+  if (file == "-" && ::isatty(STDOUT_FILENO) != 0) {
+    std::cerr
+        << "orrery: a capture is no text for a terminal: give a file with -o, or pipe it into "
+           "\"tshark -r -\"\n";
+    return kUsage;
+  }
+  if (!c.complete()) return kNoDaemon;
+  int out = file == "-" ? STDOUT_FILENO : -1;
+  end_on_signals();
+  int failed_with = 0;
+  const auto answer =
+      http_stream({c.host, c.port, c.token, "POST", "/orrery/capture", control::json_text(wanted)},
+                  [&](std::string_view chunk) {
+                    if (g_enough != 0) return false;
+                    // Not before there is something to put into it.
+                    if (out < 0)
+                      out = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+                    if (out >= 0 && write_all(out, chunk)) return true;
+                    failed_with = errno;
+                    return false;
+                  });
+  if (!answer && g_enough == 0) return report(answer.error());
+  if (answer && answer->status != 200 && answer->status != 0) {
+    std::cerr << "orrery: " << parse(answer->body).value("error", answer->body) << '\n';
+    return kFailed;
+  }
+  if (failed_with == 0 || failed_with == EPIPE) return kDone;  // who has read enough closes a pipe
+  std::cerr << "orrery: cannot write " << file << ": " << std::strerror(failed_with) << '\n';
+  return kFailed;
+}
+
+void add_capture_command(CLI::App& app, Connection& c, int& exit_code) {
+  struct Wanted {
+    std::string file = "-", peer, network;
+    std::vector<std::string> points;
+    std::uint32_t one_in = 0, count = 0, seconds = 0, snap = 0;
+  };
+
+  auto wanted = std::make_shared<Wanted>();
+  CLI::App* command = app.add_subcommand(
+      "capture",
+      "Write packets as pcapng, at up to four points of their way: outer (datagrams of the "
+      "underlay), decrypted (packets in clear), rules (frames that the network's rules let "
+      "through) and host (frames at TAP and LAN ports). The comment of each packet has its story: "
+      "the same one at all points, and why it was dropped. The daemon must allow it: enabled = "
+      "true under [capture] in orrery.toml. Ends with --count, --seconds or Ctrl-C.");
+  command->add_option("-o,--output", wanted->file, "file; \"-\": standard output")
+      ->capture_default_str();
+  command->add_option("--peer", wanted->peer, "only packets from and to this address")
+      ->check(validated_address);
+  command->add_option("--network", wanted->network, "only frames of this network")
+      ->check(validated_network);
+  command
+      ->add_option("--point", wanted->points,
+                   "only here; may be given several times (default: all)")
+      ->check(CLI::IsMember({"outer", "decrypted", "rules", "host"}))
+      ->take_all();
+  const auto number = [&](const char* name, std::uint32_t& value, std::uint32_t low,
+                          std::uint32_t high, const char* help) {
+    command->add_option(name, value, help)->check(CLI::Range(low, high));
+  };
+  constexpr std::uint32_t kMost = 0xffff'ffff;
+  number("--one-in", wanted->one_in, 1, kMost,
+         "take one packet of so many, by chance (default: 1)");
+  number("--count", wanted->count, 1, kMost, "end after so many packets in the file");
+  number("--seconds", wanted->seconds, 1, kMost, "end after so long");
+  number("--snap", wanted->snap, 64, 65535, "bytes of each packet (default: all)");
+  command->callback([&c, &exit_code, wanted] {
+    json body = json::object();
+    if (!wanted->points.empty()) body["points"] = wanted->points;
+    if (!wanted->peer.empty()) body["peer"] = wanted->peer;
+    if (!wanted->network.empty()) body["network"] = wanted->network;
+    for (const auto& [key, value] : {std::pair{"oneIn", wanted->one_in},
+                                     {"count", wanted->count},
+                                     {"seconds", wanted->seconds},
+                                     {"snap", wanted->snap}}) {
+      if (value != 0) body[key] = value;
+    }
+    exit_code = capture(c, wanted->file, body);
+  });
+}
+
 /// The arguments behind the program's name, with "request" before a path that stands where a
 /// command is expected.
 std::vector<std::string> arguments_of(int argc, char** argv) {
@@ -580,6 +697,7 @@ int run_cli(int argc, char** argv) {
   add_request_command(app, connection, exit_code);
   add_network_commands(app, connection, exit_code);
   add_controller_commands(app, connection, exit_code);
+  add_capture_command(app, connection, exit_code);
   add_identity_commands(app, connection.as_json, exit_code);
   add_world_commands(app, connection.as_json, exit_code);
 

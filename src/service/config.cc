@@ -466,6 +466,10 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .read(t);
   };
 
+  const auto capture_table = [&](const toml::table& t) {
+    return TableReader(name, "capture").key("enabled", flag(config.capture)).read(t);
+  };
+
   auto r = TableReader(name, "")
                .key("node", table(node_table, error))
                .key("workers", table(workers_table, error))
@@ -474,6 +478,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                .key("stations", table(stations_table, error))
                .key("controller", table(controller_table, error))
                .key("dpdk", table(dpdk_table, error))
+               .key("capture", table(capture_table, error))
                .read(parsed.table());
   if (!r) return r;
   if (error) return std::unexpected(*error);

@@ -59,6 +59,7 @@ struct Config {
   bool controller = false;
   std::string store = "sqlite:orrery.sqlite";
 
+  bool capture = false;    // packets may be captured by the API
   bool pdump = false;      // shared DPDK configuration, so that dpdk-pdump can attach
   bool telemetry = false;  // DPDK's telemetry socket
   bool low_bandwidth = false;

@@ -18,6 +18,7 @@
 
 #include "control/controller/controller.h"
 #include "control/nonces.h"
+#include "service/capture_stream.h"
 #include "service/control_loop.h"
 #include "service/controller_import.h"
 #include "service/controller_store.h"
@@ -316,7 +317,9 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   dataplane::Tables tables;
   if (auto r = tables.open(); !r) return fail(r.error());
   dataplane::Publisher publisher(tables);
-  auto workers = WorkerTeam::open(tables, pools, fast, config.idle_poll);
+  std::optional<SipKey> capture_key;
+  if (config.capture) randombytes_buf(&capture_key.emplace(), sizeof(SipKey));
+  auto workers = WorkerTeam::open(tables, pools, fast, config.idle_poll, capture_key);
   if (!workers) return fail(workers.error());
 
   control::Node node(std::move(*options));
@@ -415,12 +418,15 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   std::vector<dataplane::WorkerView> views;
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
   const dataplane::Telemetry telemetry(std::move(views));
-  LocalApi api(*token, [&](const std::function<void(ApiTarget&)>& run) {
-    return loop.invoke([&](Now now, control::Effects& effects) {
-      target.begin(now, effects);
-      run(target);
-    });
-  });
+  LocalApi api(
+      *token,
+      [&](const std::function<void(ApiTarget&)>& run) {
+        return loop.invoke([&](Now now, control::Effects& effects) {
+          target.begin(now, effects);
+          run(target);
+        });
+      },
+      [&](const std::string& body) { return start_capture((*workers)->capture(), body); });
   if (auto r = home.write("zerotier-one.port", bytes_of(std::to_string(config.port))); !r)
     return fail(r.error());
   if (auto r = home.write("zerotier-one.pid", bytes_of(std::to_string(::getpid()))); !r)

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <string_view>
+#include <utility>
 
 namespace orrery::service {
 namespace {
@@ -35,63 +35,111 @@ int connect_to(const std::string& host, std::uint16_t port) {
   return fd;
 }
 
-/// Joins the chunks of a chunked body.
-std::string dechunk(std::string_view chunked) {
-  std::string body;
-  for (;;) {
-    const std::size_t line = chunked.find("\r\n");
-    if (line == std::string_view::npos) return body;
-    std::size_t size = 0;
-    const auto parsed = std::from_chars(chunked.data(), chunked.data() + line, size, 16);
-    if (parsed.ec != std::errc{} || size == 0 || chunked.size() < line + 2 + size) return body;
-    body += chunked.substr(line + 2, size);
-    chunked.remove_prefix(std::min(chunked.size(), line + 2 + size + 2));
+/// A part of the body and the status of its answer. False: enough.
+using Take = std::function<bool(int, std::string_view)>;
+
+/// What is read of an answer, and how far it is understood.
+class AnswerReader {
+ public:
+  explicit AnswerReader(const Take& take) : take_(take) {}
+
+  [[nodiscard]] int status() const { return status_; }
+
+  /// More has come. False: `take` has enough, or the rest would make no sense.
+  bool add(std::string_view bytes) {
+    text_ += bytes;
+    if (status_ == 0 && !read_head()) return true;
+    if (chunked_) return read_chunks();
+    const std::string body = std::exchange(text_, {});
+    return body.empty() || take_(status_, body);
+  }
+
+ private:
+  static constexpr std::size_t kLargestChunk = std::size_t{1} << 28;
+
+  bool read_head() {
+    const std::size_t end = text_.find("\r\n\r\n");
+    if (end == std::string::npos || end < 12 || !text_.starts_with("HTTP/1.")) return false;
+    (void)std::from_chars(text_.data() + 9, text_.data() + 12, status_);
+    chunked_ = std::string_view(text_).substr(0, end).find("ransfer-Encoding: chunked") !=
+               std::string::npos;
+    text_.erase(0, end + 4);
+    return status_ != 0;
+  }
+
+  bool read_chunks() {
+    std::string_view rest = text_;
+    for (;;) {
+      const std::size_t line = rest.find("\r\n");
+      if (line == std::string_view::npos) break;
+      std::size_t size = 0;
+      const auto parsed = std::from_chars(rest.data(), rest.data() + line, size, 16);
+      if (parsed.ec != std::errc{} || size == 0 || size > kLargestChunk) return false;
+      if (rest.size() < line + 2 + size + 2) break;
+      if (!take_(status_, rest.substr(line + 2, size))) return false;
+      rest.remove_prefix(line + 2 + size + 2);
+    }
+    text_.erase(0, text_.size() - rest.size());
+    return true;
+  }
+
+  const Take& take_;
+  std::string text_;  // not understood yet
+  int status_ = 0;
+  bool chunked_ = false;
+};
+
+void send_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
   }
 }
 
 }  // namespace
 
-Result<HttpAnswer> http_request(const std::string& host, std::uint16_t port,
-                                const std::string& token, const std::string& method,
-                                const std::string& path, const std::string& body) {
-  const int fd = connect_to(host, port);
+Result<HttpAnswer> http_request(const HttpCall& call) {
+  return http_stream(call, nullptr);
+}
+
+Result<HttpAnswer> http_stream(const HttpCall& call,
+                               const std::function<bool(std::string_view)>& take) {
+  const int fd = connect_to(call.host, call.port);
   if (fd < 0)
     return failure(Errc::kNotFound,
-                   "no daemon answers on " + host + " port " + std::to_string(port));
+                   "no daemon answers on " + call.host + " port " + std::to_string(call.port));
   std::string request =
-      method + " " + path +
-      " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-ZT1-Auth: " + token + "\r\n";
-  if (!body.empty() || method != "GET") {
+      call.method + " " + call.path +
+      " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-ZT1-Auth: " + call.token + "\r\n";
+  if (!call.body.empty() || call.method != "GET") {
     request +=
-        "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+        "Content-Type: application/json\r\nContent-Length: " + std::to_string(call.body.size()) +
+        "\r\n";
   }
-  request += "\r\n" + body;
-  std::string_view rest = request;
-  while (!rest.empty()) {
-    const ssize_t n = ::send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
-    if (n <= 0) break;
-    rest.remove_prefix(static_cast<std::size_t>(n));
-  }
-  std::string response;
-  char chunk[16384];
-  ssize_t n = 0;
-  while ((n = ::recv(fd, chunk, sizeof chunk, 0)) > 0)
-    response.append(chunk, static_cast<std::size_t>(n));
-  const int code = errno;
-  ::close(fd);
-
-  const std::size_t head = response.find("\r\n\r\n");
+  send_all(fd, request + "\r\n" + call.body);
   HttpAnswer answer;
-  if (head == std::string::npos || !response.starts_with("HTTP/1.") || response.size() < 12 ||
-      std::from_chars(response.data() + 9, response.data() + 12, answer.status).ec != std::errc{}) {
-    return failure(Errc::kIo,
-                   "the daemon gave no answer to " + method + " " + path +
-                       (n < 0 ? std::string(": ") + std::strerror(code) : std::string()));
+  const Take give = [&](int status, std::string_view part) {
+    if (take != nullptr && (status == 200 || part.empty())) return take(part);
+    answer.body += part;
+    return true;
+  };
+  AnswerReader reader(give);
+  char chunk[16384];
+  int code = 0;
+  for (;;) {
+    const ssize_t n = ::recv(fd, chunk, sizeof chunk, 0);
+    if (n < 0 && errno == EINTR && give(0, {})) continue;
+    if (n < 0) code = errno;
+    if (n <= 0) break;
+    if (!reader.add({chunk, static_cast<std::size_t>(n)})) break;
   }
-  answer.body = response.substr(head + 4);
-  if (response.substr(0, head).find("ransfer-Encoding: chunked") != std::string::npos)
-    answer.body = dechunk(answer.body);
-  return answer;
+  ::close(fd);
+  answer.status = reader.status();
+  if (answer.status != 0) return answer;
+  return failure(Errc::kIo,
+                 "the daemon gave no answer to " + call.method + " " + call.path +
+                     (code != 0 ? std::string(": ") + std::strerror(code) : std::string()));
 }
 
 }  // namespace orrery::service

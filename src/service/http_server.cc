@@ -24,6 +24,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::seconds kLookAround{1};             // for connections that live too long
+constexpr std::chrono::milliseconds kAskStreamsAgain{20};  // late enough to cost nothing when quiet
+constexpr std::size_t kStreamBlock = 32'768;  // bytes of a chunk at most, more than any packet
+
 /// Body of one request while it arrives.
 struct Pending {
   std::string body;
@@ -117,8 +121,9 @@ struct HttpServer::State {
   std::mutex mutex;
   std::condition_variable changed;
   std::map<int, Clock::time_point> open;
+  std::vector<MHD_Connection*> waiting;  // streams that had nothing to send
   bool stopping = false;
-  std::thread reaper;
+  std::thread attendant;
 
   static void on_connection(void* self, MHD_Connection* connection, void**,
                             MHD_ConnectionNotificationCode code) {
@@ -134,12 +139,46 @@ struct HttpServer::State {
     }
   }
 
-  /// Shuts connections down that have lived too long; the server's thread then closes them.
-  void reap() {
+  /// One answer that is a stream, as libmicrohttpd reads it.
+  struct Streaming {
+    State* state;
+    MHD_Connection* connection;
+    std::shared_ptr<HttpStream> stream;
+
+    static ssize_t read(void* self, std::uint64_t, char* out, std::size_t room) {
+      auto* s = static_cast<Streaming*>(self);
+      const auto n = s->stream->read(out, room);
+      if (!n) return MHD_CONTENT_READER_END_OF_STREAM;
+      if (*n != 0) return static_cast<ssize_t>(*n);
+      const std::lock_guard lock(s->state->mutex);
+      if (s->state->stopping) return MHD_CONTENT_READER_END_OF_STREAM;
+      MHD_suspend_connection(s->connection);
+      s->state->waiting.push_back(s->connection);
+      s->state->changed.notify_all();
+      return 0;
+    }
+
+    static void end(void* self) { delete static_cast<Streaming*>(self); }
+  };
+
+  void resume_streams() {
+    for (MHD_Connection* connection : waiting) MHD_resume_connection(connection);
+    waiting.clear();
+  }
+
+  /// Shuts connections down that have lived too long; the server's thread then closes them. Has
+  /// streams asked again that had nothing to send.
+  void attend() {
     reset_affinity();
     std::unique_lock lock(mutex);
     while (!stopping) {
-      changed.wait_for(lock, std::chrono::seconds(1), [this] { return stopping; });
+      if (waiting.empty()) {
+        changed.wait_for(lock, kLookAround, [this] { return stopping || !waiting.empty(); });
+      }
+      if (!waiting.empty()) {
+        changed.wait_for(lock, kAskStreamsAgain, [this] { return stopping; });
+        resume_streams();
+      }
       const Clock::time_point now = Clock::now();
       for (const auto& [fd, end] : open) {
         if (now >= end) ::shutdown(fd, SHUT_RDWR);
@@ -158,9 +197,26 @@ struct HttpServer::State {
     }
   }
 
-  static MHD_Result respond(MHD_Connection* connection, const HttpResponse& response) {
-    MHD_Response* r = MHD_create_response_from_buffer(
-        response.body.size(), const_cast<char*>(response.body.data()), MHD_RESPMEM_MUST_COPY);
+  MHD_Response* open_stream(MHD_Connection* connection, const HttpResponse& response) {
+    const MHD_ConnectionInfo* info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info != nullptr) {
+      const std::lock_guard lock(mutex);
+      open[info->connect_fd] = Clock::time_point::max();
+    }
+    auto streaming = std::make_unique<Streaming>(this, connection, response.stream);
+    MHD_Response* r = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, kStreamBlock, &Streaming::read, streaming.get(), &Streaming::end);
+    if (r != nullptr) (void)streaming.release();  // end() deletes it
+    return r;
+  }
+
+  MHD_Result respond(MHD_Connection* connection, const HttpResponse& response) {
+    MHD_Response* r = response.stream != nullptr
+                          ? open_stream(connection, response)
+                          : MHD_create_response_from_buffer(response.body.size(),
+                                                            const_cast<char*>(response.body.data()),
+                                                            MHD_RESPMEM_MUST_COPY);
     if (r == nullptr) return MHD_NO;
     MHD_add_response_header(r, "Content-Type", response.type.c_str());
     MHD_add_response_header(r, "Cache-Control", "no-store");
@@ -191,9 +247,9 @@ struct HttpServer::State {
       return MHD_YES;
     }
     if (pending->too_large)
-      return respond(connection, {413, control::bad_body("the body is too large").body});
+      return state->respond(connection, {413, control::bad_body("the body is too large").body});
     if (!local_host(header(connection, "Host")) || !local_origin(header(connection, "Origin"))) {
-      return respond(connection, {403, "{}"});
+      return state->respond(connection, {403, "{}"});
     }
     HttpRequest request;
     request.method = method;
@@ -208,7 +264,7 @@ struct HttpServer::State {
     }
     request.token_in_url =
         MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "auth") != nullptr;
-    return respond(connection, state->answer(request));
+    return state->respond(connection, state->answer(request));
   }
 
   static void on_end(void*, MHD_Connection*, void** request_state, MHD_RequestTerminationCode) {
@@ -248,14 +304,15 @@ Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_pat
     reset_affinity();
     for (const int fd : listeners) {
       MHD_Daemon* daemon =
-          started ? MHD_start_daemon(
-                        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, nullptr, nullptr,
-                        &State::on_request, state_.get(), MHD_OPTION_LISTEN_SOCKET, fd,
-                        MHD_OPTION_CONNECTION_LIMIT, state_->limits.connections,
-                        MHD_OPTION_CONNECTION_TIMEOUT, state_->limits.silence,
-                        MHD_OPTION_NOTIFY_CONNECTION, &State::on_connection, state_.get(),
-                        MHD_OPTION_NOTIFY_COMPLETED, &State::on_end, nullptr, MHD_OPTION_END)
-                  : nullptr;
+          started
+              ? MHD_start_daemon(
+                    MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_ALLOW_SUSPEND_RESUME, 0,
+                    nullptr, nullptr, &State::on_request, state_.get(), MHD_OPTION_LISTEN_SOCKET,
+                    fd, MHD_OPTION_CONNECTION_LIMIT, state_->limits.connections,
+                    MHD_OPTION_CONNECTION_TIMEOUT, state_->limits.silence,
+                    MHD_OPTION_NOTIFY_CONNECTION, &State::on_connection, state_.get(),
+                    MHD_OPTION_NOTIFY_COMPLETED, &State::on_end, nullptr, MHD_OPTION_END)
+              : nullptr;
       started = daemon != nullptr;
       if (started) {
         state_->daemons.push_back(daemon);
@@ -264,23 +321,24 @@ Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_pat
       }
     }
   }).join();
-  state_->reaper = std::thread([this] { state_->reap(); });
+  state_->attendant = std::thread([this] { state_->attend(); });
   if (started) return {};
   stop();
   return failure(Errc::kIo, "cannot start the HTTP server");
 }
 
 void HttpServer::stop() {
-  for (MHD_Daemon* daemon : state_->daemons) MHD_stop_daemon(daemon);
-  state_->daemons.clear();
-  if (state_->reaper.joinable()) {
+  if (state_->attendant.joinable()) {
     {
       const std::lock_guard lock(state_->mutex);
       state_->stopping = true;
+      state_->resume_streams();  // a daemon with suspended connections cannot be stopped
     }
     state_->changed.notify_all();
-    state_->reaper.join();
+    state_->attendant.join();
   }
+  for (MHD_Daemon* daemon : state_->daemons) MHD_stop_daemon(daemon);
+  state_->daemons.clear();
   if (!state_->socket_path.empty()) ::unlink(state_->socket_path.c_str());
   state_->socket_path.clear();
 }

@@ -2,16 +2,18 @@
 // libmicrohttpd on any CPU.
 //
 // Bounds (HttpLimits): connections at a time, bytes of body, silence, and the whole life of a
-// connection, which carries one request. A local user may thus fill the TCP listeners for a while;
-// the Unix socket has a limit of its own. Access rules that do not depend on the path are kept
-// here: the Host header must name this host (against DNS rebinding), and a request that a browser
-// sends from another origin is refused. Tokens are the caller's business (service/local_api.h).
+// connection, which carries one request; an answer that is a stream may live longer. A local user
+// may thus fill the TCP listeners for a while; the Unix socket has a limit of its own. Access rules
+// that do not depend on the path are kept here: the Host header must name this host (against DNS
+// rebinding), and a request that a browser sends from another origin is refused. Tokens are the
+// caller's business (service/local_api.h).
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,10 +29,21 @@ struct HttpRequest {
   std::string body;
 };
 
+/// An answer that is not there yet. Read by one thread at a time; destroyed, by any thread, when
+/// all is sent or the client is gone, which is noticed when there is something to send.
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+  /// Bytes written to `out`, which become one chunk; 0: ask again in a while; nothing: that was
+  /// all. Must not block. `room`: 8 KiB at least, and more from time to time. Never throws.
+  virtual std::optional<std::size_t> read(char* out, std::size_t room) = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string body;
   std::string type = "application/json";
+  std::shared_ptr<HttpStream> stream = nullptr;  // instead of a body
 };
 
 struct HttpLimits {

@@ -232,6 +232,8 @@ HttpResponse LocalApi::route(const HttpRequest& request) const {
   const bool remove = request.method == "DELETE";
   if (!get && !post && !remove) return {405, "{}", "application/json"};
 
+  if (post && capture_ && path == "/orrery/capture") return capture_(request.body);
+
   HttpResponse response = not_found();
   const bool ran = invoke_([&](ApiTarget& target) {
     if (path.starts_with("/controller") || path.starts_with("/unstable/controller")) {

@@ -40,8 +40,12 @@ class LocalApi {
   /// stopping. May throw what the function throws.
   using Invoke = std::function<bool(const std::function<void(ApiTarget&)>&)>;
 
-  LocalApi(std::string token, Invoke invoke)
-      : token_(std::move(token)), invoke_(std::move(invoke)) {}
+  /// Answers POST /orrery/capture with this body; none: there is no such path. Runs on the server's
+  /// threads.
+  using StartCapture = std::function<HttpResponse(const std::string& body)>;
+
+  LocalApi(std::string token, Invoke invoke, StartCapture capture = {})
+      : token_(std::move(token)), invoke_(std::move(invoke)), capture_(std::move(capture)) {}
 
   /// Never throws for what a request or the network holds: an exception becomes an answer 500.
   HttpResponse handle(const HttpRequest& request) const;
@@ -52,6 +56,7 @@ class LocalApi {
 
   std::string token_;
   Invoke invoke_;
+  StartCapture capture_;
 };
 
 /// What /status says of the daemon beside the node's own state.

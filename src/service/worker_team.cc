@@ -18,7 +18,8 @@ std::vector<unsigned> worker_lcores() {
 Result<std::unique_ptr<WorkerTeam>> WorkerTeam::open(dataplane::Tables& tables,
                                                      const dataplane::Pools& pools,
                                                      const dataplane::FastPathOptions& options,
-                                                     bool idle_poll) {
+                                                     bool idle_poll,
+                                                     const std::optional<SipKey>& capture) {
   const auto count = static_cast<unsigned>(worker_lcores().size());
   std::vector<std::unique_ptr<dataplane::ControlLink>> links;
   for (unsigned i = 0; i < count; ++i) {
@@ -26,16 +27,19 @@ Result<std::unique_ptr<WorkerTeam>> WorkerTeam::open(dataplane::Tables& tables,
     if (auto r = links[i]->open(i); !r) return std::unexpected(r.error());
   }
   return std::unique_ptr<WorkerTeam>(
-      new WorkerTeam(tables, pools, options, idle_poll, count, std::move(links)));
+      new WorkerTeam(tables, pools, options, idle_poll, capture, count, std::move(links)));
 }
 
 WorkerTeam::WorkerTeam(dataplane::Tables& tables, const dataplane::Pools& pools,
-                       const dataplane::FastPathOptions& options, bool idle_poll, unsigned count,
+                       const dataplane::FastPathOptions& options, bool idle_poll,
+                       const std::optional<SipKey>& capture, unsigned count,
                        std::vector<std::unique_ptr<dataplane::ControlLink>> links)
     : links_(std::move(links)), team_(count) {
+  if (capture) capture_ = std::make_unique<dataplane::Capture>(count, *capture);
   for (unsigned i = 0; i < count; ++i) {
     dataplane::FastPathOptions own = options;
     own.worker = own.nonce_lane = i;
+    own.recorder = capture_ ? &capture_->recorder(i) : nullptr;
     fast_paths_.push_back(std::make_unique<dataplane::FastPath>(tables, pools, own));
     const dataplane::Place place{count > 1 ? &team_ : nullptr, i};
     workers_.push_back(std::make_unique<dataplane::Worker>(pools, *links_[i], fast_paths_[i].get(),

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "dataplane/capture.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
 
@@ -13,11 +14,13 @@ namespace orrery::service {
 class WorkerTeam {
  public:
   /// A worker for each worker lcore of EAL. `options`: of the first; the others' differ in lane and
-  /// index. `tables`, `pools`: outlive the team.
+  /// index. `tables`, `pools`: outlive the team. `capture`: packets may be captured; this
+  /// key chooses them.
   static Result<std::unique_ptr<WorkerTeam>> open(dataplane::Tables& tables,
                                                   const dataplane::Pools& pools,
                                                   const dataplane::FastPathOptions& options,
-                                                  bool idle_poll);
+                                                  bool idle_poll,
+                                                  const std::optional<SipKey>& capture);
 
   [[nodiscard]] unsigned size() const { return static_cast<unsigned>(workers_.size()); }
 
@@ -36,6 +39,9 @@ class WorkerTeam {
   /// The link to the worker that sends datagrams and delivers frames.
   [[nodiscard]] dataplane::ControlLink& port_link() { return *links_[0]; }
 
+  /// Null: captures are not allowed. Valid as long as the team.
+  [[nodiscard]] dataplane::Capture* capture() { return capture_.get(); }
+
   /// Gives the ports to the worker that owns them.
   void hand_over(std::unique_ptr<const dataplane::PortSet> ports);
   /// Frees sets of ports that workers have left behind.
@@ -47,11 +53,13 @@ class WorkerTeam {
 
  private:
   WorkerTeam(dataplane::Tables& tables, const dataplane::Pools& pools,
-             const dataplane::FastPathOptions& options, bool idle_poll, unsigned count,
+             const dataplane::FastPathOptions& options, bool idle_poll,
+             const std::optional<SipKey>& capture, unsigned count,
              std::vector<std::unique_ptr<dataplane::ControlLink>> links);
 
   std::vector<std::unique_ptr<dataplane::ControlLink>> links_;
   dataplane::Team team_;
+  std::unique_ptr<dataplane::Capture> capture_;
   std::vector<std::unique_ptr<dataplane::FastPath>> fast_paths_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
 };

@@ -7,6 +7,8 @@
 
 #include "base/cursor.h"
 #include "base/intrusive_list.h"
+#include "base/pcapng.h"
+#include "base/record_ring.h"
 #include "base/siphash.h"
 #include "base/slot.h"
 
@@ -121,6 +123,150 @@ TEST(Slot, ZeroIsNone) {
   struct Tag;
   EXPECT_FALSE(Slot<Tag>{});
   EXPECT_TRUE(Slot<Tag>{3});
+}
+
+TEST(RecordRing, GivesBackWhatItWasGivenInOrderAndRefusesWhatDoesNotFit) {
+  RecordRing ring(256);
+  EXPECT_FALSE(ring.front());
+  EXPECT_EQ(ring.reserve(249), nullptr) << "with its size more than all there is";
+  std::size_t written = 0, read = 0, refused = 0;
+  const auto size_of = [](std::size_t i) { return i * 37 % 120; };
+  for (unsigned step = 0; step < 5'000; ++step) {
+    if (std::uint8_t* room = ring.reserve(size_of(written))) {
+      std::memset(room, static_cast<int>(written & 0xff), size_of(written));
+      ring.commit();
+      ++written;
+    } else {
+      ++refused;
+    }
+    if (step % 3 == 0) continue;
+    if (const auto record = ring.front()) {
+      ASSERT_EQ(record->size(), size_of(read));
+      for (const std::uint8_t byte : *record) ASSERT_EQ(byte, read & 0xff);
+      ring.pop();
+      ++read;
+    }
+  }
+  EXPECT_GT(read, 3'000u);
+  EXPECT_GT(refused, 100u);
+  for (; ring.front(); ring.pop()) ++read;
+  EXPECT_EQ(read, written);
+}
+
+TEST(RecordRing, WhatIsNotCommittedIsForgotten) {
+  RecordRing ring(64);
+  ASSERT_NE(ring.reserve(40), nullptr);
+  EXPECT_FALSE(ring.front());
+  std::uint8_t* room = ring.reserve(1);
+  ASSERT_NE(room, nullptr);
+  *room = 9;
+  ring.commit();
+  ASSERT_TRUE(ring.front());
+  EXPECT_EQ(ring.front()->size(), 1u);
+  EXPECT_EQ(ring.front()->front(), 9);
+}
+
+// Byte by byte as the draft draws the blocks, sections 4.1, 4.2, 4.3 and 4.6.
+TEST(Pcapng, SectionHeader) {
+  ByteVector out;
+  pcapng::append_section(out, "orrery");
+  EXPECT_EQ(to_hex(out),
+            "0a0d0d0a"
+            "2c000000"
+            "4d3c2b1a"
+            "0100"
+            "0000"
+            "ffffffffffffffff"
+            "0400"
+            "0600"
+            "6f7272657279"
+            "0000"
+            "00000000"
+            "2c000000");
+}
+
+TEST(Pcapng, Interface) {
+  ByteVector out;
+  pcapng::append(out, pcapng::Interface{147, 0x40, "outer", ""});
+  EXPECT_EQ(to_hex(out),
+            "01000000"
+            "2c000000"
+            "9300"
+            "0000"
+            "40000000"
+            "0200"
+            "0500"
+            "6f75746572"
+            "000000"
+            "0900"
+            "0100"
+            "09"
+            "000000"
+            "00000000"
+            "2c000000");
+}
+
+TEST(Pcapng, PacketOfWhichSomeBytesAreThere) {
+  ByteVector out = {0xee};  // whatever stands in front
+  const ByteVector bytes = {1, 2, 3, 4, 5};
+  pcapng::append(out, pcapng::Packet{3, 0x0102030405060708, bytes, 1400,
+                                     pcapng::Direction::kOutbound, 0x1122334455667788, "why"});
+  EXPECT_EQ(to_hex(out),
+            "ee"
+            "06000000"
+            "48000000"
+            "03000000"
+            "04030201"
+            "08070605"
+            "05000000"
+            "78050000"
+            "0102030405"
+            "000000"
+            "0100"
+            "0300"
+            "776879"
+            "00"
+            "0200"
+            "0400"
+            "02000000"
+            "0500"
+            "0800"
+            "8877665544332211"
+            "00000000"
+            "48000000");
+}
+
+TEST(Pcapng, Statistics) {
+  ByteVector out;
+  pcapng::append(out, pcapng::Statistics{1, 0x0102030405060708, 10, 2});
+  EXPECT_EQ(to_hex(out),
+            "05000000"
+            "34000000"
+            "01000000"
+            "04030201"
+            "08070605"
+            "0400"
+            "0800"
+            "0a00000000000000"
+            "0500"
+            "0800"
+            "0200000000000000"
+            "00000000"
+            "34000000");
+}
+
+TEST(Pcapng, ATextIsCutWhereItsLengthEnds) {
+  ByteVector out;
+  const std::string text(70'000, 'x');
+  pcapng::Packet packet;
+  packet.comment = text;
+  pcapng::append(out, packet);
+  EXPECT_EQ(out.size() % 4, 0u);
+  std::uint32_t first = 0, last = 0;
+  std::memcpy(&first, out.data() + 4, 4);
+  std::memcpy(&last, out.data() + out.size() - 4, 4);
+  EXPECT_EQ(first, out.size());
+  EXPECT_EQ(last, out.size());
 }
 
 }  // namespace

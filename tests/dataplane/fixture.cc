@@ -43,13 +43,14 @@ ByteVector ethernet(wire::Mac destination, wire::Mac source, std::uint16_t ether
 }
 
 End::End(const char* name, wire::Address me, wire::Address them, wire::Endpoint where,
-         wire::Suite with)
+         wire::Suite with, Recorder* recorder)
     : self(me), other(them), remote(where), suite(with), publisher(tables) {
   EXPECT_TRUE(tables.open(name));
   FastPathOptions options;
   options.self = self;
   options.permutation = {self.value, 2};
   options.reassembly_key = {3, self.value};
+  options.recorder = recorder;
   fast = std::make_unique<FastPath>(tables, pools(), options);
   fast->online();
   publisher.apply(network());

@@ -34,7 +34,7 @@ ByteVector ethernet(wire::Mac destination, wire::Mac source, std::uint16_t ether
 /// One end. `other` is known as a member with pushed credentials and a path.
 struct End {
   End(const char* name, wire::Address self, wire::Address other, wire::Endpoint remote,
-      wire::Suite suite);
+      wire::Suite suite, Recorder* recorder = nullptr);
 
   fib::Network network() const;
   fib::Member member() const;

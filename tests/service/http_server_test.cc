@@ -87,6 +87,103 @@ TEST_F(HttpServerTest, TheTokenComesFromHeadersOnly) {
   EXPECT_EQ(last_.path, "/status");
 }
 
+/// Parts that a test hands out one by one.
+class Parts final : public HttpStream {
+ public:
+  ~Parts() override { gone = true; }
+
+  std::optional<std::size_t> read(char* out, std::size_t room) override {
+    const std::lock_guard lock(mutex);
+    if (parts.empty()) return over ? std::nullopt : std::optional<std::size_t>(0);
+    const std::string part = parts.front();
+    EXPECT_GE(room, 8192u);
+    part.copy(out, room);
+    parts.erase(parts.begin());
+    return part.size();
+  }
+
+  void add(const std::string& part, bool last = false) {
+    const std::lock_guard lock(mutex);
+    if (!part.empty()) parts.push_back(part);
+    over = last;
+  }
+
+  static inline std::atomic<bool> gone;
+
+ private:
+  std::mutex mutex;
+  std::vector<std::string> parts;
+  bool over = false;
+};
+
+/// What comes until `text` holds `part`.
+void await(int fd, std::string& text, const std::string& part) {
+  char chunk[4096];
+  while (text.find(part) == std::string::npos) {
+    const ssize_t n = ::recv(fd, chunk, sizeof chunk, 0);
+    ASSERT_GT(n, 0) << "no " << part << " in " << text;
+    text.append(chunk, static_cast<std::size_t>(n));
+  }
+}
+
+constexpr const char* kGetStream = "GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+
+TEST_F(HttpServerTest, AStreamComesChunkByChunkAndOutlivesOtherConnections) {
+  start({.silence = 5, .life = 1s});
+  auto parts = std::make_shared<Parts>();
+  Parts::gone = false;
+  handler_ = [&](const HttpRequest& request) {
+    return request.path == "/stream" ? HttpResponse{200, {}, "text/plain", parts}
+                                     : HttpResponse{200, "other"};
+  };
+  const int fd = connect_tcp(port_);
+  test::send_all(fd, kGetStream);
+  std::string text;
+  parts->add("first");
+  await(fd, text, "\r\n5\r\nfirst\r\n");
+  EXPECT_EQ(body_of(get("/")), "other") << "others are answered in between";
+  std::this_thread::sleep_for(1500ms);  // longer than a connection may live, silent
+  parts->add("second");
+  await(fd, text, "6\r\nsecond\r\n");
+  parts->add(std::string(8192, 'x'), true);
+  text += test::rest_of(fd);
+  EXPECT_TRUE(text.ends_with("x\r\n0\r\n\r\n"));
+  parts.reset();
+  for (int i = 0; i < 5000 && !Parts::gone; ++i) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(Parts::gone);
+}
+
+TEST_F(HttpServerTest, AStreamEndsWhenItsClientIsGoneOrTheServerStops) {
+  start();
+  for (const bool client_goes : {true, false}) {
+    Parts::gone = false;
+    auto parts = std::make_shared<Parts>();
+    {
+      const std::lock_guard lock(mutex_);
+      handler_ = [&parts](const HttpRequest&) {
+        return HttpResponse{200, {}, "text/plain", std::move(parts)};
+      };
+    }
+    Parts* const stream = parts.get();
+    const int fd = connect_tcp(port_);
+    test::send_all(fd, kGetStream);
+    stream->add("first");
+    std::string text;
+    await(fd, text, "first");
+    if (client_goes) {
+      ::close(fd);
+      for (int i = 0; i < 5000 && !Parts::gone; ++i) {
+        if (i % 50 == 0) stream->add("more");
+        std::this_thread::sleep_for(1ms);
+      }
+    } else {
+      server_->stop();
+      ::close(fd);
+    }
+    EXPECT_TRUE(Parts::gone) << client_goes;
+  }
+}
+
 TEST_F(HttpServerTest, OtherHostsAndOriginsAreRefused) {
   start();
   const auto with = [&](const std::string& headers) {

@@ -31,6 +31,7 @@ void encap(WorkerContext& w, PacketVector& v) noexcept {
         static_cast<std::uint16_t>(wire::kHeaderSize + head - kEthertype - (ext ? kMacs : 0));
     auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(v.mbuf[i], front));
     if (p == nullptr) {
+      if (!ext) rte_pktmbuf_prepend(v.mbuf[i], kMacs);  // as it was, for a capture
       v.drop_lane(i, Drop::kTooBig);
       continue;
     }

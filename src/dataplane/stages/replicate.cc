@@ -23,6 +23,7 @@ rte_mbuf* copy_of(WorkerContext& w, const PendingMulticast& p) {
   }
   meta_of(copy) = {};
   meta_of(copy).network = p.network->network.id.value;
+  meta_of(copy).story = meta_of(p.mbuf).story;
   std::memcpy(rte_pktmbuf_append(copy, static_cast<std::uint16_t>(frame.size())), frame.data(),
               frame.size());
   return copy;
@@ -45,6 +46,8 @@ void finish(WorkerContext& w, PendingMulticast& p) {
   if (drop == Drop::kNone && room == nullptr) drop = Drop::kTooBig;
   if (drop != Drop::kNone) {
     w.count(drop);
+    if (w.recorder != nullptr) [[unlikely]]
+      w.recorder->dropped(p.mbuf, drop, kHostOut);
     rte_pktmbuf_free(p.mbuf);
     return;
   }
