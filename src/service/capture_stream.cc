@@ -30,7 +30,7 @@ constexpr PointText kPointTexts[dataplane::kPoints] = {
     {"rules", pcapng::kLinkEthernet, "Ethernet frames that the network's rules let through"},
     {"host", pcapng::kLinkEthernet, "Ethernet frames at TAP and LAN ports"}};
 
-constexpr std::chrono::seconds kStatisticsEvery{1};  // also shows whether the client is there
+constexpr std::chrono::seconds kStatisticsEvery{1};  // the client is never silent for longer
 
 std::uint64_t wall_ns() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(

@@ -97,6 +97,16 @@ void send_all(int fd, std::string_view text) {
   }
 }
 
+/// Says so, and waits until the daemon has understood: what it did for us is over then.
+void end_early(int fd) {
+  const timeval limit{2, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  ::shutdown(fd, SHUT_WR);
+  char rest[16384];
+  while (::recv(fd, rest, sizeof rest, 0) > 0) {
+  }
+}
+
 }  // namespace
 
 Result<HttpAnswer> http_request(const HttpCall& call) {
@@ -127,13 +137,18 @@ Result<HttpAnswer> http_stream(const HttpCall& call,
   AnswerReader reader(give);
   char chunk[16384];
   int code = 0;
-  for (;;) {
+  bool enough = false;
+  while (!enough) {
     const ssize_t n = ::recv(fd, chunk, sizeof chunk, 0);
-    if (n < 0 && errno == EINTR && give(0, {})) continue;
+    if (n < 0 && errno == EINTR) {
+      enough = !give(0, {});
+      continue;
+    }
     if (n < 0) code = errno;
     if (n <= 0) break;
-    if (!reader.add({chunk, static_cast<std::size_t>(n)})) break;
+    enough = !reader.add({chunk, static_cast<std::size_t>(n)});
   }
+  if (enough) end_early(fd);
   ::close(fd);
   answer.status = reader.status();
   if (answer.status != 0) return answer;

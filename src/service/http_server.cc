@@ -2,6 +2,7 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -143,10 +144,12 @@ struct HttpServer::State {
   struct Streaming {
     State* state;
     MHD_Connection* connection;
+    int fd;
     std::shared_ptr<HttpStream> stream;
 
     static ssize_t read(void* self, std::uint64_t, char* out, std::size_t room) {
       auto* s = static_cast<Streaming*>(self);
+      if (s->client_is_gone()) return MHD_CONTENT_READER_END_WITH_ERROR;
       const auto n = s->stream->read(out, room);
       if (!n) return MHD_CONTENT_READER_END_OF_STREAM;
       if (*n != 0) return static_cast<ssize_t>(*n);
@@ -159,6 +162,12 @@ struct HttpServer::State {
     }
 
     static void end(void* self) { delete static_cast<Streaming*>(self); }
+
+    /// Or will say nothing more, which ours does when it has enough.
+    [[nodiscard]] bool client_is_gone() const {
+      pollfd client{fd, POLLRDHUP, 0};
+      return ::poll(&client, 1, 0) > 0;
+    }
   };
 
   void resume_streams() {
@@ -200,11 +209,13 @@ struct HttpServer::State {
   MHD_Response* open_stream(MHD_Connection* connection, const HttpResponse& response) {
     const MHD_ConnectionInfo* info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info != nullptr) {
+    if (info == nullptr) return nullptr;
+    const int fd = info->connect_fd;
+    {
       const std::lock_guard lock(mutex);
-      open[info->connect_fd] = Clock::time_point::max();
+      open[fd] = Clock::time_point::max();
     }
-    auto streaming = std::make_unique<Streaming>(this, connection, response.stream);
+    auto streaming = std::make_unique<Streaming>(this, connection, fd, response.stream);
     MHD_Response* r = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, kStreamBlock, &Streaming::read, streaming.get(), &Streaming::end);
     if (r != nullptr) (void)streaming.release();  // end() deletes it

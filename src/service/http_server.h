@@ -30,7 +30,7 @@ struct HttpRequest {
 };
 
 /// An answer that is not there yet. Read by one thread at a time; destroyed, by any thread, when
-/// all is sent or the client is gone, which is noticed when there is something to send.
+/// all is sent or the client is gone (one that closes its sending side is, too).
 class HttpStream {
  public:
   virtual ~HttpStream() = default;

@@ -172,10 +172,7 @@ TEST_F(HttpServerTest, AStreamEndsWhenItsClientIsGoneOrTheServerStops) {
     await(fd, text, "first");
     if (client_goes) {
       ::close(fd);
-      for (int i = 0; i < 5000 && !Parts::gone; ++i) {
-        if (i % 50 == 0) stream->add("more");
-        std::this_thread::sleep_for(1ms);
-      }
+      for (int i = 0; i < 5000 && !Parts::gone; ++i) std::this_thread::sleep_for(1ms);
     } else {
       server_->stop();
       ::close(fd);
