@@ -4,6 +4,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
+#include <rte_pdump.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -55,6 +56,11 @@ Result<Pools> start_eal(const EalOptions& o) {
                                         lcore_map(*placement)};
   if (huge) {
     if (!o.shared_config) arguments.emplace_back("--in-memory");
+  } else if (o.shared_config) {
+    return failure(Errc::kUnsupported,
+                   "dpdk.pdump needs " + std::to_string(wanted_pages) +
+                       " free huge pages of 2 MiB, which dpdk-pdump can share (sysctl "
+                       "vm.nr_hugepages)");
   } else {
     for (const char* a : {"--no-huge", "--no-shconf", "-m"}) arguments.emplace_back(a);
     arguments.push_back(std::to_string(memory));
@@ -78,6 +84,10 @@ Result<Pools> start_eal(const EalOptions& o) {
     return failure(Errc::kUnsupported,
                    std::string("DPDK's EAL does not start: ") + rte_strerror(rte_errno));
   }
+  if (o.shared_config && rte_pdump_init() != 0) {
+    return failure(Errc::kUnsupported,
+                   std::string("DPDK's capture does not start: ") + rte_strerror(rte_errno));
+  }
   Pools pools;
   // The cache of `wire` holds what several workers have on its way at once (some six units of 64):
   // beyond it buffers come from the other end of the pool, cold.
@@ -98,6 +108,7 @@ void stop_eal(Pools& pools) {
   rte_mempool_free(pools.wire);
   rte_mempool_free(pools.frame);
   pools = {};
+  rte_pdump_uninit();
   rte_eal_cleanup();
 }
 

@@ -21,7 +21,7 @@ struct EalOptions {
   std::vector<std::string> pci_devices;  // empty: --no-pci
   std::vector<std::string> arguments;    // the operator's, behind "--"
   std::optional<Placement> placement;    // none: as place() does by itself
-  bool shared_config = false;            // for dpdk-pdump: no --in-memory; telemetry, too
+  bool shared_config = false;            // for dpdk-pdump: huge pages in files; telemetry, too
   bool telemetry = false;                // a socket below /var/run/dpdk/<file_prefix>
   std::size_t memory_mib = 0;            // 0: what pools and tables need
   unsigned wire_mbufs = 16384;
