@@ -169,11 +169,11 @@ Capture::Capture(unsigned workers, SipKey key) {
 }
 
 std::optional<std::uint8_t> Capture::start(Sampling sampling) {
-  if (sampling_.load().capture != 0) return std::nullopt;
-  last_ = static_cast<std::uint8_t>(last_ % 0xff + 1);
-  sampling.capture = last_;
-  sampling_.store(sampling);
-  return last_;
+  sampling.capture = static_cast<std::uint8_t>(last_ % 0xff + 1);
+  Sampling off;
+  if (!sampling_.compare_exchange_strong(off, sampling)) return std::nullopt;
+  last_ = sampling.capture;
+  return sampling.capture;
 }
 
 void Capture::stop() {

@@ -189,14 +189,15 @@ class Capture {
     return static_cast<unsigned>(recorders_.size());
   }
 
-  /// The number of the capture that begins; nothing while one is running. One thread at a time.
+  /// The number of the capture that begins; nothing while one is running. From any thread.
   std::optional<std::uint8_t> start(Sampling sampling);
+  /// REQUIRES: start() has given a number to the caller.
   void stop();
 
  private:
   std::atomic<Sampling> sampling_{Sampling{}};
   static_assert(std::atomic<Sampling>::is_always_lock_free);
-  std::uint8_t last_ = 0;
+  std::atomic<std::uint8_t> last_{0};
   std::vector<std::unique_ptr<Recorder>> recorders_;
 };
 

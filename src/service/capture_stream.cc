@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <map>
 
 #include "control/controller/json_text.h"
 #include "wire/header.h"
@@ -102,10 +103,6 @@ Result<void> take_text(const json& body, const char* key, const char* expected, 
 }
 
 }  // namespace
-
-const char* point_name(Point point) {
-  return kPointTexts[static_cast<std::size_t>(point)].name;
-}
 
 Result<CaptureOptions> parse_capture_options(const json& body) {
   static constexpr const char* kKeys[] = {"points", "peer",    "network", "oneIn",
@@ -263,7 +260,7 @@ void CaptureStream::add_statistics() {
 
 void CaptureStream::drain() {
   // By time over all workers; what was held for its story comes late.
-  std::vector<std::pair<std::uint64_t, ByteVector>> batch;
+  std::multimap<std::uint64_t, ByteVector> batch;
   for (unsigned worker = 0; worker < capture_.workers(); ++worker) {
     capture_.recorder(worker).drain(number_, [&](const Sighting& s, Bytes bytes) {
       const PacketFacts facts = facts_of(s.spot.point, bytes);
@@ -283,7 +280,7 @@ void CaptureStream::drain() {
         packet.comment = comment;
         pcapng::append(block, packet);
       }
-      const auto take = [&](ByteVector b) { batch.emplace_back(s.nanoseconds, std::move(b)); };
+      const auto take = [&](ByteVector b) { batch.emplace(s.nanoseconds, std::move(b)); };
       if (!filter_.takes_all()) {
         filter_.add(s, facts, std::move(block), take);
       } else if (!block.empty()) {
@@ -291,7 +288,6 @@ void CaptureStream::drain() {
       }
     });
   }
-  std::ranges::stable_sort(batch, {}, &std::pair<std::uint64_t, ByteVector>::first);
   for (auto& [ns, block] : batch) {
     if (options_.count != 0 && packets_ == options_.count) break;
     ++packets_;

@@ -34,9 +34,6 @@ struct CaptureOptions {
   std::uint16_t snap = 0xffff;
 };
 
-/// The name of a point, as users write it.
-[[nodiscard]] const char* point_name(dataplane::Point point);
-
 /// From the body of a request: {"points": [], "peer", "network", "oneIn", "count", "seconds",
 /// "snap"}, each of them optional. Errc::kInvalid names the key and what was expected.
 [[nodiscard]] Result<CaptureOptions> parse_capture_options(const nlohmann::json& body);

@@ -538,7 +538,10 @@ int capture(Connection& c, const std::string& file, const json& wanted) {
                   });
   if (!answer && g_enough == 0) return report(answer.error());
   if (answer && answer->status != 200 && answer->status != 0) {
-    std::cerr << "orrery: " << parse(answer->body).value("error", answer->body) << '\n';
+    const auto body = control::parse_json(answer->body);
+    std::cerr << "orrery: the daemon answers " << answer->status << ": "
+              << (body && body->is_object() ? body->value("error", answer->body) : answer->body)
+              << '\n';
     return kFailed;
   }
   if (failed_with == 0 || failed_with == EPIPE) return kDone;  // who has read enough closes a pipe

@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kLookAround{1};             // for connections that live too long
 constexpr std::chrono::milliseconds kAskStreamsAgain{20};  // late enough to cost nothing when quiet
-constexpr std::size_t kStreamBlock = 32'768;  // bytes of a chunk at most, more than any packet
+constexpr std::size_t kConnectionMemory = 65'536;  // bytes; half of them become a chunk of a stream
 
 /// Body of one request while it arrives.
 struct Pending {
@@ -216,8 +216,9 @@ struct HttpServer::State {
       open[fd] = Clock::time_point::max();
     }
     auto streaming = std::make_unique<Streaming>(this, connection, fd, response.stream);
-    MHD_Response* r = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, kStreamBlock, &Streaming::read, streaming.get(), &Streaming::end);
+    MHD_Response* r =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, kConnectionMemory / 2, &Streaming::read,
+                                          streaming.get(), &Streaming::end);
     if (r != nullptr) (void)streaming.release();  // end() deletes it
     return r;
   }
@@ -315,15 +316,15 @@ Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_pat
     reset_affinity();
     for (const int fd : listeners) {
       MHD_Daemon* daemon =
-          started
-              ? MHD_start_daemon(
-                    MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_ALLOW_SUSPEND_RESUME, 0,
-                    nullptr, nullptr, &State::on_request, state_.get(), MHD_OPTION_LISTEN_SOCKET,
-                    fd, MHD_OPTION_CONNECTION_LIMIT, state_->limits.connections,
-                    MHD_OPTION_CONNECTION_TIMEOUT, state_->limits.silence,
-                    MHD_OPTION_NOTIFY_CONNECTION, &State::on_connection, state_.get(),
-                    MHD_OPTION_NOTIFY_COMPLETED, &State::on_end, nullptr, MHD_OPTION_END)
-              : nullptr;
+          started ? MHD_start_daemon(
+                        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO | MHD_ALLOW_SUSPEND_RESUME,
+                        0, nullptr, nullptr, &State::on_request, state_.get(),
+                        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                        state_->limits.connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                        kConnectionMemory, MHD_OPTION_CONNECTION_TIMEOUT, state_->limits.silence,
+                        MHD_OPTION_NOTIFY_CONNECTION, &State::on_connection, state_.get(),
+                        MHD_OPTION_NOTIFY_COMPLETED, &State::on_end, nullptr, MHD_OPTION_END)
+                  : nullptr;
       started = daemon != nullptr;
       if (started) {
         state_->daemons.push_back(daemon);

@@ -35,7 +35,7 @@ class HttpStream {
  public:
   virtual ~HttpStream() = default;
   /// Bytes written to `out`, which become one chunk; 0: ask again in a while; nothing: that was
-  /// all. Must not block. `room`: 8 KiB at least, and more from time to time. Never throws.
+  /// all. Must not block. `room`: 16 KiB at least. Never throws.
   virtual std::optional<std::size_t> read(char* out, std::size_t room) = 0;
 };
 

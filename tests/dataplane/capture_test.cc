@@ -217,6 +217,26 @@ TEST_F(CaptureTest, AllPointsOrNone) {
   }
 }
 
+TEST_F(CaptureTest, UnitsOfWorkKeepTheirStories) {
+  Team team(2);  // nobody sits on the other seat
+  a_->worker =
+      std::make_unique<Worker>(pools(), a_->link, a_->end.fast.get(), false, Place{&team, 0});
+  auto set = std::make_unique<PortSet>();
+  set->ports = {a_->wire_port};
+  set->frame_ports = {a_->frames};
+  a_->worker->hand_over(std::move(set));
+  for (unsigned i = 0; i < 64; ++i) a_->frames->offer(a_->end.frame(46 + i));
+  start({0, kAllPoints, 64, 1});
+  ASSERT_EQ(await(*b_, 64).size(), 64u);
+  stop();
+  std::map<std::uint64_t, std::vector<Point>> stories;
+  for (const Seen& s : at_a()) stories[s.sighting.story].push_back(s.sighting.spot.point);
+  EXPECT_EQ(stories.size(), 64u);
+  for (const auto& [story, points] : stories) {
+    EXPECT_EQ(points, (std::vector{Point::kHost, Point::kRules, Point::kDecrypted, Point::kOuter}));
+  }
+}
+
 TEST_F(CaptureTest, NothingIsSeenUnlessACaptureRuns) {
   a_->start();
   b_->start();

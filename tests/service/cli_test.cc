@@ -145,6 +145,10 @@ TEST_F(CliTest, UnknownInputIsNamedAndWhatWasExpected) {
   expect_refusal(run("orbit 12 1122334455"), 2, "\"12\"", "10 or 16");
   expect_refusal(run("orbit 1122334455 12"), 2, "\"12\"", "10 hexadecimal digits");
   expect_refusal(run("set 8056c2e21c000001 nosuch=1"), 2, "nosuch", "allowManaged");
+  expect_refusal(run("capture --point inner"), 2, "inner", "decrypted");
+  expect_refusal(run("capture --peer 12"), 2, "\"12\"", "10 hexadecimal digits");
+  expect_refusal(run("capture --network 12"), 2, "\"12\"", "16 hexadecimal digits");
+  expect_refusal(run("capture --snap 10"), 2, "10", "64");
   expect_refusal(run("-p 70000 info"), 2, "70000", "65535");
   expect_refusal(run("-p abc info"), 2, "abc", "orrery");
   expect_refusal(run("request status"), 2, "\"status\"", "starts with /");

@@ -48,6 +48,8 @@ per_network = 131072
 [controller]
 enabled = true
 store = "sqlite:there.sqlite"
+[capture]
+enabled = true
 )",
                             "orrery.toml", c);
   ASSERT_TRUE(r) << r.error().text;
@@ -83,6 +85,8 @@ store = "sqlite:there.sqlite"
   EXPECT_TRUE(Config{}.clamp_mss);
   EXPECT_TRUE(c.controller);
   EXPECT_EQ(c.store, "sqlite:there.sqlite");
+  EXPECT_TRUE(c.capture);
+  EXPECT_FALSE(Config{}.capture);
 }
 
 TEST(Toml, MistakesNameFileLineKeyAndExpectation) {

@@ -96,7 +96,7 @@ class Parts final : public HttpStream {
     const std::lock_guard lock(mutex);
     if (parts.empty()) return over ? std::nullopt : std::optional<std::size_t>(0);
     const std::string part = parts.front();
-    EXPECT_GE(room, 8192u);
+    EXPECT_GE(room, 16384u);
     part.copy(out, room);
     parts.erase(parts.begin());
     return part.size();
