@@ -10,6 +10,7 @@
 #include "service/capture_stream.h"
 
 using namespace orrery;
+using fuzz::check;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Reader r({data, size});
