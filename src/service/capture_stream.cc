@@ -8,7 +8,6 @@
 #include "control/controller/json_text.h"
 #include "wire/header.h"
 #include "wire/verb.h"
-#include "wire/verbs/multicast.h"
 
 namespace orrery::service {
 namespace {
