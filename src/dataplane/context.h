@@ -30,8 +30,8 @@ struct Outcome {
   rte_mbuf* transmit[kMost];       // datagrams; PacketMeta: remote, socket
   rte_mbuf* punt[2 * kVectorMax];  // for control; PacketMeta: message
   unsigned delivers = 0, transmits = 0, punts = 0;
-  unsigned merged = 0, copies = 0;  // counts for the ledger
-  unsigned relayed = 0;             // of those to transmit
+  unsigned merged = 0, copies = 0, answers = 0;  // counts for the ledger
+  unsigned relayed = 0;                          // of those to transmit
 };
 
 struct FastPathOptions {

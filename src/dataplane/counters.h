@@ -56,6 +56,7 @@ using DropCounters = std::array<Counter, static_cast<std::size_t>(Drop::kCount)>
   X(frames_in, "framesIn")         /* from frame ports */                           \
   X(injected, "injected")          /* datagrams from control */                     \
   X(handed_frames, "handedFrames") /* frames from control */                        \
+  X(answers, "answers")            /* ARP and ND made here, in owners' names */     \
   X(copies, "copies")              /* fragments, flooded frames, events */          \
   X(merged, "merged")              /* datagrams into another, frames into copies */ \
   X(parked, "parked")              /* fragments waiting now: a gauge */             \
@@ -72,9 +73,9 @@ using DropCounters = std::array<Counter, static_cast<std::size_t>(Drop::kCount)>
   X(empty_turns, "emptyTurns")                                                      \
   X(sleeps, "sleeps")
 
-/// The ledger, between two turns: datagrams_in + frames_in + injected + handed_frames + copies +
-/// regained + borrowed = merged + parked + held + sent + delivered + punted + lent + repaid + all
-/// drops. Over all workers at rest, lent = borrowed and regained = repaid.
+/// The ledger, between two turns: datagrams_in + frames_in + injected + handed_frames + answers +
+/// copies + regained + borrowed = merged + parked + held + sent + delivered + punted + lent +
+/// repaid + all drops. Over all workers at rest, lent = borrowed and regained = repaid.
 struct WorkerCounters {
 #define ORRERY_WORKER_COUNT_FIELD(field, label) Counter field;
   ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_FIELD)
@@ -83,7 +84,7 @@ struct WorkerCounters {
 
   [[nodiscard]] bool balanced() const noexcept {
     return datagrams_in.value() + frames_in.value() + injected.value() + handed_frames.value() +
-               copies.value() + regained.value() + borrowed.value() ==
+               answers.value() + copies.value() + regained.value() + borrowed.value() ==
            merged.value() + parked.value() + held.value() + sent.value() + delivered.value() +
                punted.value() + lent.value() + repaid.value() + total(drops);
   }

@@ -38,7 +38,8 @@
   X(kUnknownStorm, "unknown_storm", "more frames to unknown stations than the LAN port may send") \
   X(kBlocked, "blocked", "LAN port is blocked: another bridges the same LAN")                     \
   X(kGuard, "guard", "a DHCP server's or router's word that a LAN port keeps on its side")        \
-  X(kProbes, "probes", "more bridge probes than bridges send")
+  X(kProbes, "probes", "more bridge probes than bridges send")                                    \
+  X(kSuppressed, "suppressed", "ARP or neighbour solicitation answered in its owner's name")
 
 namespace orrery::dataplane {
 

@@ -153,6 +153,10 @@ void FastPath::seal(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outco
   run(kSeal);
 }
 
+rte_mbuf* FastPath::answer(fib::Neighbour owner, Bytes question) const noexcept {
+  return answer_in_name_of(owner, question, context_.pools);
+}
+
 bool FastPath::replicate(Outcome& out, DropCounters& drops) noexcept {
   if (context_.multicasts.empty()) return false;
   context_.out = &out;

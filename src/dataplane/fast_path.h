@@ -73,6 +73,8 @@ class FastPath {
   void seal(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
             DropCounters& drops) noexcept;
 
+  /// The frame by which `owner` would answer an ARP request or neighbour solicitation; null: none.
+  [[nodiscard]] rte_mbuf* answer(fib::Neighbour owner, Bytes question) const noexcept;
   /// One more vector of copies of the multicast frames that were kept; false: all are sent. To be
   /// called until then, in the same turn. REQUIRES: as inbound().
   [[nodiscard]] bool replicate(Outcome& out, DropCounters& drops) noexcept;

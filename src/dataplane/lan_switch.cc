@@ -18,6 +18,7 @@ constexpr std::uint64_t bit(unsigned port) {
 LanSwitch::LanSwitch(wire::NetworkId network, wire::Address self, SipKey key,
                      const LanTable::Limits& limits)
     : network_(network),
+      key_(key),
       own_mac_(wire::mac_of(self, network)),
       member_octet_(wire::mac_first_octet(network)),
       table_(key, limits) {}
@@ -29,6 +30,10 @@ bool LanSwitch::add_lan_port(unsigned port, const LanPortOptions& options) noexc
   sides_[port].unknown.set(options.unknown);
   if (options.dhcp_guard) dhcp_guarded_ |= bit(port);
   if (options.ra_guard) ra_guarded_ |= bit(port);
+  if (options.arp_nd_suppression) {
+    suppressing_ |= bit(port) | bit(kTap);
+    if (!neighbours_) neighbours_ = std::make_unique<NeighbourTable>(key_);
+  }
   bool all = true;
   for (const wire::Mac mac : options.fixed) all &= table_.fix(mac, port);
   return all;
@@ -46,7 +51,7 @@ void LanSwitch::block(unsigned port, bool blocked) noexcept {
 LanSwitch::Counts LanSwitch::counts(unsigned side) const noexcept {
   const Side& s = sides_[side];
   return {s.moved.load(kRelaxed), s.held.load(kRelaxed), s.refused.load(kRelaxed),
-          s.fixed.load(kRelaxed)};
+          s.fixed.load(kRelaxed), s.contested.load(kRelaxed)};
 }
 
 std::uint64_t LanSwitch::guarded(Bytes frame) const noexcept {
@@ -86,6 +91,30 @@ bool LanSwitch::learn(wire::Mac source, unsigned side, Millis now) noexcept {
   return true;
 }
 
+std::optional<fib::Neighbour> LanSwitch::heed(Bytes frame, unsigned side, Millis now) noexcept {
+  if (!neighbours_) return {};
+  const auto message =
+      fib::read_neighbour(wire::Mac::load(frame.data()), wire::Mac::load(frame.data() + 6),
+                          load_be16(frame.data() + 12), frame.subspan(kEthernet));
+  if (!message) return {};
+  if (message->claim != fib::Claim::kNone &&
+      neighbours_->claim(*message, now) == NeighbourTable::Claimed::kContested) {
+    sides_[side].contested.fetch_add(1, kRelaxed);
+  }
+  return message->target ? neighbours_->find(message->target, now) : std::nullopt;
+}
+
+unsigned LanSwitch::whereabouts(wire::Mac mac, Millis now) const noexcept {
+  unsigned at = kOverlay;
+  if (mac == own_mac_) {
+    at = kTap;
+  } else if (!is_member_mac(mac)) {
+    at = table_.find(mac, now);
+  }
+  return at == kOverlay || (at < kMaxPorts && (open_ports() & bit(at)) != 0) ? at
+                                                                             : LanTable::kUnknown;
+}
+
 LanSwitch::Verdict LanSwitch::from_local(unsigned port, Bytes frame, Millis now) noexcept {
   if (frame.size() < kEthernet) return {.drop = Drop::kShort};
   Side& side = sides_[port];
@@ -104,9 +133,16 @@ LanSwitch::Verdict LanSwitch::from_local(unsigned port, Bytes frame, Millis now)
   const std::uint64_t keep = guarded(frame);
   if ((keep & bit(port)) != 0) return {.drop = Drop::kGuard};
   const std::uint64_t others = open_ports() & ~bit(port) & ~keep;
+  const std::optional<fib::Neighbour> asked_for = heed(frame, port, now);
   if (destination.is_multicast()) {
     if (destination.is_broadcast() ? !side.broadcast.take(now) : !side.multicast.take(now)) {
       return {.drop = destination.is_broadcast() ? Drop::kBroadcastStorm : Drop::kMulticastStorm};
+    }
+    if (asked_for && (suppressing_ & bit(port)) != 0) {
+      const unsigned at = whereabouts(asked_for->mac, now);
+      if (at == port) return {.drop = Drop::kLocal};
+      if (at == kOverlay) return {.ports = others, .overlay = true, .neighbour = *asked_for};
+      if (at != LanTable::kUnknown) return {.ports = bit(at)};
     }
     return {.ports = others, .overlay = true};
   }
@@ -134,7 +170,14 @@ LanSwitch::Verdict LanSwitch::from_overlay(Bytes frame, Millis now) noexcept {
   const wire::Mac destination = wire::Mac::load(frame.data());
   const wire::Mac source = wire::Mac::load(frame.data() + 6);
   if (!is_member_mac(source) && !learn(source, kOverlay, now)) return {.drop = Drop::kFixedMac};
+  const std::optional<fib::Neighbour> asked_for = heed(frame, kOverlay, now);
   std::uint64_t ports = open_ports();
+  if (asked_for) {
+    const unsigned at = whereabouts(asked_for->mac, now);
+    if (at == kTap && (suppressing_ & bit(at)) != 0) return {.ports = bit(at)};
+    if (at < kMaxPorts && (suppressing_ & bit(at)) != 0)
+      return {.ports = ports, .neighbour = *asked_for};
+  }
   if (destination == own_mac_) {
     ports &= bit(kTap);
   } else if (!destination.is_multicast()) {

@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 
 #include "base/layout.h"
+#include "fib/neighbour.h"
 #include "fib/path_key.h"
 #include "wire/address.h"
 
@@ -36,10 +37,12 @@ struct alignas(kCacheLine) PacketMeta {
   std::uint8_t ttl = 0;         // underlay: 0 is the system's default
   Message message = Message::kDatagram;
   std::uint16_t wire_size = 0;  // kAuthenticated: bytes as received
-  // Bridged networks: kProbe: the side that it came from, +1. A frame to deliver: the only local
-  // port that gets it, +1; 0: as its destination says.
+  // Bridged networks: kProbe, and frames with a neighbour: the side that it came from, +1. A frame
+  // to deliver: the only local port that gets it, +1; 0: as its destination says.
   std::uint8_t side = 0;
   bool whole = false;  // underlay: never fragmented by IP
+  // A frame of a local port that asks for an IP address: who has it, beyond the overlay.
+  fib::Neighbour neighbour;
 };
 
 static_assert(sizeof(PacketMeta) == kCacheLine);

@@ -36,6 +36,7 @@ Worker::Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool 
 }
 
 Worker::~Worker() {
+  rte_pktmbuf_free_bulk(answers_, answers_waiting_);
   ::close(epoll_);
 }
 
@@ -140,7 +141,7 @@ unsigned Worker::turn() noexcept {
     taken += from_hosts();
     taken += from_ports();
   }
-  const unsigned work = taken + from_control() + share(taken);
+  const unsigned work = taken + from_control() + send_answers() + share(taken);
   if (fast_path_ != nullptr) {
     fast_path_->expire(counters_.drops);
     counters_.parked.set(fast_path_->parked());
@@ -251,6 +252,35 @@ void Worker::spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* f
   give(*last, &frame, 1);
 }
 
+bool Worker::answer(fib::Neighbour owner, const rte_mbuf* question) noexcept {
+  if (fast_path_ == nullptr || answers_waiting_ == kBurst) return false;
+  rte_mbuf* m = fast_path_->answer(
+      owner, {rte_pktmbuf_mtod(question, const std::uint8_t*), rte_pktmbuf_data_len(question)});
+  if (m == nullptr) return false;
+  meta_of(m).network = meta_of(const_cast<rte_mbuf*>(question)).network;
+  answers_[answers_waiting_++] = m;
+  return true;
+}
+
+unsigned Worker::send_answers() noexcept {
+  unsigned work = 0;
+  while (answers_waiting_ != 0 && make_room()) {
+    // Those of one network: what is sent may make more of them.
+    const std::uint64_t network = meta_of(answers_[0]).network;
+    rte_mbuf* burst[kBurst];
+    unsigned n = 0, left = 0;
+    for (unsigned i = 0; i < answers_waiting_; ++i) {
+      rte_mbuf* m = answers_[i];
+      (meta_of(m).network == network ? burst[n++] : answers_[left++]) = m;
+    }
+    answers_waiting_ = left;
+    counters_.answers += n;
+    outbound(wire::NetworkId{network}, burst, n);
+    work += n;
+  }
+  return work;
+}
+
 void Worker::punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* frame) noexcept {
   meta_of(frame).network = net.lan->network().value;
   meta_of(frame).side = static_cast<std::uint8_t>(side + 1);
@@ -277,6 +307,8 @@ unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_m
         if (number < net.ports.size() && net.ports[number] != nullptr)
           send_copy(net.ports[number], m);
       }
+      meta_of(m).neighbour = verdict.neighbour;
+      meta_of(m).side = static_cast<std::uint8_t>(port + 1);
       frames[kept++] = m;
     }
   }
@@ -364,6 +396,8 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
         punt_probe(*net, LanSwitch::kOverlay, m);
       } else if (verdict.drop != Drop::kNone) {
         drop(m, verdict.drop, kHostIn);
+      } else if (verdict.neighbour.mac && answer(verdict.neighbour, m)) {
+        drop(m, Drop::kSuppressed, kHostIn);
       } else {
         spread(*net, verdict.ports, m);
       }

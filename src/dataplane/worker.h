@@ -91,6 +91,10 @@ class Worker {
   /// Hands frames to a port, for good.
   void give(FramePort& port, rte_mbuf** frames, unsigned n) noexcept;
   void send_copy(FramePort* port, const rte_mbuf* frame) noexcept;
+  /// The frame came from the overlay and asks for a station's IP address: an answer in its name
+  /// waits for send_answers(). False: not now.
+  bool answer(fib::Neighbour owner, const rte_mbuf* question) noexcept;
+  unsigned send_answers() noexcept;
   void spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
@@ -131,6 +135,8 @@ class Worker {
   std::atomic<bool> stop_{false};
   std::vector<std::unique_ptr<const PortSet>> sets_;  // control's: the newest last
   Outcome outcome_;
+  rte_mbuf* answers_[kBurst];  // made, not yet in the ledger; PacketMeta: network
+  unsigned answers_waiting_ = 0;
   WorkerCounters counters_;
   LatencyHistogram latency_;
 };

@@ -112,8 +112,9 @@ void Worker::lay_out(WorkUnit& unit) noexcept {
 void Worker::settle(Outcome& o) noexcept {
   counters_.merged += o.merged;
   counters_.copies += o.copies;
+  counters_.answers += o.answers;
   counters_.relayed += o.relayed;
-  o.merged = o.copies = o.relayed = 0;
+  o.merged = o.copies = o.answers = o.relayed = 0;
 }
 
 void Worker::work_on(WorkUnit& unit) noexcept {

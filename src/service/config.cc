@@ -428,6 +428,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  .key("dhcp_guard", flag(bridge.options.dhcp_guard))
                  .key("ra_guard", flag(bridge.options.ra_guard))
                  .key("loop_guard", flag(bridge.options.loop_guard))
+                 .key("arp_nd_suppression", flag(bridge.options.arp_nd_suppression))
                  .key("broadcast_pps", number(bridge.options.broadcast, 0, kMostPps))
                  .key("multicast_pps", number(bridge.options.multicast, 0, kMostPps))
                  .key("unknown_pps", number(bridge.options.unknown, 0, kMostPps))

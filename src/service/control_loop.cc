@@ -491,7 +491,8 @@ nlohmann::json ControlLoop::ports() const {
                               {"stationsMoved", counts.moved},
                               {"stationsHeld", counts.held},
                               {"stationsRefused", counts.refused},
-                              {"staticMisused", counts.fixed}};
+                              {"staticMisused", counts.fixed},
+                              {"addressesContested", counts.contested}};
     }
   }
   return all;

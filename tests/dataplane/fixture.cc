@@ -115,7 +115,7 @@ void release(Outcome& out) {
   rte_pktmbuf_free_bulk(out.transmit, out.transmits);
   rte_pktmbuf_free_bulk(out.punt, out.punts);
   out.delivers = out.transmits = out.punts = 0;
-  out.merged = out.copies = out.relayed = 0;
+  out.merged = out.copies = out.answers = out.relayed = 0;
 }
 
 }  // namespace orrery::dataplane::test

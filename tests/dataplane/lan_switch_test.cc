@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "fixture.h"
+#include "support/neighbour_frames.h"
 #include "wire/bridge_probe.h"
 
 namespace orrery::dataplane::test {
@@ -233,6 +234,121 @@ TEST_F(LanSwitchTest, GuardsKeepServersOnTheirSide) {
   advertisement[14 + 6] = 58;
   advertisement[14 + 40] = 134;
   expect(lan.from_local(1, advertisement, now_), kTapBit | kSecond, true);
+}
+
+/// Ports 1 and 2, the first of which suppresses; one_ is 10.0.0.1 behind it, far_ 10.0.0.9 in the
+/// overlay.
+class SuppressionTest : public LanSwitchTest {
+ protected:
+  static constexpr std::uint32_t kOne = 0x0a000001, kTwo = 0x0a000002, kFar = 0x0a000009;
+
+  SuppressionTest() {
+    LanPortOptions options;
+    options.arp_nd_suppression = true;
+    EXPECT_TRUE(bridge_.add_lan_port(1, options));
+    EXPECT_TRUE(bridge_.add_lan_port(2, {}));
+    bridge_.set_ports(kTapBit | kFirst | kSecond);
+    bridge_.add_remote(far_, now_);
+    (void)in(1, orrery::test::arp_request(one_, kOne, kOne));
+    (void)in(2, orrery::test::arp_request(two_, kTwo, kTwo));
+    (void)out(orrery::test::arp_request(far_, kFar, kFar));
+  }
+
+  LanSwitch::Verdict in(unsigned port, const ByteVector& frame) {
+    return bridge_.from_local(port, frame, now_);
+  }
+
+  LanSwitch::Verdict out(const ByteVector& frame) { return bridge_.from_overlay(frame, now_); }
+
+  LanSwitch bridge_{kNetwork, kA, {1, 2}};
+};
+
+TEST_F(SuppressionTest, BeyondTheOverlayTheOwnerMayBeAnsweredFor) {
+  using orrery::test::arp_request;
+  const auto v = in(1, arp_request(one_, kOne, kFar));
+  expect(v, kTapBit | kSecond, true);
+  EXPECT_EQ(v.neighbour, (fib::Neighbour{far_, false}));
+  EXPECT_EQ(in(0, arp_request(own_, kTwo + 8, kFar)).neighbour.mac, far_) << "the host, too";
+  EXPECT_FALSE(in(2, arp_request(two_, kTwo, kFar)).neighbour.mac) << "a port without it";
+  (void)out(arp_request(member_, 0x0a000063, kOne));
+  EXPECT_EQ(in(1, arp_request(one_, kOne, 0x0a000063)).neighbour.mac, member_);
+}
+
+TEST_F(SuppressionTest, AStationOfASuppressingPortMayBeAnsweredForToTheOverlay) {
+  using orrery::test::arp_request;
+  const auto v = out(arp_request(far_, kFar, kOne));
+  expect(v, kTapBit | kFirst | kSecond, false);
+  EXPECT_EQ(v.neighbour.mac, one_);
+  EXPECT_FALSE(out(arp_request(far_, kFar, kTwo)).neighbour.mac) << "a port without it";
+  (void)in(0, arp_request(own_, 0x0a000064, kFar));
+  expect(out(arp_request(far_, kFar, 0x0a000064)), kTapBit, false);
+}
+
+TEST_F(SuppressionTest, AnOwnerOnThisSideHearsItself) {
+  using orrery::test::arp_request;
+  const wire::Mac other{0x525400000003ULL};
+  EXPECT_EQ(in(1, arp_request(other, 0x0a000003, kOne)).drop, Drop::kLocal);
+  expect(in(1, arp_request(one_, kOne, kTwo)), kSecond, false);
+  bridge_.set_ports(kTapBit | kFirst);
+  expect(in(1, arp_request(one_, kOne, kTwo)), kTapBit, true);
+}
+
+TEST_F(SuppressionTest, WhatIsNotKnownIsAskedForEverywhere) {
+  using orrery::test::arp_request;
+  const auto flooded = [&](const ByteVector& frame) {
+    const auto v = in(1, frame);
+    expect(v, kTapBit | kSecond, true);
+    EXPECT_FALSE(v.neighbour.mac);
+  };
+  flooded(arp_request(one_, kOne, 0x0a000077));
+  flooded(arp_request(one_, 0, kFar));     // a probe
+  flooded(arp_request(one_, kOne, kOne));  // an announcement
+  bridge_.remove_remote(far_);
+  flooded(arp_request(one_, kOne, kFar));  // its station is gone
+  bridge_.add_remote(far_, now_);
+  now_ += NeighbourTable::kAge + 1;
+  flooded(arp_request(one_, kOne, kFar));  // it has not been heard for a minute
+}
+
+TEST_F(SuppressionTest, AConflictIsNobodys) {
+  using orrery::test::arp_request;
+  (void)in(1, arp_request(wire::Mac{0x525400000003ULL}, kFar, kFar));
+  EXPECT_EQ(bridge_.counts(1).contested, 1u);
+  const auto v = in(1, arp_request(one_, kOne, kFar));
+  expect(v, kTapBit | kSecond, true);
+  EXPECT_FALSE(v.neighbour.mac);
+}
+
+TEST_F(SuppressionTest, AStationIsWhereItWasHeardLast) {
+  using orrery::test::arp_request;
+  now_ += 2'000;
+  (void)out(ethernet(wire::kBroadcastMac, one_, 0x0800, 46));
+  EXPECT_FALSE(out(arp_request(far_, kFar, kOne)).neighbour.mac);
+  EXPECT_EQ(in(1, arp_request(wire::Mac{0x525400000003ULL}, 0x0a000003, kOne)).neighbour.mac, one_);
+  bridge_.block(1, true);
+  (void)out(arp_request(far_, kFar, kFar));
+  expect(out(arp_request(far_, kFar, kOne)), kTapBit | kSecond, false);
+}
+
+TEST_F(SuppressionTest, NeighbourDiscovery) {
+  using namespace orrery::test;
+  const Ip6 far6 = ip6(9), one6 = ip6(1);
+  (void)out(discovery(kAdvertisement, one_, far_, far6, one6, kRouterFlag | kOverrideFlag, far6));
+  const auto v = in(1, solicitation(one_, one6, far6));
+  expect(v, kTapBit | kSecond, true);
+  EXPECT_EQ(v.neighbour, (fib::Neighbour{far_, true}));
+  EXPECT_FALSE(in(1, solicitation(one_, {}, far6)).neighbour.mac) << "before its use";
+  EXPECT_FALSE(out(solicitation(far_, far6, one6)).neighbour.mac) << "nobody advertised it";
+}
+
+TEST_F(SuppressionTest, NothingIsNotedWithoutThePort) {
+  using orrery::test::arp_request;
+  (void)local(1, wire::kBroadcastMac, one_);
+  lan_.add_remote(far_, now_);
+  (void)lan_.from_overlay(arp_request(far_, kFar, kFar), now_);
+  const auto v = lan_.from_local(1, arp_request(one_, kOne, kFar), now_);
+  expect(v, kTapBit | kSecond, true);
+  EXPECT_FALSE(v.neighbour.mac);
 }
 
 TEST_F(LanSwitchTest, NoLimitAndTheTap) {

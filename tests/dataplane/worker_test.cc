@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "running.h"
+#include "support/neighbour_frames.h"
 #include "wire/bridge_probe.h"
 
 namespace orrery::dataplane::test {
@@ -165,15 +166,15 @@ class LocalSwitchTest : public Dataplane {
     gateway_->wire_port->connect(far_end_.get());
     fib::Network n = gateway_->end.network();
     n.active_bridge = true;
-    n.active_bridges = {kA};
+    n.active_bridges = {kA, kB};
+    n.multicast_limit = 32;
     gateway_->end.publisher.apply(n);
     auto set = std::make_unique<PortSet>();
     set->ports = {gateway_->wire_port};
     set->frame_ports = {first_, second_};
-    auto lan = std::make_shared<LanSwitch>(kNetwork, kA, SipKey{1, 2});
-    for (const unsigned port : {1u, 2u}) ASSERT_TRUE(lan->add_lan_port(port, {}));
-    lan->set_ports(0b110);
-    set->switched = {{lan, {nullptr, first_.get(), second_.get()}}};
+    for (const unsigned port : {1u, 2u}) ASSERT_TRUE(lan_->add_lan_port(port, options_));
+    lan_->set_ports(0b110);
+    set->switched = {{lan_, {nullptr, first_.get(), second_.get()}}};
     gateway_->worker->hand_over(std::move(set));
     gateway_->start();
   }
@@ -188,15 +189,23 @@ class LocalSwitchTest : public Dataplane {
 
   /// A frame from a station of the first LAN; returns once the worker has had it.
   void offer(const std::shared_ptr<MemoryFrames>& port, wire::Mac destination, wire::Mac source) {
+    offer(port, ethernet(destination, source, 0x0800, 46));
+  }
+
+  void offer(const std::shared_ptr<MemoryFrames>& port, const ByteVector& frame) {
     const std::uint64_t before = gateway_->worker->counters().frames_in.value();
-    port->offer(ethernet(destination, source, 0x0800, 46));
+    port->offer(frame);
     settle([&] { return gateway_->worker->counters().frames_in.value() > before; });
   }
 
   /// A frame that came from the overlay, as control hands it over.
   void from_overlay(wire::Mac destination, wire::Mac source) {
+    from_overlay(ethernet(destination, source, 0x0800, 46));
+  }
+
+  void from_overlay(const ByteVector& frame) {
     const std::uint64_t before = gateway_->worker->counters().handed_frames.value();
-    rte_mbuf* m = mbuf_of(ethernet(destination, source, 0x0800, 46), pools().frame);
+    rte_mbuf* m = mbuf_of(frame, pools().frame);
     meta_of(m).network = kNetwork.value;
     ASSERT_TRUE(gateway_->link.deliver.push(m));
     gateway_->link.wake_worker();
@@ -213,6 +222,8 @@ class LocalSwitchTest : public Dataplane {
   }
 
   const wire::Mac one_{0x525400000001ULL}, two_{0x525400000002ULL}, far_{0x525400000009ULL};
+  LanPortOptions options_;
+  std::shared_ptr<LanSwitch> lan_ = std::make_shared<LanSwitch>(kNetwork, kA, SipKey{1, 2});
   std::shared_ptr<MemoryFrames> first_ = std::make_shared<MemoryFrames>(true);
   std::shared_ptr<MemoryFrames> second_ = std::make_shared<MemoryFrames>(true);
   std::unique_ptr<Running> gateway_;
@@ -301,6 +312,109 @@ TEST_F(LocalSwitchTest, WhatCameFromTheOverlayDoesNotReturnToIt) {
   EXPECT_EQ(at(first_), 2u);
   EXPECT_EQ(at(second_), 2u);
   EXPECT_EQ(overlay(), 0u);
+}
+
+/// The same with suppression: one_ is 10.0.0.1 behind the first port, far_ is 10.0.0.9 behind
+/// bridge B.
+class SuppressingSwitchTest : public LocalSwitchTest {
+ protected:
+  static constexpr std::uint32_t kOneIp = 0x0a000001, kFarIp = 0x0a000009;
+
+  SuppressingSwitchTest() { options_.arp_nd_suppression = true; }
+
+  void SetUp() override {
+    LocalSwitchTest::SetUp();
+    gateway_->end.publisher.apply(fib::BridgeRoute{kNetwork, far_, kB});
+    lan_->add_remote(far_, 1);
+    fib::Member b = gateway_->end.member();
+    b.active_bridge = true;
+    gateway_->end.publisher.apply(b);
+    from_overlay(orrery::test::arp_request(far_, kFarIp, kFarIp));
+    offer(first_, orrery::test::arp_request(one_, kOneIp, kOneIp));
+    forget();
+  }
+
+  void forget() {
+    (void)at(first_);
+    (void)at(second_);
+    (void)overlay();
+  }
+
+  std::uint64_t suppressed() const {
+    const WorkerCounters& c = gateway_->worker->counters();
+    const std::uint64_t n = c.drops[static_cast<std::size_t>(Drop::kSuppressed)].value();
+    EXPECT_EQ(c.answers.value(), n) << "each has its answer";
+    return n;
+  }
+};
+
+TEST_F(SuppressingSwitchTest, ALanIsAnsweredInTheNameOfTheOverlay) {
+  using namespace orrery::test;
+  offer(first_, arp_request(one_, kOneIp, kFarIp));
+  EXPECT_EQ(suppressed(), 1u);
+  EXPECT_EQ(first_->take(),
+            std::vector<ByteVector>{arp(kArpReply, one_, far_, far_, kFarIp, kOneIp)});
+  EXPECT_EQ(at(second_), 1u) << "other LANs of the node get the request as before";
+  EXPECT_EQ(overlay(), 0u);
+  EXPECT_EQ(gateway_->worker->counters().sent.value(), 0u);
+}
+
+TEST_F(SuppressingSwitchTest, TheOverlayIsAnsweredInTheNameOfAStation) {
+  using namespace orrery::test;
+  from_overlay(arp_request(far_, kFarIp, kOneIp));
+  EXPECT_EQ(suppressed(), 1u);
+  EXPECT_EQ(at(first_) + at(second_), 0u);
+  EXPECT_EQ(gateway_->worker->counters().sent.value(), 1u) << "to bridge B";
+}
+
+TEST_F(SuppressingSwitchTest, ConflictsAndProbesGoOn) {
+  using namespace orrery::test;
+  offer(first_, arp_request(one_, 0, kFarIp));
+  EXPECT_EQ(overlay(), 1u) << "a probe";
+  offer(first_, arp_request(two_, kFarIp, kFarIp));
+  EXPECT_EQ(overlay(), 1u) << "an announcement that contradicts";
+  offer(first_, arp_request(one_, kOneIp, kFarIp));
+  EXPECT_EQ(overlay(), 1u) << "nobody's";
+  EXPECT_EQ(suppressed(), 0u);
+}
+
+TEST_F(SuppressingSwitchTest, OnlyWhatRulesLetPassIsAnswered) {
+  using namespace orrery::test;
+  const auto rules = [&](std::initializer_list<std::pair<wire::RuleType, wire::Mac>> list) {
+    fib::Network n = gateway_->end.network();
+    n.active_bridge = true;
+    n.active_bridges = {kA, kB};
+    n.multicast_limit = 32;
+    n.rules.clear();
+    for (const auto& [type, mac] : list) {
+      wire::Rule rule;
+      rule.type = static_cast<std::uint8_t>(type);
+      if (mac) mac.store(rule.data.data());
+      n.rules.push_back(rule);
+    }
+    gateway_->end.publisher.apply(n);
+  };
+  const auto asked = [&] {
+    offer(first_, arp_request(one_, kOneIp, kFarIp));
+    return suppressed();
+  };
+  using enum wire::RuleType;
+  rules({{kMatchMacSource, far_}, {kActionDrop, {}}, {kActionAccept, {}}});
+  EXPECT_EQ(asked(), 0u) << "its answer would not come in";
+  rules({{kMatchMacSource, one_}, {kActionDrop, {}}, {kActionAccept, {}}});
+  EXPECT_EQ(asked(), 0u) << "the question would not go out";
+  rules({{kMatchMacSource, two_}, {kActionDrop, {}}, {kActionAccept, {}}});
+  EXPECT_EQ(asked(), 1u) << "neither is refused";
+}
+
+TEST_F(SuppressingSwitchTest, OnlyMembersAreAnsweredFor) {
+  using namespace orrery::test;
+  fib::Member b = gateway_->end.member();
+  b.allowed = false;
+  gateway_->end.publisher.apply(b);
+  offer(first_, arp_request(one_, kOneIp, kFarIp));
+  EXPECT_EQ(suppressed(), 0u);
+  EXPECT_EQ(overlay(), 1u);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Two gateways that bridge their LANs into one network: stations reach each other, a loop made on purpose is cut, a flood of MACs leaves
-the others alone.
+"""Two gateways that bridge their LANs into one network: stations reach each other, those that are known are not asked for in the overlay,
+a loop made on purpose is cut, a flood of MACs leaves the others alone.
 
   wan (a switch)    root 10.9.0.1   a 10.9.0.2   b 10.9.0.3
   lan-a (a switch)  gateway a, host-a            lan-b (a switch)  gateway b, host-b; a cable between the two makes the loop
@@ -40,7 +40,7 @@ class Host:
     """A station on a LAN: sends frames with a number, and tells which it hears."""
 
     def __init__(self, space, mac):
-        self.mac = mac
+        self.space, self.mac = space, mac
         with Inside(space):
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -72,6 +72,37 @@ class Host:
                 return heard
 
 
+class Arp:
+    """ARP as a station hears and says it."""
+
+    def __init__(self, host):
+        self.mac = host.mac
+        with Inside(host.space):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+            self.socket.bind(('eth0', 0x0806))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def request(self, sender, target):
+        self.socket.send(BROADCAST + self.mac + struct.pack('>HHHBBH6s4s6s4s', 0x0806, 1, 0x0800, 6, 4, 1, self.mac,
+                                                            socket.inet_aton(sender), bytes(6), socket.inet_aton(target)))
+
+    def hears(self, sender, target, seconds):
+        """Whether such a request comes within that time."""
+        end = time.monotonic() + seconds
+        while True:
+            if not select.select([self.socket], [], [], max(0.0, end - time.monotonic()))[0]:
+                return False
+            frame, where = self.socket.recvfrom(2048)
+            asked = frame[20:22] == b'\0\1' and frame[28:32] == socket.inet_aton(sender) and frame[38:42] == socket.inet_aton(target)
+            if where[2] != socket.PACKET_OUTGOING and asked:
+                return True
+
+
 class Scene:
     def __init__(self, world):
         self.world = world
@@ -93,7 +124,8 @@ class Scene:
             self.hosts[name] = Host(space, MACS['host-' + name])
             static = 'static = ["%s"]\n' % STATIC if name == 'a' else ''
             gateway = world.daemon(name, space=spaces[name], planet=planet, config='[[bridge]]\ndevice = "net_af_packet0,iface=lan0,'
-                                   'blocksz=65536,framesz=2048,framecnt=512"\nnetwork = "%s"\n%s' % (self.network, static))
+                                   'blocksz=65536,framesz=2048,framecnt=512"\nnetwork = "%s"\narp_nd_suppression = true\n%s' % (
+                                       self.network, static))
             gateway.start()
             wait_until(gateway.online, 30, name + ' is online')
             self.root.post('/controller/network/%s/member/%s' % (self.network, gateway.address),
@@ -148,6 +180,50 @@ def across(s):
     check(here <= 1 and 1 <= there <= 2, 'stations of a (one is static) and b', (here, there))
     for gateway in s.gateways:
         equal(s.lan_state(gateway), {'port': 1, 'blocked': False, 'reason': '', 'bridges': []}, 'state of ' + gateway.name)
+
+
+def suppressed(s):
+    """who is known is not asked for in the overlay, by ARP or neighbour discovery; probes and contradicted addresses go on"""
+    a, b = s.hosts['a'], s.hosts['b']
+    ips = {'a': ('10.7.0.1', 'fd77::1'), 'b': ('10.7.0.2', 'fd77::2')}
+
+    def inside(host, *command, **more):
+        return run('ip', 'netns', 'exec', host.space, *command, **more)
+
+    def answered():
+        return [g.get('/orrery/drops')['worker']['suppressed'] for g in s.gateways]
+
+    for name, host in s.hosts.items():
+        inside(host, 'sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=0')
+        inside(host, 'ip', 'addr', 'add', ips[name][0] + '/24', 'dev', 'eth0')
+        inside(host, 'ip', 'addr', 'add', ips[name][1] + '/64', 'dev', 'eth0', 'nodad')
+    try:
+        # Whoever asked first was heard by all, and so was the answer: from then on both gateways know both.
+        for ip in ips['b']:
+            inside(a, 'ping', '-n', '-c', '1', '-w', '10', ip)
+            inside(a, 'ip', 'neigh', 'flush', 'dev', 'eth0')
+            before = answered()
+            with Arp(b) as ear:
+                inside(a, 'ping', '-n', '-c', '1', '-w', '10', ip)
+                check(not ear.hears(ips['a'][0], ips['b'][0], 0.5), 'host-b is not asked')
+            after = answered()
+            check(after[0] > before[0], 'a answers for ' + ip, (before, after))
+            equal(after[1], before[1], 'answers of b')
+        with Arp(a) as mouth, Arp(b) as ear:
+            mouth.request('0.0.0.0', ips['b'][0])
+            check(ear.hears('0.0.0.0', ips['b'][0], 5), 'a probe reaches host-b')
+            mouth.request(ips['b'][0], ips['b'][0])
+            check(ear.hears(ips['b'][0], ips['b'][0], 5), 'so does an announcement')
+            equal(s.port(s.a)['bridge']['addressesContested'], 1, 'contested addresses at a')
+            mouth.request(ips['a'][0], ips['b'][0])
+            check(ear.hears(ips['a'][0], ips['b'][0], 5), 'and whoever asks for the address then')
+        for gateway in s.gateways:
+            check_ledger(gateway)
+    finally:
+        for host in s.hosts.values():
+            inside(host, 'ip', 'addr', 'flush', 'dev', 'eth0')
+            inside(host, 'sysctl', '-qw', 'net.ipv6.conf.eth0.disable_ipv6=1')
+    return 'answered by a and b: %s' % answered()
 
 
 def loop(s):
@@ -243,4 +319,4 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('bridge', [across, loop, open_again, flood, spoofed, quiet_end], needs=('ethtool',), setup=Scene)
+    main('bridge', [across, suppressed, loop, open_again, flood, spoofed, quiet_end], needs=('ethtool',), setup=Scene)

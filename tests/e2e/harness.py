@@ -385,7 +385,7 @@ def ledger(daemon):
     """(in, out) of all workers, as the ledger counts them."""
     w = daemon.workers()
     drops = daemon.get('/orrery/drops')['worker']
-    inside = (w['datagramsIn'] + w['framesIn'] + w['injected'] + w.get('handedFrames', 0) + w['copies'] + w['regained'] +
+    inside = (w['datagramsIn'] + w['framesIn'] + w['injected'] + w.get('handedFrames', 0) + w['answers'] + w['copies'] + w['regained'] +
               w['borrowed'])
     outside = (w['merged'] + w['delivered'] + w['sent'] + w['punted'] + w['parked'] + w['held'] + w['lent'] +
                w['repaid'] + sum(drops.values()))

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "support/neighbour_frames.h"
+
 namespace orrery::fib {
 namespace {
 
@@ -128,6 +130,150 @@ TEST(Neighbour, ArpRequests) {
     ByteVector p = good;
     p[at] = static_cast<std::uint8_t>(p[at] + 1);
     EXPECT_EQ(arp_request_target(0x0806, p), 0xc0a80007u) << "byte " << at;
+  }
+}
+
+// --- what a bridge reads
+
+const wire::Mac kOne{0x525400000001ULL}, kTwo{0x525400000002ULL};
+const auto kIpOne = NeighbourAddress::v4(0x0a000001), kIpTwo = NeighbourAddress::v4(0x0a000002);
+const test::Ip6 kSixOne = test::ip6(1), kSixTwo = test::ip6(2), kUnspecified{};
+
+NeighbourAddress v6(const test::Ip6& ip) {
+  return NeighbourAddress::v6(ip.data());
+}
+
+std::optional<NeighbourMessage> read(const ByteVector& frame) {
+  return read_neighbour(wire::Mac::load(frame.data()), wire::Mac::load(frame.data() + 6),
+                        load_be16(frame.data() + 12), Bytes(frame).subspan(14));
+}
+
+struct Row {
+  const char* what;
+  ByteVector frame;
+  Claim claim;
+  NeighbourAddress sender;
+  NeighbourAddress target;
+  bool router = false;
+};
+
+TEST(Neighbour, ClaimsAndQuestions) {
+  using namespace test;
+  constexpr std::uint32_t one = 0x0a000001, two = 0x0a000002;
+  const Ip6 group{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  const wire::Mac all{0x333300000001ULL};
+  const Row rows[] = {
+      {"request", arp_request(kOne, one, two), Claim::kSound, kIpOne, kIpTwo},
+      {"reply", arp(kArpReply, kTwo, kOne, kOne, one, two), Claim::kSound, kIpOne, {}},
+      {"unicast request", arp(kArpRequest, kTwo, kOne, kOne, one, two), Claim::kSound, kIpOne, {}},
+      {"announcement", arp_request(kOne, one, one), Claim::kSound, kIpOne, {}},
+      {"probe", arp_request(kOne, 0, two), Claim::kNone, {}, {}},
+      {"in another's name",
+       arp(kArpRequest, wire::kBroadcastMac, kOne, kTwo, one, two),
+       Claim::kWeak,
+       kIpOne,
+       {}},
+      {"from a group", arp_request(kOne, 0xe0000001, two), Claim::kNone, {}, {}},
+      {"for a group", arp_request(kOne, one, 0xe0000001), Claim::kSound, kIpOne, {}},
+      {"solicitation", test::solicitation(kOne, kSixOne, kSixTwo), Claim::kWeak, v6(kSixOne),
+       v6(kSixTwo)},
+      {"is it still there",
+       discovery(kSolicitation, kTwo, kOne, kSixOne, kSixTwo, 0, kSixTwo),
+       Claim::kWeak,
+       v6(kSixOne),
+       {}},
+      {"before its use", test::solicitation(kOne, kUnspecified, kSixOne), Claim::kNone, {}, {}},
+      {"for itself", test::solicitation(kOne, kSixOne, kSixOne), Claim::kWeak, v6(kSixOne), {}},
+      {"no link-layer address",
+       discovery(kSolicitation, wire::Mac{0x3333ff000002ULL}, kOne, kSixOne, group, 0, kSixTwo,
+                 false),
+       Claim::kNone,
+       {},
+       {}},
+      {"advertisement",
+       discovery(kAdvertisement, kTwo, kOne, kSixOne, kSixTwo, kSolicitedFlag | kOverrideFlag,
+                 kSixOne),
+       Claim::kSound,
+       v6(kSixOne),
+       {}},
+      {"of a router",
+       discovery(kAdvertisement, all, kOne, kSixOne, group, kRouterFlag | kOverrideFlag, kSixOne),
+       Claim::kSound,
+       v6(kSixOne),
+       {},
+       true},
+      {"that others may override",
+       discovery(kAdvertisement, kTwo, kOne, kSixOne, kSixTwo, kSolicitedFlag, kSixOne),
+       Claim::kWeak,
+       v6(kSixOne),
+       {}},
+      {"advertisement without a link-layer address",
+       discovery(kAdvertisement, kTwo, kOne, kSixOne, kSixTwo, kOverrideFlag, kSixOne, false),
+       Claim::kNone,
+       {},
+       {}},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.what);
+    ByteVector padded = row.frame;
+    padded.resize(std::max<std::size_t>(padded.size(), 60) + 3);
+    for (const ByteVector& frame : {row.frame, padded}) {
+      const auto m = read(frame);
+      ASSERT_TRUE(m);
+      EXPECT_EQ(m->claim, row.claim);
+      EXPECT_EQ(m->sender, row.sender);
+      EXPECT_EQ(m->target, row.target);
+      EXPECT_EQ(m->router, row.router);
+    }
+  }
+  const auto foreign = read(arp(kArpRequest, wire::kBroadcastMac, kOne, kTwo, one, two));
+  EXPECT_EQ(foreign->mac, kTwo);
+}
+
+TEST(Neighbour, WhatIsNoWholeMessageSaysNothing) {
+  const ByteVector request = test::arp_request(kOne, 0x0a000001, 0x0a000002);
+  for (std::size_t n = 14; n < request.size(); ++n)
+    EXPECT_FALSE(read(ByteVector(request.begin(), request.begin() + static_cast<long>(n)))) << n;
+  for (const std::size_t at : {1u, 2u, 3u, 4u, 5u, 6u}) {
+    ByteVector p = request;
+    p[14 + at] ^= 4;
+    EXPECT_FALSE(read(p)) << "byte " << at;
+  }
+  const ByteVector asked = test::solicitation(kOne, kSixOne, kSixTwo);
+  for (std::size_t n = 14; n < asked.size(); ++n)
+    EXPECT_FALSE(read(ByteVector(asked.begin(), asked.begin() + static_cast<long>(n)))) << n;
+  for (std::size_t at = 0; at < asked.size() - 14; ++at) {
+    if (at >= 1 && at <= 3) continue;  // traffic class and flow label
+    ByteVector p = asked;
+    p[14 + at] ^= 0x11;
+    EXPECT_FALSE(read(p)) << "byte " << at;
+  }
+  // Options of SEND, and a nonce, stand beside the address: their answer is the owner's.
+  ByteVector more = asked;
+  more.resize(more.size() + 8);
+  more[more.size() - 8] = 14;
+  more[more.size() - 7] = 1;
+  store_be16(more.data() + 14 + 4, 40);
+  test::seal_icmpv6(more);
+  EXPECT_EQ(read(more)->claim, Claim::kNone);
+  EXPECT_FALSE(read(more)->target);
+  EXPECT_FALSE(read(test::ethernet_head(kTwo, kOne, 0x0800)));
+}
+
+TEST(Neighbour, AnswersAsTheOwnerWould) {
+  std::array<std::uint8_t, kNeighbourAnswer> out;
+  const auto answer = [&](const ByteVector& question, bool router) {
+    const std::size_t size = write_neighbour_answer(out, *read(question), {kTwo, router});
+    return ByteVector(out.begin(), out.begin() + static_cast<long>(size));
+  };
+  EXPECT_EQ(answer(test::arp_request(kOne, 0x0a000001, 0x0a000002), false),
+            test::arp(test::kArpReply, kOne, kTwo, kTwo, 0x0a000002, 0x0a000001));
+  for (const bool router : {false, true}) {
+    EXPECT_EQ(answer(test::solicitation(kOne, kSixOne, kSixTwo), router),
+              test::discovery(
+                  test::kAdvertisement, kOne, kTwo, kSixTwo, kSixOne,
+                  test::kSolicitedFlag | test::kOverrideFlag | (router ? test::kRouterFlag : 0),
+                  kSixTwo));
   }
 }
 

@@ -39,6 +39,7 @@ static = ["52:54:00:00:00:01", "525400000002"]
 broadcast_pps = 0
 dhcp_guard = true
 loop_guard = false
+arp_nd_suppression = true
 ra_guard = true
 multicast_pps = 20000
 unknown_pps = 300
@@ -75,6 +76,8 @@ enabled = true
   EXPECT_TRUE(c.bridges[1].options.dhcp_guard && c.bridges[1].options.ra_guard);
   EXPECT_TRUE(c.bridges[0].options.loop_guard);
   EXPECT_FALSE(c.bridges[1].options.loop_guard);
+  EXPECT_FALSE(c.bridges[0].options.arp_nd_suppression);
+  EXPECT_TRUE(c.bridges[1].options.arp_nd_suppression);
   EXPECT_EQ(c.bridges[1].options.multicast, 20'000u);
   EXPECT_EQ(c.bridges[1].options.unknown, 300u);
   EXPECT_EQ(c.bridges[1].options.fixed,

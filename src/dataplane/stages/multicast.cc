@@ -11,6 +11,10 @@ void multicast(WorkerContext& w, PacketVector& v) noexcept {
     // What is refused, answered here or for a group that nobody has published goes on, to control.
     const fib::Resolution where = fib::resolve(network, frame);
     if (where.to != fib::Outbound::kMulticast) continue;
+    if (meta_of(v.mbuf[i]).neighbour.mac && suppress(w, v, i)) {
+      v.drop_lane(i, Drop::kSuppressed);
+      continue;
+    }
     const GroupRecord* group = w.tables.groups.find(
         {network.id.value, where.group.mac.value, std::uint64_t{where.group.adi}});
     if (group == nullptr) continue;

@@ -12,13 +12,8 @@ wire::Address recipient(const WorkerContext& w, const fib::Network& network,
       (bridged && !network.active_bridge)) {
     return {};
   }
-  if (fib::is_member_mac(network, frame.destination))
-    return wire::address_of(frame.destination, network.id);
-  verb = fib::Carrier::kExtFrame;
-  const BridgeRecord* record =
-      w.tables.bridge_routes.find({network.id.value, frame.destination.value});
-  const bool usable = record != nullptr && fib::is_active_bridge(network, record->route.behind);
-  return usable ? record->route.behind : wire::Address{};
+  if (!fib::is_member_mac(network, frame.destination)) verb = fib::Carrier::kExtFrame;
+  return holder_of(w.tables, network, frame.destination);
 }
 
 }  // namespace

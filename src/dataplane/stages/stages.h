@@ -47,6 +47,15 @@ namespace orrery::dataplane {
   return crypto::SipBatch::last(v4 ? 4 : 7, from.family | word << 8);
 }
 
+/// The member that has the MAC or bridges its station; zero: control decides.
+[[nodiscard]] inline wire::Address holder_of(const Tables& tables, const fib::Network& network,
+                                             wire::Mac mac) noexcept {
+  if (fib::is_member_mac(network, mac)) return wire::address_of(mac, network.id);
+  const BridgeRecord* record = tables.bridge_routes.find({network.id.value, mac.value});
+  const bool usable = record != nullptr && fib::is_active_bridge(network, record->route.behind);
+  return usable ? record->route.behind : wire::Address{};
+}
+
 /// Bytes of the verb before the payload.
 [[nodiscard]] inline std::size_t verb_head(const PacketVector& v, unsigned i) noexcept {
   switch (v.verb[i]) {
@@ -137,7 +146,8 @@ void deliver(WorkerContext& w, PacketVector& v) noexcept;
 void flow(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Frames to a group whose members control has published: each of them gets one, see replicate().
-/// Reads: groups. Exits: kept; drop kRules (of the sender's side, without a recipient in mind).
+/// Those that suppress() answers go no further. Reads: groups. Exits: kept; drop kSuppressed,
+/// kRules (of the sender's side, without a recipient in mind).
 void multicast(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Fills the vector with copies of the frames that multicast() has kept, one for each recipient: up
@@ -207,6 +217,14 @@ bool raise_still_there(WorkerContext& w, const PacketVector& v, unsigned i) noex
 /// The sender of the frame in lane `i` is told that packets to there may have `mtu` bytes at most;
 /// at most a hundred times a second.
 void answer_too_big(WorkerContext& w, const PacketVector& v, unsigned i, std::size_t mtu) noexcept;
+/// The local switch knows who has the IP address that the frame of lane `i` asks for
+/// (PacketMeta::neighbour): the answer goes to the port that it came from. False: it has to be
+/// asked, since we would not let its answer or the question pass, or do not know its member.
+/// Reads: bridge routes, members.
+[[nodiscard]] bool suppress(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+/// A frame by which `owner` answers the question in `frame`; null: no buffer, or no question.
+[[nodiscard]] rte_mbuf* answer_in_name_of(fib::Neighbour owner, Bytes frame,
+                                          const Pools& pools) noexcept;
 /// Whether control may hear of another pair in this period.
 [[nodiscard]] bool may_tell_of_pairs(WorkerContext& w) noexcept;
 /// A frame goes to the members of a group.

@@ -1,12 +1,15 @@
-// Arbitrary payloads as neighbour solicitations and ARP requests.
+// Arbitrary payloads as neighbour solicitations, advertisements and ARP.
 //
 // Invariants: an answer names the address that was asked for, comes from the member that owns it
 // and never from ourselves, and has a sound checksum; without an address of the same form there is
-// none.
-// Input: [1] switches, [6] source, payload behind the Ethernet header.
+// none. What a bridge reads claims an address only of a station and asks only for another's; its
+// answer reads as the owner's sound claim and as no question.
+// Input: [1] switches, [6] source, payload behind the Ethernet header. Switch 16: the checksum of
+// ICMPv6 is put right first.
 #include "base/cursor.h"
 #include "fib/neighbour.h"
 #include "fuzz/wire/verb_fuzz.h"
+#include "support/neighbour_frames.h"
 
 using namespace orrery;
 using fuzz::check;
@@ -23,6 +26,29 @@ bool checksum_holds(Bytes p) {
   for (std::size_t i = 8; i < p.size(); i += 2) sum += load_be16(p.data() + i);
   while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
   return sum == 0xffff;
+}
+
+const wire::Mac kOwner{0x525400000009ULL};
+
+void as_bridge(wire::Mac destination, wire::Mac source, std::uint16_t ethertype, Bytes payload) {
+  const auto m = fib::read_neighbour(destination, source, ethertype, payload);
+  if (!m) return;
+  check((m->claim != fib::Claim::kNone) == static_cast<bool>(m->sender));
+  if (m->sender) check(m->mac && !m->mac.is_multicast());
+  if (m->claim == fib::Claim::kSound) check(m->mac == source);
+  if (!m->target) return;
+  check(m->sender && m->target != m->sender && m->mac == source && destination.is_multicast());
+  for (const bool router : {false, true}) {
+    std::array<std::uint8_t, fib::kNeighbourAnswer> out;
+    const std::size_t size = fib::write_neighbour_answer(out, *m, {kOwner, router});
+    const Bytes frame = Bytes(out).first(size);
+    check(wire::Mac::load(frame.data()) == source);
+    const auto answer = fib::read_neighbour(source, wire::Mac::load(frame.data() + 6),
+                                            load_be16(frame.data() + 12), frame.subspan(14));
+    check(answer && answer->claim == fib::Claim::kSound && answer->mac == kOwner);
+    check(answer->sender == m->target && !answer->target);
+    check(answer->router == (router && !m->target.is_v4()));
+  }
 }
 
 }  // namespace
@@ -61,5 +87,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto target = fib::arp_request_target(0x0806, payload);
   if (target) check(payload.size() >= 28 && *target == load_be32(payload.data() + 24));
   check(!fib::arp_request_target(0x0800, payload));
+
+  ByteVector frame(data, data + size);
+  frame.insert(frame.begin(), 7, 0);  // the switches and the source stand where a header would
+  if ((switches & 16) != 0 && payload.size() >= 44 && payload.size() % 2 == 0)
+    test::seal_icmpv6(frame);
+  for (const wire::Mac destination : {wire::kBroadcastMac, wire::Mac{0x3333ff000001ULL}, kOwner}) {
+    for (const int ethertype : {0x0806, 0x86dd, 0x0800})
+      as_bridge(destination, source, static_cast<std::uint16_t>(ethertype),
+                Bytes(frame).subspan(14));
+  }
   return 0;
 }
