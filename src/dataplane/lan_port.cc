@@ -3,37 +3,21 @@
 #include <rte_ethdev.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "dataplane/vlan_tag.h"
 
 namespace orrery::dataplane {
 namespace {
 
 constexpr std::size_t kEthernet = 14;
-constexpr std::size_t kTag = 4;
-constexpr std::uint16_t kEtherVlan = 0x8100;
-constexpr std::uint16_t kVlanId = 0x0fff;
-constexpr int kNotAFrame = -1;
 
-/// The frame's VLAN with its tag taken off; 0: untagged or tagged with a priority alone.
-int take_tag(rte_mbuf* m) noexcept {
-  if (rte_pktmbuf_data_len(m) < kEthernet || m->nb_segs != 1) return kNotAFrame;
-  if ((m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) return m->vlan_tci & kVlanId;
-  std::uint8_t* d = rte_pktmbuf_mtod(m, std::uint8_t*);
-  if (load_be16(d + 12) != kEtherVlan) return 0;
-  if (rte_pktmbuf_data_len(m) < kEthernet + kTag) return kNotAFrame;
-  const int vlan = load_be16(d + 14) & kVlanId;
-  std::memmove(d + kTag, d, 12);
-  rte_pktmbuf_adj(m, kTag);
-  return vlan;
-}
-
-bool put_tag(rte_mbuf* m, std::uint16_t vlan) noexcept {
-  auto* d = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(m, kTag));
-  if (d == nullptr) return false;
-  std::memmove(d, d + kTag, 12);
-  store_be16(d + 12, kEtherVlan);
-  store_be16(d + 14, vlan);
-  return true;
+/// What stands behind the frame's tag, if it has one; nothing: no whole frame, or none of its tag.
+std::optional<wire::BehindTag> open_tag(const rte_mbuf* m) noexcept {
+  if (rte_pktmbuf_data_len(m) < kEthernet || m->nb_segs != 1) return {};
+  const Bytes frame{rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)};
+  const auto in = wire::behind_tag(load_be16(frame.data() + kMacs), frame.subspan(kEthernet));
+  if (in.ethertype == wire::kVlanEthertype && in.tag == 0) return {};
+  return in;
 }
 
 }  // namespace
@@ -52,7 +36,8 @@ LanDevice::~LanDevice() {
   stop_ethdev(queues_);
 }
 
-Result<LanDevice::Lane*> LanDevice::add_lane(std::uint16_t vlan, wire::NetworkId network) {
+Result<LanDevice::Lane*> LanDevice::add_lane(LanVlans vlans, wire::NetworkId network) {
+  const std::uint16_t vlan = vlans.vlan;
   if (vlan >= kVlans || lanes_.size() >= kNoLane) {
     return failure(Errc::kInvalid,
                    "LAN port \"" + name_ + "\" has no room for VLAN " + std::to_string(vlan));
@@ -65,9 +50,15 @@ Result<LanDevice::Lane*> LanDevice::add_lane(std::uint16_t vlan, wire::NetworkId
   }
   lane_of_[vlan] = static_cast<std::uint8_t>(lanes_.size());
   lanes_.push_back(std::make_unique<Lane>());
-  lanes_.back()->vlan = vlan;
+  lanes_.back()->vlans = vlans;
   lanes_.back()->network = network;
+  if (vlans.preserve_tags) rest_ = lanes_.back().get();
   return lanes_.back().get();
+}
+
+LanDevice::Lane* LanDevice::lane_of(std::uint16_t vlan) const noexcept {
+  const std::uint8_t at = lane_of_[vlan];
+  return at == kNoLane ? rest_ : lanes_[at].get();
 }
 
 std::uint16_t LanDevice::take(Lane& lane, rte_mbuf** out, std::uint16_t n) noexcept {
@@ -76,6 +67,18 @@ std::uint16_t LanDevice::take(Lane& lane, rte_mbuf** out, std::uint16_t n) noexc
   lane.first = static_cast<std::uint16_t>((lane.first + taken) % kLane);
   lane.count = static_cast<std::uint16_t>(lane.count - taken);
   return taken;
+}
+
+LanDevice::Lane* LanDevice::sort(rte_mbuf* m) const noexcept {
+  // A device that takes tags off tells them beside the frame.
+  const bool stripped = (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
+  const auto in = open_tag(m);
+  if (!in) return nullptr;
+  Lane* to = lane_of(wire::vlan_of(stripped ? m->vlan_tci : in->tag_control));
+  if (to == nullptr) return nullptr;
+  if (to->vlans.preserve_tags) return !stripped || put_tag(m, m->vlan_tci) ? to : nullptr;
+  if (!stripped && in->tag != 0) take_tag(m);
+  return to;
 }
 
 void LanDevice::burst() noexcept {
@@ -88,14 +91,13 @@ void LanDevice::burst() noexcept {
   const std::uint16_t got = rte_eth_rx_burst(queues_.port, 0, frames, room);
   for (std::uint16_t i = 0; i < got; ++i) {
     rte_mbuf* m = frames[i];
-    const int vlan = take_tag(m);
-    const std::uint8_t at = vlan == kNotAFrame ? kNoLane : lane_of_[static_cast<unsigned>(vlan)];
-    if (at == kNoLane) {
+    Lane* to = sort(m);
+    if (to == nullptr) {
       ++lanes_.front()->counters.rx_dropped;  // nobody's: the device's first port tells it
       rte_pktmbuf_free(m);
       continue;
     }
-    Lane& lane = *lanes_[at];
+    Lane& lane = *to;
     meta_of(m) = {};
     meta_of(m).network = lane.network.value;
     ++lane.counters.rx_packets;
@@ -110,10 +112,16 @@ std::uint16_t LanDevice::receive(Lane& lane, rte_mbuf** out, std::uint16_t n) no
 }
 
 Result<std::shared_ptr<LanPort>> LanPort::open(std::shared_ptr<LanDevice> device,
-                                               wire::NetworkId network, std::uint16_t vlan) {
-  const auto lane = device->add_lane(vlan, network);
+                                               wire::NetworkId network, LanVlans vlans) {
+  const auto lane = device->add_lane(vlans, network);
   if (!lane) return std::unexpected(lane.error());
   return std::shared_ptr<LanPort>(new LanPort(std::move(device), *lane));
+}
+
+bool LanPort::dress(rte_mbuf* m) const noexcept {
+  if (lane_->vlans.vlan != 0) return put_tag(m, lane_->vlans.vlan);
+  const auto in = open_tag(m);
+  return in && device_->lane_of(wire::vlan_of(in->tag_control)) == lane_;
 }
 
 void LanPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
@@ -122,7 +130,7 @@ void LanPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
   std::uint16_t ready = 0;
   for (std::uint16_t i = 0; i < n; ++i) {
     rte_mbuf* m = in[i];
-    if (lane_->vlan != 0 && !put_tag(m, lane_->vlan)) {
+    if (!dress(m)) {
       ++counters.tx_dropped;
       rte_pktmbuf_free(m);
       continue;

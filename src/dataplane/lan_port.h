@@ -2,11 +2,12 @@
 //
 // The device is a PCI address or a vdev string (net_af_packet0,iface=lan0; net_af_xdp0,iface=lan0;
 // net_memif0,...). One device may serve several networks, a LanPort each: one takes the untagged
-// frames, the others one VLAN each, untagged inside the network. Whichever port is asked first
-// takes a burst from the device and leaves the others' frames in their lanes. All ports of a device
-// belong to one worker. Weak spots: no vdev has receive interrupts, so a worker with such a port
-// polls (it backs off to 500 us when idle); a port that nobody asks stops its device once its lane
-// is full.
+// frames, the others one VLAN each, untagged inside the network. The one of the untagged frames may
+// also take those of all VLANs that are no other port's, with their tags. No port sends a frame
+// that the LAN would take for one of another port's VLAN. Whichever port is asked first takes a
+// burst from the device and leaves the others' frames in their lanes. All ports of a device belong
+// to one worker. Weak spots: no vdev has receive interrupts, so a worker with such a port polls (it
+// backs off to 500 us when idle); a port that nobody asks stops its device once its lane is full.
 #pragma once
 
 #include <array>
@@ -20,6 +21,13 @@
 #include "dataplane/port.h"
 
 namespace orrery::dataplane {
+
+/// Which frames of a device a port has.
+struct LanVlans {
+  std::uint16_t vlan = 0;  // 0: untagged ones, or those tagged with a priority alone
+  bool preserve_tags =
+      false;  // with vlan 0: also those of VLANs that no other port has, as they are
+};
 
 /// A started device with a lane per VLAN in use.
 class LanDevice {
@@ -40,7 +48,7 @@ class LanDevice {
   static constexpr std::uint16_t kBurst = 64;
 
   struct Lane {
-    std::uint16_t vlan = 0;
+    LanVlans vlans;
     wire::NetworkId network;
     PortCounters counters;  // of the port
     std::array<rte_mbuf*, kLane> frame{};
@@ -52,22 +60,26 @@ class LanDevice {
   }
 
   /// kExists when the VLAN is another port's.
-  Result<Lane*> add_lane(std::uint16_t vlan, wire::NetworkId network);
+  Result<Lane*> add_lane(LanVlans vlans, wire::NetworkId network);
+  /// The port that has this VLAN; null: none.
+  [[nodiscard]] Lane* lane_of(std::uint16_t vlan) const noexcept;
   std::uint16_t receive(Lane& lane, rte_mbuf** out, std::uint16_t n) noexcept;
   void burst() noexcept;
+  /// Whose frame it is, made what the port's network is to see; null: nobody's.
+  [[nodiscard]] Lane* sort(rte_mbuf* m) const noexcept;
   std::uint16_t take(Lane& lane, rte_mbuf** out, std::uint16_t n) noexcept;
 
   std::string name_;
   EthdevQueues queues_;
-  std::array<std::uint8_t, kVlans> lane_of_;
+  std::array<std::uint8_t, kVlans> lane_of_;  // of each VLAN; kNoLane: see rest_
+  Lane* rest_ = nullptr;                      // of the VLANs of no other port
   std::vector<std::unique_ptr<Lane>> lanes_;
 };
 
 class LanPort final : public FramePort {
  public:
-  /// `vlan` 0: the device's untagged frames.
   static Result<std::shared_ptr<LanPort>> open(std::shared_ptr<LanDevice> device,
-                                               wire::NetworkId network, std::uint16_t vlan);
+                                               wire::NetworkId network, LanVlans vlans);
 
   [[nodiscard]] wire::NetworkId network() const noexcept override { return lane_->network; }
 
@@ -85,11 +97,14 @@ class LanPort final : public FramePort {
 
   [[nodiscard]] const std::string& name() const { return device_->name(); }
 
-  [[nodiscard]] std::uint16_t vlan() const { return lane_->vlan; }
+  [[nodiscard]] std::uint16_t vlan() const { return lane_->vlans.vlan; }
 
  private:
   LanPort(std::shared_ptr<LanDevice> device, LanDevice::Lane* lane)
       : device_(std::move(device)), lane_(lane) {}
+
+  /// Makes of a frame of the network what the LAN is to see; false: it may not see it.
+  [[nodiscard]] bool dress(rte_mbuf* m) const noexcept;
 
   std::shared_ptr<LanDevice> device_;
   LanDevice::Lane* lane_;  // the device's

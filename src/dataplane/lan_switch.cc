@@ -93,15 +93,17 @@ bool LanSwitch::learn(wire::Mac source, unsigned side, Millis now) noexcept {
 
 std::optional<fib::Neighbour> LanSwitch::heed(Bytes frame, unsigned side, Millis now) noexcept {
   if (!neighbours_) return {};
-  const auto message =
-      fib::read_neighbour(wire::Mac::load(frame.data()), wire::Mac::load(frame.data() + 6),
-                          load_be16(frame.data() + 12), frame.subspan(kEthernet));
+  const wire::BehindTag in =
+      wire::behind_tag(load_be16(frame.data() + 12), frame.subspan(kEthernet));
+  const auto message = fib::read_neighbour(
+      wire::Mac::load(frame.data()), wire::Mac::load(frame.data() + 6), in.ethertype, in.payload);
   if (!message) return {};
+  const std::uint16_t vlan = wire::vlan_of(in.tag_control);
   if (message->claim != fib::Claim::kNone &&
-      neighbours_->claim(*message, now) == NeighbourTable::Claimed::kContested) {
+      neighbours_->claim(*message, vlan, now) == NeighbourTable::Claimed::kContested) {
     sides_[side].contested.fetch_add(1, kRelaxed);
   }
-  return message->target ? neighbours_->find(message->target, now) : std::nullopt;
+  return message->target ? neighbours_->find(message->target, vlan, now) : std::nullopt;
 }
 
 unsigned LanSwitch::whereabouts(wire::Mac mac, Millis now) const noexcept {

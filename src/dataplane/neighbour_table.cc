@@ -9,12 +9,16 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kAcquire = std::memory_order_acquire;
 constexpr auto kRelease = std::memory_order_release;
 
-constexpr std::uint64_t owner_of(wire::Mac mac, bool router) {
-  return (mac.value << 1) | (router ? 1 : 0);
+constexpr std::uint64_t owner_of(std::uint16_t vlan, wire::Mac mac, bool router) {
+  return (std::uint64_t{vlan} << 49) | (mac.value << 1) | (router ? 1 : 0);
+}
+
+constexpr std::uint16_t vlan_of(std::uint64_t owner) {
+  return static_cast<std::uint16_t>(owner >> 49);
 }
 
 constexpr wire::Mac mac_of(std::uint64_t owner) {
-  return wire::Mac{owner >> 1};
+  return wire::Mac{(owner >> 1) & 0xffffffffffffULL};
 }
 
 }  // namespace
@@ -22,16 +26,18 @@ constexpr wire::Mac mac_of(std::uint64_t owner) {
 NeighbourTable::NeighbourTable(SipKey key)
     : key_(key), buckets_(std::make_unique<Bucket[]>(kBuckets)) {}
 
-NeighbourTable::Bucket& NeighbourTable::bucket_of(fib::NeighbourAddress address) const noexcept {
-  std::array<std::uint8_t, 16> bytes;
+NeighbourTable::Bucket& NeighbourTable::bucket_of(fib::NeighbourAddress address,
+                                                  std::uint16_t vlan) const noexcept {
+  std::array<std::uint8_t, 18> bytes;
   store_be64(bytes.data(), address.high);
   store_be64(bytes.data() + 8, address.low);
+  store_be16(bytes.data() + 16, vlan);
   return buckets_[siphash(key_, bytes) % kBuckets];
 }
 
 NeighbourTable::Claimed NeighbourTable::claim(const fib::NeighbourMessage& message,
-                                              Millis now) noexcept {
-  Bucket& bucket = bucket_of(message.sender);
+                                              std::uint16_t vlan, Millis now) noexcept {
+  Bucket& bucket = bucket_of(message.sender, vlan);
   const bool sound = message.claim == fib::Claim::kSound;
   std::uint32_t version = bucket.version.load(kAcquire);
   if (version % 2 != 0) return Claimed::kKnown;
@@ -40,7 +46,7 @@ NeighbourTable::Claimed NeighbourTable::claim(const fib::NeighbourMessage& messa
   bool known = false;
   for (Entry& e : bucket.entries) {
     const fib::NeighbourAddress address{e.high.load(kAcquire), e.low.load(kAcquire)};
-    if (address == message.sender) {
+    if (address == message.sender && vlan_of(e.owner.load(kAcquire)) == vlan) {
       place = &e;
       known = now - e.since.load(kAcquire) <= kAge;
       break;
@@ -48,13 +54,13 @@ NeighbourTable::Claimed NeighbourTable::claim(const fib::NeighbourMessage& messa
     if (place == nullptr && (!address || now - e.since.load(kAcquire) > kAge)) place = &e;
   }
   Claimed result = Claimed::kNew;
-  std::uint64_t owner = owner_of(message.mac, message.router);
+  std::uint64_t owner = owner_of(vlan, message.mac, message.router);
   if (known) {
     const std::uint64_t before = place->owner.load(kAcquire);
-    if (before == 0) return Claimed::kKnown;  // contested, for its time
+    if (!mac_of(before)) return Claimed::kKnown;  // contested, for its time
     if (mac_of(before) != message.mac) {
       result = Claimed::kContested;
-      owner = 0;
+      owner = owner_of(vlan, {}, false);
     } else {
       result = Claimed::kKnown;
       if (!sound) owner = before;  // it does not say who is a router
@@ -77,15 +83,16 @@ NeighbourTable::Claimed NeighbourTable::claim(const fib::NeighbourMessage& messa
 }
 
 std::optional<fib::Neighbour> NeighbourTable::find(fib::NeighbourAddress address,
-                                                   Millis now) const noexcept {
-  const Bucket& bucket = bucket_of(address);
+                                                   std::uint16_t vlan, Millis now) const noexcept {
+  const Bucket& bucket = bucket_of(address, vlan);
   const std::uint32_t version = bucket.version.load(kAcquire);
   if (version % 2 != 0) return {};
   std::optional<fib::Neighbour> found;
   for (const Entry& e : bucket.entries) {
     if (e.low.load(kAcquire) != address.low || e.high.load(kAcquire) != address.high) continue;
     const std::uint64_t owner = e.owner.load(kAcquire);
-    if (owner != 0 && now - e.since.load(kAcquire) <= kAge)
+    if (vlan_of(owner) != vlan) continue;
+    if (mac_of(owner) && now - e.since.load(kAcquire) <= kAge)
       found = fib::Neighbour{mac_of(owner), (owner & 1) != 0};
     break;
   }

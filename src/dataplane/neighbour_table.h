@@ -1,6 +1,8 @@
 // Which station has which IP address in a bridged network, as the stations themselves said: what a
 // bridge may answer ARP and neighbour discovery from.
 //
+// VLANs inside the network are links of their own: an address is one of a VLAN.
+//
 // Fixed size: buckets of seven addresses under SipHash with a secret. An address keeps its place
 // for a minute after its station last claimed it, and nothing that lives is pushed out; what finds
 // no place is not known, that is, asked for everywhere as without the table. Two stations that
@@ -41,18 +43,18 @@ class NeighbourTable {
 
   explicit NeighbourTable(SipKey key);
 
-  /// REQUIRES: message.claim is not kNone.
-  Claimed claim(const fib::NeighbourMessage& message, Millis now) noexcept;
+  /// `vlan`: 0 for untagged frames. REQUIRES: message.claim is not kNone.
+  Claimed claim(const fib::NeighbourMessage& message, std::uint16_t vlan, Millis now) noexcept;
   /// Nothing when nobody knows, or nobody for certain.
   [[nodiscard]] std::optional<fib::Neighbour> find(fib::NeighbourAddress address,
-                                                   Millis now) const noexcept;
+                                                   std::uint16_t vlan, Millis now) const noexcept;
 
  private:
   static constexpr Millis kRefresh = 1'000;  // claims are written this often, to spare the caches
 
   struct Entry {
     std::atomic<std::uint64_t> high, low;  // the address; zero: free
-    std::atomic<std::uint64_t> owner;      // [48] MAC, [1] router; zero: contested
+    std::atomic<std::uint64_t> owner;      // [12] VLAN, [48] MAC, [1] router; MAC zero: contested
     std::atomic<Millis> since;             // last claimed, or contested
   };
 
@@ -63,7 +65,7 @@ class NeighbourTable {
 
   static_assert(sizeof(Bucket) == 256);
 
-  [[nodiscard]] Bucket& bucket_of(fib::NeighbourAddress address) const noexcept;
+  [[nodiscard]] Bucket& bucket_of(fib::NeighbourAddress address, std::uint16_t vlan) const noexcept;
 
   const SipKey key_;
   std::unique_ptr<Bucket[]> buckets_;

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "wire/vlan.h"
+
 namespace orrery::fib {
 namespace {
 
 constexpr std::uint16_t kEtherIpv4 = 0x0800;
 constexpr std::uint16_t kEtherIpv6 = 0x86dd;
-constexpr std::uint16_t kEtherVlan = 0x8100;
 constexpr std::uint16_t kEtherServiceVlan = 0x88a8;
 constexpr std::size_t kMaxTags = 2;
 constexpr std::size_t kMaxExtensions = 8;  // more than any sane stack sends
@@ -93,7 +94,7 @@ Flow parse_flow(wire::Mac destination, wire::Mac source, std::uint16_t ethertype
   Flow flow;
   flow.ethertype = ethertype;
   for (std::size_t i = 0; i < kMaxTags; ++i) {
-    if (flow.ethertype != kEtherVlan && flow.ethertype != kEtherServiceVlan) break;
+    if (flow.ethertype != wire::kVlanEthertype && flow.ethertype != kEtherServiceVlan) break;
     if (p.size() - flow.l3 < 4) break;
     if (i == 0) flow.vlan = load_be16(p.data()) & 0x0fff;
     flow.ethertype = load_be16(p.data() + flow.l3 + 2);

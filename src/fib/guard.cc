@@ -1,5 +1,7 @@
 #include "fib/guard.h"
 
+#include "wire/vlan.h"
+
 namespace orrery::fib {
 namespace {
 
@@ -53,8 +55,9 @@ ServerWord of_ipv6(Bytes p) {
 }  // namespace
 
 ServerWord server_word(std::uint16_t ethertype, Bytes payload) {
-  if (ethertype == 0x0800) return of_ipv4(payload);
-  if (ethertype == 0x86dd) return of_ipv6(payload);
+  const wire::BehindTag in = wire::behind_tag(ethertype, payload);
+  if (in.ethertype == 0x0800) return of_ipv4(in.payload);
+  if (in.ethertype == 0x86dd) return of_ipv6(in.payload);
   return ServerWord::kNone;
 }
 

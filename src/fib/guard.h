@@ -1,5 +1,5 @@
 // Which frames only a DHCP server or a router may send: what the guards of a LAN port keep on their
-// side. Total and bounded; VLAN tags inside are not looked through.
+// side. Total and bounded; one VLAN tag is looked behind.
 // Source: RFC 2131, 8415, 4861, 6105 (RA guard), 7113 (its evasion: an RA behind extension headers
 // or in fragments is caught, and so is a first fragment that hides what it carries).
 #pragma once

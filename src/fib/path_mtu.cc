@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cursor.h"
 #include "wire/fragment.h"
 
 namespace orrery::fib {
@@ -15,6 +16,7 @@ constexpr std::size_t kTcp = 20;
 constexpr std::size_t kIcmp = 8;
 constexpr std::uint8_t kProtocolIcmp = 1;
 constexpr std::uint8_t kProtocolIcmpv6 = 58;
+constexpr std::size_t kLeastIpv6Mtu = 1'280;
 constexpr std::size_t kQuotedIpv4 = 548;  // of the packet, so that the answer has 576 bytes
 constexpr std::uint16_t kDontFragment = 0x4000;
 
@@ -50,19 +52,27 @@ bool is_icmp_error(std::uint8_t protocol, Bytes upper) {
   return protocol == kProtocolIcmpv6 && (upper.empty() || upper[0] < 128);
 }
 
-std::size_t write_ethernet(MutableBytes out, const EthernetFrame& frame) {
-  frame.source.store(out.data());
-  frame.destination.store(out.data() + 6);
-  store_be16(out.data() + 12, frame.ethertype);
-  return EthernetFrame::kHead;
+/// [6] destination, [6] source, the tag of `in` if it has one, [2] ethertype: back to the sender.
+std::size_t write_ethernet(MutableBytes out, const EthernetFrame& frame,
+                           const wire::BehindTag& in) {
+  Writer w(out);
+  std::array<std::uint8_t, 12> macs;
+  frame.source.store(macs.data());
+  frame.destination.store(macs.data() + 6);
+  w.bytes(macs);
+  if (in.tag != 0) {
+    w.u16(wire::kVlanEthertype);
+    w.u16(in.tag_control);
+  }
+  w.u16(in.ethertype);
+  return w.size();
 }
 
-std::size_t write_ipv4(MutableBytes out, const EthernetFrame& frame, std::uint16_t mtu) {
-  const Bytes p = frame.payload;
+std::size_t write_ipv4(MutableBytes out, Bytes p, std::uint16_t mtu) {
   const std::size_t quoted =
       std::min({p.size(), std::size_t{load_be16(p.data() + 2)}, kQuotedIpv4});
   const std::size_t size = kIpv4 + kIcmp + quoted;
-  std::uint8_t* ip = out.data() + write_ethernet(out, frame);
+  std::uint8_t* ip = out.data();
   std::fill_n(ip, kIpv4 + kIcmp, std::uint8_t{0});
   ip[0] = 0x45;
   ip[1] = 0xc0;  // internetwork control
@@ -78,15 +88,13 @@ std::size_t write_ipv4(MutableBytes out, const EthernetFrame& frame, std::uint16
   store_be16(icmp + 6, mtu);
   std::copy_n(p.data(), quoted, icmp + kIcmp);
   store_be16(icmp + 2, static_cast<std::uint16_t>(~fold(sum_of({icmp, kIcmp + quoted}))));
-  return EthernetFrame::kHead + size;
+  return size;
 }
 
-std::size_t write_ipv6(MutableBytes out, const EthernetFrame& frame, std::uint16_t mtu) {
-  const Bytes p = frame.payload;
-  const std::size_t quoted =
-      std::min(p.size(), kTooBigAnswer - EthernetFrame::kHead - kIpv6 - kIcmp);
+std::size_t write_ipv6(MutableBytes out, Bytes p, std::uint16_t mtu) {
+  const std::size_t quoted = std::min(p.size(), kLeastIpv6Mtu - kIpv6 - kIcmp);
   const std::size_t size = kIcmp + quoted;
-  std::uint8_t* ip = out.data() + write_ethernet(out, frame);
+  std::uint8_t* ip = out.data();
   std::fill_n(ip, kIpv6 + kIcmp, std::uint8_t{0});
   ip[0] = 0x60;
   store_be16(ip + 4, static_cast<std::uint16_t>(size));
@@ -101,7 +109,7 @@ std::size_t write_ipv6(MutableBytes out, const EthernetFrame& frame, std::uint16
   const std::uint32_t pseudo =
       sum_of({ip + 8, 32}) + static_cast<std::uint32_t>(size) + kProtocolIcmpv6;
   store_be16(icmp + 2, static_cast<std::uint16_t>(~fold(pseudo + sum_of({icmp, size}))));
-  return EthernetFrame::kHead + kIpv6 + size;
+  return kIpv6 + size;
 }
 
 /// An address that one host has.
@@ -123,6 +131,12 @@ std::size_t worthwhile_payload(std::size_t most, std::size_t head, std::size_t u
 }
 
 bool clamp_mss(std::uint16_t ethertype, MutableBytes payload, const Way& way) {
+  if (ethertype == wire::kVlanEthertype) {
+    const wire::BehindTag in = wire::behind_tag(ethertype, payload);
+    return in.tag != 0 && in.ethertype != wire::kVlanEthertype &&
+           clamp_mss(in.ethertype, payload.subspan(in.tag),
+                     {way.mtu, way.head + in.tag, way.udp_payload});
+  }
   const std::size_t at = syn_at(ethertype, payload);
   const std::size_t headers = (ethertype == kEtherIpv6 ? kIpv6 : kIpv4) + kTcp;
   if (at == 0 || payload.size() < at + kTcp) return false;
@@ -161,17 +175,19 @@ bool clamp_mss(std::uint16_t ethertype, MutableBytes payload, const Way& way) {
 }
 
 bool exceeds(const EthernetFrame& frame, std::size_t mtu) {
-  const Bytes p = frame.payload;
+  if (frame.payload.size() <= mtu) return false;
+  const auto [ethertype, p, tag, control] = wire::behind_tag(frame.ethertype, frame.payload);
   if (p.size() <= mtu) return false;
-  if (frame.ethertype == kEtherIpv6) return true;
-  return frame.ethertype == kEtherIpv4 && p.size() >= kIpv4 &&
+  if (ethertype == kEtherIpv6) return true;
+  return ethertype == kEtherIpv4 && p.size() >= kIpv4 &&
          (load_be16(p.data() + 6) & kDontFragment) != 0;
 }
 
 std::size_t write_too_big(MutableBytes out, const EthernetFrame& frame, std::uint16_t mtu) {
-  const Bytes p = frame.payload;
+  const wire::BehindTag in = wire::behind_tag(frame.ethertype, frame.payload);
+  const Bytes p = in.payload;
   if (!frame.source || frame.source.is_multicast() || frame.destination.is_multicast()) return 0;
-  if (frame.ethertype == kEtherIpv4) {
+  if (in.ethertype == kEtherIpv4) {
     if (p.size() < kIpv4 || p[0] >> 4 != 4) return 0;
     const std::size_t header = 4u * (p[0] & 15u);
     const std::uint16_t fragment = load_be16(p.data() + 6);
@@ -181,14 +197,16 @@ std::size_t write_too_big(MutableBytes out, const EthernetFrame& frame, std::uin
         !is_unicast(p.subspan(16, 4))) {
       return 0;
     }
-    return write_ipv4(out, frame, mtu);
+    const std::size_t head = write_ethernet(out, frame, in);
+    return head + write_ipv4(out.subspan(head), p, mtu);
   }
-  if (frame.ethertype != kEtherIpv6 || p.size() < kIpv6 || p[0] >> 4 != 6 ||
+  if (in.ethertype != kEtherIpv6 || p.size() < kIpv6 || p[0] >> 4 != 6 ||
       is_icmp_error(p[6], p.subspan(kIpv6)) || !is_unicast(p.subspan(8, 16)) ||
       !is_unicast(p.subspan(24, 16))) {
     return 0;
   }
-  return write_ipv6(out, frame, std::max<std::uint16_t>(mtu, 1'280));
+  const std::size_t head = write_ethernet(out, frame, in);
+  return head + write_ipv6(out.subspan(head), p, std::max<std::uint16_t>(mtu, kLeastIpv6Mtu));
 }
 
 }  // namespace orrery::fib

@@ -3,12 +3,14 @@
 //
 // A bridge stands in the middle of hosts that know nothing of it, so it speaks where a router
 // would: the MSS of SYNs is lowered, and a packet that is too large is answered in the name of its
-// destination. Source: RFC 879, 1191, 1624, 4443 section 3.2, 8200, 9293 section 3.2.
+// destination. All look behind one VLAN tag, which does not count for an MTU. Source: RFC 879,
+// 1191, 1624, 4443 section 3.2, 8200, 9293 section 3.2.
 #pragma once
 
 #include <optional>
 
 #include "fib/forward.h"
+#include "wire/vlan.h"
 
 namespace orrery::fib {
 
@@ -25,9 +27,13 @@ inline constexpr std::size_t kFullSize = 1'200;
 [[nodiscard]] std::size_t worthwhile_payload(std::size_t most, std::size_t head,
                                              std::size_t udp_payload);
 
-/// Whether this may be a TCP SYN; cheap, for all frames. VLAN tags inside are not looked through.
+/// Whether this may be a TCP SYN; cheap, for all frames.
 [[nodiscard]] inline bool may_be_syn(std::uint16_t ethertype, Bytes payload) {
   if (payload.size() < 40) return false;
+  if (ethertype == wire::kVlanEthertype) [[unlikely]] {
+    const wire::BehindTag in = wire::behind_tag(ethertype, payload);
+    return in.ethertype != wire::kVlanEthertype && may_be_syn(in.ethertype, in.payload);
+  }
   if (ethertype == 0x0800) {
     const std::size_t tcp = 4u * (payload[0] & 15u);
     return payload[9] == 6 && tcp + 13 < payload.size() && (payload[tcp + 13] & 2) != 0;
@@ -48,7 +54,7 @@ struct Way {
 bool clamp_mss(std::uint16_t ethertype, MutableBytes payload, const Way& way);
 
 /// Room for the largest answer, bytes.
-inline constexpr std::size_t kTooBigAnswer = EthernetFrame::kHead + 1'280;
+inline constexpr std::size_t kTooBigAnswer = EthernetFrame::kHead + wire::kVlanTag + 1'280;
 
 /// Whether a frame of an IP packet that may not be fragmented is beyond what its network carries.
 [[nodiscard]] bool exceeds(const EthernetFrame& frame, std::size_t mtu);

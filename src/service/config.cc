@@ -329,8 +329,12 @@ Result<void> check_bridge(const BridgeConfig& bridge, const Config& config) {
           "each MAC at one LAN port of a network (" + wire::to_string(*mac) + " is there twice)"));
     }
   }
+  if (bridge.vlans.vlan != 0 && bridge.vlans.preserve_tags) {
+    return std::unexpected(*complain(bridge.where, "bridge.vlan_tags",
+                                     "\"drop\" beside \"vlan\", whose tag is taken off"));
+  }
   for (const BridgeConfig& other : config.bridges) {
-    if (other.device != bridge.device || other.vlan != bridge.vlan) continue;
+    if (other.device != bridge.device || other.vlans.vlan != bridge.vlans.vlan) continue;
     return std::unexpected(
         *complain(bridge.where, "bridge.vlan",
                   "a VLAN of \"" + bridge.device + "\" other than that of " + other.where));
@@ -418,10 +422,12 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
   };
   const auto bridge_table = [&](const toml::table& t) -> Result<void> {
     BridgeConfig bridge;
+    std::string vlan_tags = "drop";
     auto r = TableReader(name, "bridge")
                  .key("device", text(bridge.device))
                  .key("network", network(bridge.network))
-                 .key("vlan", number(bridge.vlan, 1, 4094))
+                 .key("vlan", number(bridge.vlans.vlan, 1, 4094))
+                 .key("vlan_tags", choice(vlan_tags, {"drop", "preserve"}))
                  .key("tap", flag(bridge.tap))
                  .key("static", list(bridge.options.fixed, station,
                                      "MACs of stations such as \"52:54:00:12:34:56\""))
@@ -435,6 +441,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  .read(t);
     if (!r) return r;
     bridge.where = line_of(t, name);
+    bridge.vlans.preserve_tags = vlan_tags == "preserve";
     if (auto checked = check_bridge(bridge, config); !checked) return checked;
     config.bridges.push_back(bridge);
     return {};

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "control/node.h"
+#include "dataplane/lan_port.h"
 #include "dataplane/lan_switch.h"
 #include "wire/address.h"
 #include "wire/endpoint.h"
@@ -33,8 +34,8 @@ struct BridgeConfig {
   std::string where;  // file and line, for error texts
   std::string device;
   wire::NetworkId network;
-  std::uint16_t vlan = 0;  // 0: untagged port
-  bool tap = false;        // also give the host a TAP in this network
+  dataplane::LanVlans vlans;
+  bool tap = false;  // also give the host a TAP in this network
   dataplane::LanPortOptions options;
 };
 

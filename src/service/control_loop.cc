@@ -250,7 +250,7 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
     }
     case dataplane::Message::kProbe:
       networks_.on_bridge_probe(at, wire::NetworkId{meta.network}, meta.side - 1u,
-                                bytes.subspan(std::min(kEthernetHead, bytes.size())), effects_);
+                                wire::bridge_probe_payload(bytes), effects_);
       break;
     case dataplane::Message::kStale: {
       Reader r(bytes);

@@ -407,7 +407,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
       if (!opened) return refuse(bridge.where, "bridge.device", opened.error());
       device = std::move(*opened);
     }
-    auto port = dataplane::LanPort::open(device, bridge.network, bridge.vlan);
+    auto port = dataplane::LanPort::open(device, bridge.network, bridge.vlans);
     if (!port) return refuse(bridge.where, "bridge.vlan", port.error());
     lan_ports.push_back(std::move(*port));
   }

@@ -22,6 +22,7 @@
 
 #include "base/cursor.h"
 #include "wire/mac.h"
+#include "wire/vlan.h"
 
 namespace orrery::wire {
 
@@ -64,10 +65,18 @@ struct BridgeProbeView {
   [[nodiscard]] std::optional<BridgeProbe::Entry> find(Address bridge) const;
 };
 
-/// Whether an Ethernet frame is a probe by its head; reads 18 bytes at most.
+/// The payload of an Ethernet frame that is a probe by its head, behind a VLAN tag or not; empty:
+/// it is none. Reads 22 bytes at most.
+[[nodiscard]] inline Bytes bridge_probe_payload(Bytes frame) {
+  if (frame.size() < 18 || Mac::load(frame.data()) != kBridgeProbeGroup) return {};
+  const BehindTag in = behind_tag(load_be16(frame.data() + 12), frame.subspan(14));
+  const bool probe = in.ethertype == kBridgeProbeEthertype && in.payload.size() >= 4 &&
+                     load_be32(in.payload.data()) == 0x4f724250;
+  return probe ? in.payload : Bytes{};
+}
+
 [[nodiscard]] inline bool is_bridge_probe(Bytes frame) {
-  return frame.size() >= 18 && load_be16(frame.data() + 12) == kBridgeProbeEthertype &&
-         load_be32(frame.data() + 14) == 0x4f724250 && Mac::load(frame.data()) == kBridgeProbeGroup;
+  return !bridge_probe_payload(frame).empty();
 }
 
 /// Of the payload behind the Ethernet header. Bytes behind the entries are padding.

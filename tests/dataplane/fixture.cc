@@ -42,6 +42,14 @@ ByteVector ethernet(wire::Mac destination, wire::Mac source, std::uint16_t ether
   return frame;
 }
 
+ByteVector tagged(std::uint16_t tag_control, const ByteVector& frame) {
+  ByteVector f = frame;
+  const std::uint8_t tag[4] = {0x81, 0x00, static_cast<std::uint8_t>(tag_control >> 8),
+                               static_cast<std::uint8_t>(tag_control)};
+  f.insert(f.begin() + 12, tag, tag + 4);
+  return f;
+}
+
 End::End(const char* name, wire::Address me, wire::Address them, wire::Endpoint where,
          wire::Suite with, Recorder* recorder)
     : self(me), other(them), remote(where), suite(with), publisher(tables) {

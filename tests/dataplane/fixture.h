@@ -30,6 +30,8 @@ rte_mbuf* mbuf_of(Bytes bytes, rte_mempool* pool);
 Bytes bytes_of(rte_mbuf* m);
 ByteVector ethernet(wire::Mac destination, wire::Mac source, std::uint16_t ethertype,
                     std::size_t payload);
+/// The frame with a VLAN tag.
+ByteVector tagged(std::uint16_t tag_control, const ByteVector& frame);
 
 /// One end. `other` is known as a member with pushed credentials and a path.
 struct End {

@@ -19,12 +19,16 @@ ByteVector untagged(std::uint8_t mark) {
   return f;
 }
 
-ByteVector tagged(std::uint16_t tci, const ByteVector& frame) {
-  ByteVector f = frame;
-  const std::uint8_t tag[4] = {0x81, 0x00, static_cast<std::uint8_t>(tci >> 8),
-                               static_cast<std::uint8_t>(tci)};
-  f.insert(f.begin() + 12, tag, tag + 4);
-  return f;
+std::vector<ByteVector> receive(LanPort& port) {
+  rte_mbuf* burst[64];
+  const std::uint16_t n = port.receive(burst, 64);
+  std::vector<ByteVector> frames;
+  for (std::uint16_t i = 0; i < n; ++i) {
+    EXPECT_EQ(meta_of(burst[i]).network, port.network().value);
+    frames.emplace_back(bytes_of(burst[i]).begin(), bytes_of(burst[i]).end());
+    rte_pktmbuf_free(burst[i]);
+  }
+  return frames;
 }
 
 class LanPortTest : public Dataplane {
@@ -34,9 +38,9 @@ class LanPortTest : public Dataplane {
     auto device = LanDevice::open(ring_.name(), pools());
     ASSERT_TRUE(device) << device.error().text;
     device_ = *device;
-    plain_ = *LanPort::open(device_, kPlain, 0);
-    ten_ = *LanPort::open(device_, kTen, 10);
-    twenty_ = *LanPort::open(device_, kTwenty, 20);
+    plain_ = *LanPort::open(device_, kPlain, LanVlans{});
+    ten_ = *LanPort::open(device_, kTen, LanVlans{.vlan = 10});
+    twenty_ = *LanPort::open(device_, kTwenty, LanVlans{.vlan = 20});
   }
 
   void TearDown() override {
@@ -48,18 +52,6 @@ class LanPortTest : public Dataplane {
   }
 
   void arrive(const ByteVector& frame) { ring_.arrive(frame); }
-
-  static std::vector<ByteVector> receive(LanPort& port) {
-    rte_mbuf* burst[64];
-    const std::uint16_t n = port.receive(burst, 64);
-    std::vector<ByteVector> frames;
-    for (std::uint16_t i = 0; i < n; ++i) {
-      EXPECT_EQ(meta_of(burst[i]).network, port.network().value);
-      frames.emplace_back(bytes_of(burst[i]).begin(), bytes_of(burst[i]).end());
-      rte_pktmbuf_free(burst[i]);
-    }
-    return frames;
-  }
 
   RingDevice ring_{1024, 64};
   std::shared_ptr<LanDevice> device_;
@@ -142,10 +134,81 @@ TEST_F(LanPortTest, AFullDeviceIsCounted) {
 }
 
 TEST_F(LanPortTest, AVlanIsOneNetworks) {
-  const auto again = LanPort::open(device_, kPlain, 10);
+  const auto again = LanPort::open(device_, kPlain, LanVlans{.vlan = 10});
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, Errc::kExists);
   EXPECT_NE(again.error().text.find("VLAN 10"), std::string::npos) << again.error().text;
+}
+
+TEST_F(LanPortTest, FramesOfTheNetworkDoNotSlipIntoAnotherVlan) {
+  const auto sends = [&](LanPort& port, const ByteVector& frame) {
+    rte_mbuf* m = mbuf_of(frame, pools().wire);
+    port.send(&m, 1);
+    return ring_.left();
+  };
+  ByteVector cut = tagged(20, untagged(1));
+  cut.resize(17);  // the device pads it, and the LAN reads a tag
+  for (const ByteVector& frame : {tagged(20, untagged(1)), tagged(30, untagged(1)), cut})
+    EXPECT_TRUE(sends(*plain_, frame).empty());
+  EXPECT_EQ(plain_->counters().tx_dropped, 3u);
+  const ByteVector urgent = tagged(0xa000, untagged(1));  // a priority alone
+  EXPECT_EQ(sends(*plain_, urgent), std::vector<ByteVector>{urgent});
+  EXPECT_EQ(sends(*ten_, tagged(20, untagged(1))),
+            std::vector<ByteVector>{tagged(10, tagged(20, untagged(1)))})
+      << "inside its own VLAN";
+}
+
+/// The port of the untagged frames preserves tags; VLAN 10 is another port's.
+class PreservedTagsTest : public Dataplane {
+ protected:
+  void SetUp() override {
+    Dataplane::SetUp();
+    auto device = LanDevice::open(ring_.name(), pools());
+    ASSERT_TRUE(device) << device.error().text;
+    all_ = *LanPort::open(*device, kPlain, LanVlans{.preserve_tags = true});
+    ten_ = *LanPort::open(*device, kTen, LanVlans{.vlan = 10});
+  }
+
+  void TearDown() override {
+    all_.reset();
+    ten_.reset();
+    Dataplane::TearDown();
+  }
+
+  RingDevice ring_{1024, 64};
+  std::shared_ptr<LanPort> all_, ten_;
+};
+
+TEST_F(PreservedTagsTest, FramesComeInAsTheyAre) {
+  const std::vector<ByteVector> frames = {untagged(1), tagged(0xe000 | 20, untagged(2)),
+                                          tagged(0x2000, untagged(3)),
+                                          tagged(30, tagged(40, untagged(4)))};
+  for (const ByteVector& frame : frames) ring_.arrive(frame);
+  ring_.arrive(tagged(10, untagged(5)));
+  EXPECT_EQ(receive(*all_), frames);
+  EXPECT_EQ(receive(*ten_), std::vector<ByteVector>{untagged(5)});
+}
+
+TEST_F(PreservedTagsTest, ATagThatTheDeviceTookOffIsPutBack) {
+  rte_mbuf* m = mbuf_of(untagged(7), pools().wire);
+  m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+  m->vlan_tci = 0x2000 | 20;
+  ring_.arrive(m);
+  EXPECT_EQ(receive(*all_), std::vector<ByteVector>{tagged(0x2000 | 20, untagged(7))});
+  ByteVector cut = tagged(20, untagged(1));
+  cut.resize(17);
+  ring_.arrive(cut);
+  EXPECT_TRUE(receive(*all_).empty());
+  EXPECT_EQ(all_->counters().rx_dropped, 1u);
+}
+
+TEST_F(PreservedTagsTest, FramesGoOutAsTheyAreButForAnothersVlan) {
+  rte_mbuf* frames[] = {mbuf_of(untagged(1), pools().wire),
+                        mbuf_of(tagged(20, untagged(2)), pools().wire),
+                        mbuf_of(tagged(10, untagged(3)), pools().wire)};
+  all_->send(frames, 3);
+  EXPECT_EQ(ring_.left(), (std::vector<ByteVector>{untagged(1), tagged(20, untagged(2))}));
+  EXPECT_EQ(all_->counters().tx_dropped, 1u);
 }
 
 TEST(Pools, AWireObjectFitsAChunkOfAfXdp) {

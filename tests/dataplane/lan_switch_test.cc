@@ -166,6 +166,7 @@ TEST_F(LanSwitchTest, ProbesAreControlsAndLimited) {
   ByteVector other = probe();
   other[14] = 0;
   EXPECT_EQ(lan_.from_local(1, other, now_).drop, Drop::kNone) << "somebody else's experiment";
+  EXPECT_TRUE(lan_.from_local(2, tagged(100, probe()), now_).probe) << "its LAN tags it";
 }
 
 /// Frames of `second` seconds at `rate` that pass, after the bucket is empty.
@@ -234,6 +235,9 @@ TEST_F(LanSwitchTest, GuardsKeepServersOnTheirSide) {
   advertisement[14 + 6] = 58;
   advertisement[14 + 40] = 134;
   expect(lan.from_local(1, advertisement, now_), kTapBit | kSecond, true);
+  EXPECT_EQ(lan.from_local(1, tagged(100, dhcp(67, wire::kBroadcastMac, one_)), now_).drop,
+            Drop::kGuard)
+      << "in a VLAN";
 }
 
 /// Ports 1 and 2, the first of which suppresses; one_ is 10.0.0.1 behind it, far_ 10.0.0.9 in the
@@ -339,6 +343,17 @@ TEST_F(SuppressionTest, NeighbourDiscovery) {
   EXPECT_EQ(v.neighbour, (fib::Neighbour{far_, true}));
   EXPECT_FALSE(in(1, solicitation(one_, {}, far6)).neighbour.mac) << "before its use";
   EXPECT_FALSE(out(solicitation(far_, far6, one6)).neighbour.mac) << "nobody advertised it";
+}
+
+TEST_F(SuppressionTest, EachVlanHasAddressesOfItsOwn) {
+  using orrery::test::arp_request;
+  const ByteVector asked = tagged(0xa000 | 100, arp_request(one_, kOne, kFar));
+  EXPECT_FALSE(in(1, asked).neighbour.mac);
+  (void)out(tagged(100, arp_request(far_, kFar, kFar)));
+  EXPECT_EQ(in(1, asked).neighbour.mac, far_);
+  (void)in(1, tagged(100, arp_request(two_, kFar, kFar)));
+  EXPECT_FALSE(in(1, asked).neighbour.mac) << "contested there";
+  EXPECT_EQ(in(1, arp_request(one_, kOne, kFar)).neighbour.mac, far_);
 }
 
 TEST_F(SuppressionTest, NothingIsNotedWithoutThePort) {

@@ -19,14 +19,15 @@ class NeighbourTableTest : public ::testing::Test {
   Claimed claim(fib::NeighbourAddress ip, wire::Mac mac, fib::Claim claim = fib::Claim::kSound,
                 bool router = false) {
     return table_.claim({.claim = claim, .router = router, .sender = ip, .mac = mac, .target = {}},
-                        now_);
+                        vlan_, now_);
   }
 
   std::optional<fib::Neighbour> find(fib::NeighbourAddress ip = kIp) {
-    return table_.find(ip, now_);
+    return table_.find(ip, vlan_, now_);
   }
 
   NeighbourTable table_{{1, 2}};
+  std::uint16_t vlan_ = 0;
   Millis now_ = 1'000'000;
 };
 
@@ -37,6 +38,19 @@ TEST_F(NeighbourTableTest, WhoClaimsAnAddressHasIt) {
   EXPECT_EQ(claim(kIp, kOne), Claimed::kKnown);
   EXPECT_FALSE(find(fib::NeighbourAddress::v4(0x0a000002)));
   EXPECT_FALSE(find({0, 0x0a000001})) << "the same number of IPv6";
+}
+
+TEST_F(NeighbourTableTest, EachVlanHasAddressesOfItsOwn) {
+  claim(kIp, kOne);
+  vlan_ = 4'095;
+  EXPECT_FALSE(find());
+  EXPECT_EQ(claim(kIp, kTwo), Claimed::kNew);
+  EXPECT_EQ(find()->mac, kTwo);
+  EXPECT_EQ(claim(kIp, kOne), Claimed::kContested);
+  EXPECT_FALSE(find());
+  EXPECT_EQ(claim(kIp, kTwo), Claimed::kKnown) << "contested";
+  vlan_ = 0;
+  EXPECT_EQ(find()->mac, kOne);
 }
 
 TEST_F(NeighbourTableTest, AWeakClaimTeachesNobody) {
@@ -119,8 +133,8 @@ TEST_F(NeighbourTableTest, WritersAndReadersAtOnce) {
                             .sender = ip,
                             .mac = owner(i),
                             .target = {}},
-                           now);
-      } else if (const auto found = table_.find(ip, now)) {
+                           0, now);
+      } else if (const auto found = table_.find(ip, 0, now)) {
         ++(found->mac == owner(i) ? right : wrong);
       }
     }

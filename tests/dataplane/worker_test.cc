@@ -40,6 +40,26 @@ TEST_F(WorkerTest, FramesCrossTwoWorkersAndTheLedgersAddUp) {
   b.check_ledger();
 }
 
+TEST_F(WorkerTest, TagsCrossAsTheyAre) {
+  Running a("tags_a", 1, kA, kB, kEndA, kEndB);
+  Running b("tags_b", 2, kB, kA, kEndB, kEndA);
+  a.wire_port->connect(b.wire_port.get());
+  b.wire_port->connect(a.wire_port.get());
+  a.start();
+  b.start();
+  std::vector<ByteVector> frames;
+  for (const std::size_t payload : {46u, 1500u, 2800u}) {
+    frames.push_back(tagged(0xa000 | 100, a.end.frame(payload)));
+    frames.push_back(tagged(100, tagged(200, a.end.frame(payload))));
+  }
+  for (const ByteVector& frame : frames) a.frames->offer(frame);
+  EXPECT_EQ(await(b, frames.size()), frames);
+  a.stop();
+  b.stop();
+  a.check_ledger();
+  b.check_ledger();
+}
+
 TEST_F(WorkerTest, RecordsChangeUnderLoad) {
   Running a("load_a", 1, kA, kB, kEndA, kEndB);
   Running b("load_b", 2, kB, kA, kEndB, kEndA);
@@ -357,6 +377,17 @@ TEST_F(SuppressingSwitchTest, ALanIsAnsweredInTheNameOfTheOverlay) {
   EXPECT_EQ(at(second_), 1u) << "other LANs of the node get the request as before";
   EXPECT_EQ(overlay(), 0u);
   EXPECT_EQ(gateway_->worker->counters().sent.value(), 0u);
+}
+
+TEST_F(SuppressingSwitchTest, AnswersAreInTheVlanOfTheQuestion) {
+  using namespace orrery::test;
+  constexpr std::uint16_t kTag = 0x6000 | 100;
+  from_overlay(tagged(100, arp_request(far_, kFarIp, kFarIp)));
+  forget();
+  offer(first_, tagged(kTag, arp_request(one_, kOneIp, kFarIp)));
+  EXPECT_EQ(suppressed(), 1u);
+  EXPECT_EQ(first_->take(), std::vector<ByteVector>{
+                                tagged(kTag, arp(kArpReply, one_, far_, far_, kFarIp, kOneIp))});
 }
 
 TEST_F(SuppressingSwitchTest, TheOverlayIsAnsweredInTheNameOfAStation) {

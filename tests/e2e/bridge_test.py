@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Two gateways that bridge their LANs into one network: stations reach each other, those that are known are not asked for in the overlay,
-a loop made on purpose is cut, a flood of MACs leaves the others alone.
+"""Two gateways that bridge their LANs into one network: stations reach each other, also in VLANs, those that are known are not asked for
+in the overlay, a loop made on purpose is cut, a flood of MACs leaves the others alone.
 
   wan (a switch)    root 10.9.0.1   a 10.9.0.2   b 10.9.0.3
   lan-a (a switch)  gateway a, host-a            lan-b (a switch)  gateway b, host-b; a cable between the two makes the loop
@@ -14,6 +14,7 @@ import time
 from harness import LIBC, CLONE_NEWNET, Failure, check, check_ledger, complaints, equal, main, root_and_controller, run, wait_until
 
 ETHERTYPE = 0x88b6  # for local experiments
+ETH_P_ALL, SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING, TP_STATUS_VLAN_VALID = 3, 263, 8, 23, 1 << 4
 BROADCAST = b'\xff' * 6
 MACS = {'host-a': bytes.fromhex('52540000000a'), 'host-b': bytes.fromhex('52540000000b')}
 STATIC = '52:54:00:00:00:0a'
@@ -42,20 +43,24 @@ class Host:
     def __init__(self, space, mac):
         self.space, self.mac = space, mac
         with Inside(space):
-            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
+            # Of all ethertypes: only so does the kernel tell of the tag of a VLAN that it has no interface for.
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-            self.socket.bind(('eth0', ETHERTYPE))
+            self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            self.socket.bind(('eth0', ETH_P_ALL))
         self.socket.setblocking(False)
 
-    def send(self, number, to=BROADCAST, source=None):
-        frame = to + (source or self.mac) + struct.pack('>HQ', ETHERTYPE, number) + bytes(46)
+    def send(self, number, to=BROADCAST, source=None, tag=None, payload=54):
+        head = to + (source or self.mac) + (b'' if tag is None else struct.pack('>HH', 0x8100, tag))
+        frame = head + struct.pack('>HQ', ETHERTYPE, number) + bytes(payload - 8)
         try:
             self.socket.send(frame)
         except BlockingIOError:
             pass
 
     def hear(self, seconds=0.0):
-        """[(moment, number)] of what comes within that time."""
+        """[(moment, number, tag or None)] of what comes within that time."""
         heard, end = [], time.monotonic() + seconds
         while True:
             ready = select.select([self.socket], [], [], max(0.0, end - time.monotonic()))[0]
@@ -63,13 +68,22 @@ class Host:
             if ready:
                 try:
                     while True:
-                        frame, where = self.socket.recvfrom(2048)
-                        if where[2] != socket.PACKET_OUTGOING:
-                            heard.append((now, struct.unpack_from('>Q', frame, 14)[0]))
+                        frame, extra, _, _ = self.socket.recvmsg(2048, 64)
+                        if struct.unpack_from('>H', frame, 12)[0] == ETHERTYPE:
+                            heard.append((now, struct.unpack_from('>Q', frame, 14)[0], self.tag_in(extra)))
                 except BlockingIOError:
                     pass
             if now >= end:
                 return heard
+
+    @staticmethod
+    def tag_in(extra):
+        """The kernel tells a tag beside the frame: struct tpacket_auxdata."""
+        for level, kind, data in extra:
+            if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+                status, _, _, _, _, tag, _ = struct.unpack('IIIHHHH', data)
+                return tag if status & TP_STATUS_VLAN_VALID else None
+        return None
 
 
 class Arp:
@@ -124,7 +138,8 @@ class Scene:
             self.hosts[name] = Host(space, MACS['host-' + name])
             static = 'static = ["%s"]\n' % STATIC if name == 'a' else ''
             gateway = world.daemon(name, space=spaces[name], planet=planet, config='[[bridge]]\ndevice = "net_af_packet0,iface=lan0,'
-                                   'blocksz=65536,framesz=2048,framecnt=512"\nnetwork = "%s"\narp_nd_suppression = true\n%s' % (
+                                   'blocksz=65536,framesz=2048,framecnt=512"\nnetwork = "%s"\narp_nd_suppression = true\n'
+                                   'vlan_tags = "preserve"\n%s' % (
                                        self.network, static))
             gateway.start()
             wait_until(gateway.online, 30, name + ' is online')
@@ -153,7 +168,7 @@ class Scene:
         self.number += 1
         self.hosts[other].hear()
         self.hosts[one].send(self.number, to)
-        return sum(1 for _, n in self.hosts[other].hear(seconds) if n == self.number)
+        return sum(1 for _, n, _ in self.hosts[other].hear(seconds) if n == self.number)
 
     def plug_cable(self):
         run('ip', 'link', 'add', 'cable', 'netns', self.lans['a'], 'type', 'veth', 'peer', 'name', 'cable', 'netns', self.lans['b'])
@@ -180,6 +195,18 @@ def across(s):
     check(here <= 1 and 1 <= there <= 2, 'stations of a (one is static) and b', (here, there))
     for gateway in s.gateways:
         equal(s.lan_state(gateway), {'port': 1, 'blocked': False, 'reason': '', 'bridges': []}, 'state of ' + gateway.name)
+
+
+def vlan(s):
+    """frames cross with their tags, of any VLAN and priority and of full size, and without where they have none"""
+    for one, other in (('a', 'b'), ('b', 'a')):
+        for tag, payload in ((100, 54), (0xa000 | 100, 1_500), (4_094, 1_500), (None, 1_500), (0x6000, 54)):
+            for to in (BROADCAST, MACS['host-' + other]):
+                s.number += 1
+                s.hosts[other].hear()
+                s.hosts[one].send(s.number, to, tag=tag, payload=payload)
+                heard = [t for _, n, t in s.hosts[other].hear(0.3) if n == s.number]
+                equal(heard, [tag], 'tags of a frame from %s with tag %s' % (one, tag))
 
 
 def suppressed(s):
@@ -245,11 +272,11 @@ def loop(s):
         check(cut is not None, 'the port of the higher address is blocked', s.lan_state(high))
         check(cut - begin < 2, 'cut after', '%.2f s' % (cut - begin))
         copies = {number: 0 for number in sent}
-        for _, number in heard:
+        for _, number, _ in heard:
             copies[number] = copies.get(number, 0) + 1
         while_it_lasted = max(copies[n] for n in sent if sent[n] < cut)
         # What was on its way when it was cut has to drain; after that each frame comes once, by the cable.
-        late = [n for moment, n in heard if moment > cut + 0.5 and sent.get(n, 0) < cut]
+        late = [n for moment, n, _ in heard if moment > cut + 0.5 and sent.get(n, 0) < cut]
         equal(late[:5], [], 'frames that still go round')
         wrong = {n: copies[n] for n in sent if sent[n] > cut + 0.2 and copies[n] != 1}
         equal(dict(list(wrong.items())[:5]), {}, 'copies of frames sent afterwards, other than one')
@@ -319,4 +346,4 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('bridge', [across, suppressed, loop, open_again, flood, spoofed, quiet_end], needs=('ethtool',), setup=Scene)
+    main('bridge', [across, vlan, suppressed, loop, open_again, flood, spoofed, quiet_end], needs=('ethtool',), setup=Scene)

@@ -38,6 +38,14 @@ ByteVector fragment(std::uint8_t next, std::uint16_t offset_and_more) {
   return e;
 }
 
+/// What ethertype 0x8100 carries.
+ByteVector tagged(std::uint16_t ethertype, ByteVector payload) {
+  const std::uint8_t tag[] = {0xa0, 5, static_cast<std::uint8_t>(ethertype >> 8),
+                              static_cast<std::uint8_t>(ethertype)};
+  payload.insert(payload.begin(), tag, tag + 4);
+  return payload;
+}
+
 TEST(Guard, Rows) {
   const ByteVector advertisement = {134, 0, 0, 0}, solicitation = {133, 0, 0, 0},
                    redirect = {137, 0, 0, 0}, server = {0x02, 0x23, 0, 0},
@@ -75,6 +83,11 @@ TEST(Guard, Rows) {
       {"endless options", 0x86dd, ipv6(60, std::vector<ByteVector>(40, extension(60))),
        ServerWord::kRouter},
       {"nothing", 0x86dd, {}, ServerWord::kNone},
+      {"DHCP offer behind a tag", 0x8100, tagged(0x0800, ipv4_udp(67)), ServerWord::kDhcp},
+      {"router advertisement behind a tag", 0x8100, tagged(0x86dd, ipv6(58, {advertisement})),
+       ServerWord::kRouter},
+      {"behind two tags", 0x8100, tagged(0x8100, tagged(0x0800, ipv4_udp(67))), ServerWord::kNone},
+      {"half a tag", 0x8100, {0, 5}, ServerWord::kNone},
   };
   for (const Row& row : rows)
     EXPECT_EQ(server_word(row.ethertype, row.payload), row.expected) << row.what;

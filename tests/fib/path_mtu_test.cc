@@ -170,6 +170,31 @@ TEST(ClampMss, LowersWhatIsAnnounced) {
   }
 }
 
+/// What ethertype 0x8100 carries.
+ByteVector tagged(std::uint16_t ethertype, ByteVector payload) {
+  const std::uint8_t tag[] = {0xa0, 5, static_cast<std::uint8_t>(ethertype >> 8),
+                              static_cast<std::uint8_t>(ethertype)};
+  payload.insert(payload.begin(), tag, tag + 4);
+  return payload;
+}
+
+TEST(ClampMss, BehindATag) {
+  for (const bool six : {false, true}) {
+    const std::uint16_t ethertype = six ? 0x86dd : 0x0800;
+    const Way tight{1'500, wire::kExtFrameHead, 1'432};
+    ByteVector plain = packet_of({.six = six});
+    ByteVector in_vlan = tagged(ethertype, plain);
+    EXPECT_TRUE(may_be_syn(0x8100, in_vlan));
+    ASSERT_TRUE(clamp_mss(0x8100, in_vlan, tight));
+    // The tag takes four bytes of the datagram.
+    ASSERT_TRUE(clamp_mss(ethertype, plain, {1'500, wire::kExtFrameHead + 4, 1'432}));
+    EXPECT_EQ(in_vlan, tagged(ethertype, plain));
+    ByteVector twice = tagged(0x8100, tagged(ethertype, packet_of({.six = six})));
+    EXPECT_FALSE(may_be_syn(0x8100, twice));
+    EXPECT_FALSE(clamp_mss(0x8100, twice, tight));
+  }
+}
+
 TEST(ClampMss, ChecksumsForAllValues) {
   std::mt19937 random(7);
   for (int i = 0; i < 20'000; ++i) {
@@ -193,6 +218,9 @@ TEST(ClampMss, EveryTruncationIsSafe) {
     for (std::size_t n = 0; n < whole.size(); ++n) {
       ByteVector part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(n));
       EXPECT_FALSE(clamp_mss(six ? 0x86dd : 0x0800, part, in_one_piece(1'000))) << n;
+      part = tagged(six ? 0x86dd : 0x0800, part);
+      part.resize(n);
+      EXPECT_FALSE(clamp_mss(0x8100, part, in_one_piece(1'000))) << n;
     }
   }
 }
@@ -223,7 +251,12 @@ TEST(TooBig, WhatExceeds) {
   p[6] = 0;
   EXPECT_FALSE(exceeds(frame_of(false, p), 1'500)) << "may be fragmented";
   EXPECT_TRUE(exceeds(frame_of(true, udp(true, 1'501)), 1'500));
-  EXPECT_FALSE(exceeds({kFar, kHost, 0x8100, p}, 1'500)) << "no IP";
+  EXPECT_FALSE(exceeds({kFar, kHost, 0x88a8, p}, 1'500)) << "no IP";
+  for (const bool six : {false, true}) {
+    const ByteVector in_vlan = tagged(six ? 0x86dd : 0x0800, udp(six, 1'501));
+    EXPECT_TRUE(exceeds({kFar, kHost, 0x8100, in_vlan}, 1'500));
+    EXPECT_FALSE(exceeds({kFar, kHost, 0x8100, in_vlan}, 1'501)) << "the tag does not count";
+  }
 }
 
 TEST(TooBig, TheAnswer) {
@@ -249,7 +282,7 @@ TEST(TooBig, TheAnswer) {
 
   const ByteVector six = udp(true, 3'000);
   n = write_too_big(out, frame_of(true, six), 1'400);
-  ASSERT_EQ(n, kTooBigAnswer);
+  ASSERT_EQ(n, 14 + 1'280u);
   const Bytes ip6 = Bytes(out).first(n).subspan(14);
   EXPECT_EQ(upper_checksum(ip6, 58), 0);
   EXPECT_EQ(ip6[40], 2);
@@ -258,6 +291,20 @@ TEST(TooBig, TheAnswer) {
   EXPECT_TRUE(std::equal(ip6.begin() + 48, ip6.end(), six.begin()));
   (void)write_too_big(out, frame_of(true, six), 1'000);
   EXPECT_EQ(load_be32(out.data() + 14 + 44), 1'280u) << "no IPv6 path has less";
+}
+
+TEST(TooBig, TheAnswerIsInTheSameVlan) {
+  for (const bool six : {false, true}) {
+    const ByteVector p = udp(six, 3'000);
+    ByteVector plain(kTooBigAnswer), in_vlan(kTooBigAnswer);
+    plain.resize(write_too_big(plain, frame_of(six, p), 1'400));
+    const ByteVector payload = tagged(six ? 0x86dd : 0x0800, p);
+    in_vlan.resize(write_too_big(in_vlan, {kFar, kHost, 0x8100, payload}, 1'400));
+    const std::uint8_t tag[] = {0x81, 0x00, 0xa0, 5};
+    plain.insert(plain.begin() + 12, tag, tag + 4);
+    EXPECT_EQ(in_vlan, plain);
+    EXPECT_LE(in_vlan.size(), kTooBigAnswer);
+  }
 }
 
 TEST(TooBig, WhoIsNotTold) {

@@ -40,6 +40,7 @@ broadcast_pps = 0
 dhcp_guard = true
 loop_guard = false
 arp_nd_suppression = true
+vlan_tags = "preserve"
 ra_guard = true
 multicast_pps = 20000
 unknown_pps = 300
@@ -66,7 +67,9 @@ enabled = true
   EXPECT_EQ(c.ports[0].mirror, "orr-wan0");
   EXPECT_EQ(wire::to_string(c.ports[0].addresses.at(0)), "198.51.100.2/24");
   ASSERT_EQ(c.bridges.size(), 2u);
-  EXPECT_EQ(c.bridges[0].vlan, 100);
+  EXPECT_EQ(c.bridges[0].vlans.vlan, 100);
+  EXPECT_FALSE(c.bridges[0].vlans.preserve_tags);
+  EXPECT_TRUE(c.bridges[1].vlans.preserve_tags);
   EXPECT_TRUE(c.bridges[1].tap);
   EXPECT_EQ(c.bridges[0].options.broadcast, 2'000u);
   EXPECT_EQ(c.bridges[0].options.multicast, 10'000u);
@@ -146,6 +149,11 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
       {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\n"
        "[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000002\"\n",
        "key \"bridge.vlan\": expected a VLAN of \"d0\" other than that of f.toml:1"},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\nvlan_tags = \"keep\"\n",
+       "f.toml:4: key \"bridge.vlan_tags\": expected one of \"drop\" \"preserve\""},
+      {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\nvlan = 5\n"
+       "vlan_tags = \"preserve\"\n",
+       "f.toml:1: key \"bridge.vlan_tags\": expected \"drop\" beside \"vlan\""},
       {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\nstatic = [\"x\"]\n",
        "f.toml:4: key \"bridge.static\": expected a list of MACs of stations such as"},
       {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\n"

@@ -22,7 +22,8 @@ void steer(WorkerContext& w, PacketVector& v) noexcept {
     const bool fits = v.plan[i].pieces <= wire::kMaxFragments;
     if (!fits || (unicast && fib::exceeds(frame, mtu))) [[unlikely]] {
       answer_too_big(w, v, i,
-                     std::min(mtu, wire::largest_packet(peer.mtu) - wire::kHeaderSize - head));
+                     std::min(mtu, wire::largest_packet(peer.mtu) - wire::kHeaderSize - head -
+                                       wire::behind_tag(frame.ethertype, frame.payload).tag));
       v.drop_lane(i, Drop::kTooBig);
       continue;
     }

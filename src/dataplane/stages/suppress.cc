@@ -1,4 +1,5 @@
 #include "dataplane/stages/stages.h"
+#include "dataplane/vlan_tag.h"
 
 namespace orrery::dataplane {
 namespace {
@@ -26,9 +27,10 @@ bool rules_let_pass(WorkerContext& w, const NetworkRecord& record, const fib::Me
 
 rte_mbuf* answer_in_name_of(fib::Neighbour owner, Bytes frame, const Pools& pools) noexcept {
   const auto ethernet = fib::read_ethernet(frame);
-  const auto question = ethernet ? fib::read_neighbour(ethernet->destination, ethernet->source,
-                                                       ethernet->ethertype, ethernet->payload)
-                                 : std::nullopt;
+  if (!ethernet) return nullptr;
+  const wire::BehindTag in = wire::behind_tag(ethernet->ethertype, ethernet->payload);
+  const auto question =
+      fib::read_neighbour(ethernet->destination, ethernet->source, in.ethertype, in.payload);
   if (!question || !question->target) return nullptr;
   rte_mbuf* m = rte_pktmbuf_alloc(pools.wire);
   if (m == nullptr) return nullptr;
@@ -37,6 +39,10 @@ rte_mbuf* answer_in_name_of(fib::Neighbour owner, Bytes frame, const Pools& pool
   const std::size_t size =
       fib::write_neighbour_answer({p, fib::kNeighbourAnswer}, *question, owner);
   rte_pktmbuf_trim(m, static_cast<std::uint16_t>(fib::kNeighbourAnswer - size));
+  if (in.tag != 0 && !put_tag(m, in.tag_control)) {
+    rte_pktmbuf_free(m);
+    return nullptr;
+  }
   return m;
 }
 

@@ -1,10 +1,11 @@
 // Arbitrary Ethernet payloads through the guards. Input: [2] ethertype, payload.
 //
-// Invariants: only IP has servers, and no router speaks IPv4; what is shorter than any header is no
-// word of a server.
+// Invariants: only IP has servers, behind one VLAN tag or none, and no router speaks IPv4; what is
+// shorter than any header is no word of a server.
 #include <cstdlib>
 
 #include "fib/guard.h"
+#include "wire/vlan.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace orrery;
@@ -13,8 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteVector payload(data + 2, data + size);
   const fib::ServerWord word = fib::server_word(ethertype, payload);
   if (word == fib::ServerWord::kNone) return 0;
-  if (ethertype != 0x0800 && ethertype != 0x86dd) std::abort();
-  if (ethertype == 0x0800 && word != fib::ServerWord::kDhcp) std::abort();
-  if (payload.size() < 24) std::abort();
+  const wire::BehindTag in = wire::behind_tag(ethertype, payload);
+  if (in.ethertype != 0x0800 && in.ethertype != 0x86dd) std::abort();
+  if (in.ethertype == 0x0800 && word != fib::ServerWord::kDhcp) std::abort();
+  if (in.payload.size() < 24) std::abort();
   return 0;
 }

@@ -53,13 +53,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t n = fib::write_too_big(out, frame, largest);
   if (n == 0) return 0;
   require(n > fib::EthernetFrame::kHead && n <= out.size());
-  const Bytes ip = Bytes(out).first(n).subspan(fib::EthernetFrame::kHead);
-  if (ethertype == 0x0800) {
+  const wire::BehindTag asked = wire::behind_tag(ethertype, before);
+  const wire::BehindTag told = wire::behind_tag(
+      load_be16(out.data() + 12), Bytes(out).first(n).subspan(fib::EthernetFrame::kHead));
+  require(told.ethertype == asked.ethertype && told.tag == asked.tag &&
+          told.tag_control == asked.tag_control);
+  const Bytes ip = told.payload;
+  if (told.ethertype == 0x0800) {
     require(sum(ip.first(20)) == 0xffff && sum(ip.subspan(20)) == 0xffff);
-    require(std::equal(ip.begin() + 28, ip.end(), before.begin()));
+    require(std::equal(ip.begin() + 28, ip.end(), asked.payload.begin()));
   } else {
     require(ip[0] == 0x60 && load_be16(ip.data() + 4) == ip.size() - 40);
-    require(std::equal(ip.begin() + 48, ip.end(), before.begin()));
+    require(std::equal(ip.begin() + 48, ip.end(), asked.payload.begin()));
   }
   return 0;
 }

@@ -10,7 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace orrery;
   const Bytes payload(data, size);
   const auto view = wire::decode_bridge_probe(payload);
-  (void)wire::is_bridge_probe(payload);
+  const Bytes probe = wire::bridge_probe_payload(payload);
+  if (!probe.empty() && probe.data() + probe.size() != data + size) std::abort();
   if (!view) return 0;
   if (view->signed_part.size() != wire::BridgeProbe::kSigned ||
       view->entries.size() % wire::BridgeProbe::kEntry != 0 ||
