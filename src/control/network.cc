@@ -69,6 +69,10 @@ void Networks::set_clamp_mss(bool on) {
   state_->clamp_mss = on;
 }
 
+void Networks::set_match_tags(wire::NetworkId id) {
+  state_->match_tags.insert(id);
+}
+
 void Networks::leave(Now, wire::NetworkId id, Effects& out) {
   Joined* net = state_->find(id);
   if (net == nullptr) return;

@@ -59,6 +59,8 @@ class Networks final : public NetworkRole {
 
   /// Whether SYNs that hosts send get the MSS that is worth sending; on by default.
   void set_clamp_mss(bool on);
+  /// The network's rules see frames behind their VLAN tag, and match on it; before it is joined.
+  void set_match_tags(wire::NetworkId id);
   /// Numbers of the network's LAN ports; before it is joined.
   void set_lan_ports(wire::NetworkId id, std::vector<unsigned> ports);
   /// Most stations behind one remote bridge, and behind all of a network; of networks joined later.

@@ -189,6 +189,7 @@ void Networks::State::apply_config(Now now, Joined& net, wire::NetworkConfig con
   const bool broadcast_before = net.config && net.record.broadcast;
   net.config = std::move(config);
   fib::Network record = network_record(*net.config, self(), net.mac);
+  record.match_tags = match_tags.contains(net.id);
   // Lists that did not change stay the same objects, so that records compare equal.
   for (fib::CapabilityRules& capability : record.capabilities) {
     for (const fib::CapabilityRules& old : net.record.capabilities) {

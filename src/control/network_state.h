@@ -264,6 +264,7 @@ struct Networks::State {
   MulticastTable groups;
   NetworkCounters counters;
   std::map<wire::NetworkId, std::vector<unsigned>> lan_ports;  // joined or not
+  std::set<wire::NetworkId> match_tags;                        // the same
   TokenBucket too_big_answers{32, 100};
   bool clamp_mss = true;
   BridgeTable::Limits station_limits;  // of networks joined from now on

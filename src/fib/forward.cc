@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/vlan.h"
+
 namespace orrery::fib {
 namespace {
 
@@ -40,6 +42,25 @@ Refusal check_multicast_macs(const Network& network, const Member& sender,
   // A replicator passes on frames of members: their own MACs are no stations behind it.
   learn = !is_member_mac(network, frame.source);
   return Refusal::kNone;
+}
+
+RuleFrame rule_frame(const Network& network, const EthernetFrame& frame, wire::Address source,
+                     wire::Address destination) {
+  RuleFrame f;
+  f.source = source;
+  f.destination = destination;
+  f.mac_source = frame.source;
+  f.mac_destination = frame.destination;
+  f.ethertype = frame.ethertype;
+  f.payload = frame.payload;
+  if (network.match_tags) {
+    const wire::BehindTag in = wire::behind_tag(frame.ethertype, frame.payload);
+    f.ethertype = in.ethertype;
+    f.payload = in.payload;
+    f.tag = in.tag;
+    f.tag_control = in.tag_control;
+  }
+  return f;
 }
 
 /// Checks that come before the rules; on these paths nothing is acknowledged.
@@ -123,14 +144,7 @@ Resolution resolve(const Network& network, const EthernetFrame& frame) {
 
 RuleFrame rule_frame_out(const Network& network, const EthernetFrame& frame,
                          wire::Address destination) {
-  RuleFrame f;
-  f.source = network.self;
-  f.destination = destination;
-  f.mac_source = frame.source;
-  f.mac_destination = frame.destination;
-  f.ethertype = frame.ethertype;
-  f.payload = frame.payload;
-  return f;
+  return rule_frame(network, frame, network.self, destination);
 }
 
 BridgeTargets bridge_targets(const Network& network, wire::Address learned, std::uint32_t random) {
@@ -168,14 +182,8 @@ InboundDecision accept_inbound(const Network& network, const Member& sender, con
     d.refusal = check_multicast_macs(network, sender, d.frame, d.learn);
     if (d.refusal != Refusal::kNone) return d;
   }
-  RuleFrame rules;
-  rules.source = sender.address;
-  rules.destination = network.self;
-  rules.mac_source = d.frame.source;
-  rules.mac_destination = d.frame.destination;
-  rules.ethertype = d.frame.ethertype;
-  rules.payload = d.frame.payload;
-  d.verdict = filter_in(network, sender, rules, random);
+  d.verdict = filter_in(network, sender, rule_frame(network, d.frame, sender.address, network.self),
+                        random);
   d.acknowledge = in.carrier == Carrier::kExtFrame;
   if (d.verdict.filter == Filter::kDrop) {
     d.refusal = Refusal::kRules;

@@ -62,6 +62,7 @@ struct Network {
   bool compress = true;
   bool is_public = false;
   bool active_bridge = false;                 // this node may use foreign MACs
+  bool match_tags = false;                    // rules see frames behind their VLAN tag, and it
   std::vector<wire::Address> active_bridges;  // all of them, ascending
   std::vector<wire::Rule> rules;
   std::vector<CapabilityRules> capabilities;  // own, ascending id

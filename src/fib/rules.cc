@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "wire/vlan.h"
+
 namespace orrery::fib {
 namespace {
 
@@ -144,7 +146,7 @@ ListVerdict Evaluation::run(std::span<const Rule> rules) {
       const std::uint16_t limit = load_be16(rule.data.data() + 12);
       verdict.copy_to = target;
       verdict.copy_length = static_cast<std::uint32_t>(
-          limit == 0 ? p_.size() : std::min<std::size_t>(limit, p_.size()));
+          f_.tag + (limit == 0 ? p_.size() : std::min<std::size_t>(limit, p_.size())));
       verdict.copy_watch = type == RuleType::kActionWatch;
       continue;
     }
@@ -184,10 +186,11 @@ Match Evaluation::match(const Rule& rule) {
       return plain(wanted == (source ? f_.source : f_.destination));
     }
     case RuleType::kMatchVlanId:
-      return plain(load_be16(d) == f_.vlan);
+      return plain(load_be16(d) == wire::vlan_of(f_.tag_control));
     case RuleType::kMatchVlanPcp:
+      return plain(d[0] == f_.tag_control >> 13);
     case RuleType::kMatchVlanDei:
-      return plain(d[0] == 0);
+      return plain(d[0] == (f_.tag_control >> 12 & 1));
     case RuleType::kMatchMacSource:
       return plain(wire::Mac::load(d) == f_.mac_source);
     case RuleType::kMatchMacDest:
@@ -469,7 +472,7 @@ FilterVerdict filter(const RuleContext& context, const RuleFrame& frame,
   verdict.bucket = deciding.bucket;
   if (copies) emit_copy(verdict, base, flags);
   if (deciding.result == ListResult::kRedirect) {
-    emit(verdict, deciding.redirect_to, flags.redirect, frame.payload.size());
+    emit(verdict, deciding.redirect_to, flags.redirect, frame.tag + frame.payload.size());
     verdict.filter = Filter::kDrop;
   }
   return verdict;

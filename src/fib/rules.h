@@ -12,15 +12,17 @@
 
 namespace orrery::fib {
 
-/// A frame as rules see it. Views are borrowed for the call.
+/// A frame as rules see it: whole, or behind its VLAN tag where the network matches on tags. Views
+/// are borrowed for the call.
 struct RuleFrame {
   wire::Address source;
   wire::Address destination;  // zero: not decided yet
   wire::Mac mac_source;
   wire::Mac mac_destination;
   std::uint16_t ethertype = 0;
-  std::uint16_t vlan = 0;  // 0 unless VLAN matches on real tags are asked for
-  Bytes payload;           // behind the Ethernet header
+  std::uint16_t tag_control = 0;  // [3] priority, [1] drop eligible, [12] VLAN; 0: none is seen
+  Bytes payload;                  // behind the Ethernet header
+  std::size_t tag = 0;            // bytes of the frame's payload before `payload`
 };
 
 enum class ListResult : std::uint8_t { kNoMatch, kDrop, kRedirect, kAccept, kSuperAccept };

@@ -427,6 +427,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                  .key("device", text(bridge.device))
                  .key("network", network(bridge.network))
                  .key("vlan", number(bridge.vlans.vlan, 1, 4094))
+                 .key("vlan_rules", flag(bridge.vlan_rules))
                  .key("vlan_tags", choice(vlan_tags, {"drop", "preserve"}))
                  .key("tap", flag(bridge.tap))
                  .key("static", list(bridge.options.fixed, station,

@@ -35,7 +35,8 @@ struct BridgeConfig {
   std::string device;
   wire::NetworkId network;
   dataplane::LanVlans vlans;
-  bool tap = false;  // also give the host a TAP in this network
+  bool vlan_rules = false;  // the network's rules match on VLAN tags
+  bool tap = false;         // also give the host a TAP in this network
   dataplane::LanPortOptions options;
 };
 

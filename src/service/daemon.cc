@@ -347,6 +347,9 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   }
   control::Networks networks(node, controller.get());
   networks.set_clamp_mss(config.clamp_mss);
+  for (const BridgeConfig& bridge : config.bridges) {
+    if (bridge.vlan_rules) networks.set_match_tags(bridge.network);
+  }
   networks.set_station_limits(config.stations.per_port, config.stations.total);
   node.attach(&networks, controller.get());
 

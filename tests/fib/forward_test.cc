@@ -428,8 +428,82 @@ TEST(Forward, RuleFrameNamesBothSides) {
   EXPECT_EQ(r.mac_source, kStation);
   EXPECT_EQ(r.mac_destination, kOtherMac);
   EXPECT_EQ(r.ethertype, kIpv4);
-  EXPECT_EQ(r.vlan, 0);
+  EXPECT_EQ(r.tag_control, 0);
   EXPECT_EQ(r.payload.data(), kPayload.data());
+}
+
+TEST(Forward, RulesSeeTagsWhereTheNetworkMatchesOnThem) {
+  ByteVector payload = {0xb0, 100, 0x08, 0x00};  // priority 5, drop eligible, VLAN 100
+  payload.insert(payload.end(), kPayload.begin(), kPayload.end());
+  const EthernetFrame frame{kOtherMac, kStation, 0x8100, payload};
+  Network n = network();
+  RuleFrame r = rule_frame_out(n, frame, kOther);
+  EXPECT_EQ(r.ethertype, 0x8100);
+  EXPECT_EQ(r.payload.size(), payload.size());
+  EXPECT_EQ(r.tag_control, 0);
+  n.match_tags = true;
+  r = rule_frame_out(n, frame, kOther);
+  EXPECT_EQ(r.ethertype, kIpv4);
+  EXPECT_TRUE(std::equal(r.payload.begin(), r.payload.end(), kPayload.begin(), kPayload.end()));
+  EXPECT_EQ(r.tag_control, 0xb064);
+
+  // Both directions, VLAN by VLAN: DROP unless the tag says so.
+  const auto passes = [&](wire::RuleType type, std::uint16_t value, std::size_t size) {
+    wire::Rule match, accept;
+    match.type = static_cast<std::uint8_t>(type);
+    if (size == 2) {
+      store_be16(match.data.data(), value);
+    } else {
+      match.data[0] = static_cast<std::uint8_t>(value);
+    }
+    accept.type = static_cast<std::uint8_t>(wire::RuleType::kActionAccept);
+    n.rules = {match, accept};
+    n.active_bridge = true;
+    Member member;
+    member.network = n.id;
+    member.address = kOther;
+    member.allowed = true;
+    const bool out =
+        filter_out(n, &member, rule_frame_out(n, frame, kOther), false, 0).filter != Filter::kDrop;
+    const bool in =
+        accept_inbound(n, member, {Carrier::kExtFrame, {kStation, kOtherMac, 0x8100, payload}}, 0)
+            .refusal != Refusal::kRules;
+    EXPECT_EQ(in, out);
+    return out;
+  };
+  using enum wire::RuleType;
+  EXPECT_TRUE(passes(kMatchVlanId, 100, 2));
+  EXPECT_FALSE(passes(kMatchVlanId, 0, 2));
+  EXPECT_TRUE(passes(kMatchVlanPcp, 5, 1));
+  EXPECT_FALSE(passes(kMatchVlanPcp, 0, 1));
+  EXPECT_TRUE(passes(kMatchVlanDei, 1, 1));
+  EXPECT_TRUE(passes(kMatchEthertype, kIpv4, 2));
+  n.match_tags = false;
+  EXPECT_FALSE(passes(kMatchVlanId, 100, 2));
+  EXPECT_TRUE(passes(kMatchVlanId, 0, 2));
+  EXPECT_TRUE(passes(kMatchVlanPcp, 0, 1));
+  EXPECT_TRUE(passes(kMatchEthertype, 0x8100, 2));
+}
+
+TEST(Forward, CopiesAndRedirectsKeepTheTag) {
+  ByteVector payload = {0, 100, 0x08, 0x00};
+  payload.insert(payload.end(), kPayload.begin(), kPayload.end());
+  Network n = network();
+  n.match_tags = true;
+  for (const auto& [limit, length] :
+       {std::pair<std::uint16_t, std::size_t>{0, payload.size()}, {2, 2 + 4u}}) {
+    wire::Rule tee, redirect;
+    tee.type = static_cast<std::uint8_t>(wire::RuleType::kActionTee);
+    redirect.type = static_cast<std::uint8_t>(wire::RuleType::kActionRedirect);
+    for (wire::Rule* rule : {&tee, &redirect}) rule->data[7] = 9;  // whom
+    store_be16(tee.data.data() + 12, limit);
+    n.rules = {tee, redirect};
+    const RuleFrame frame = rule_frame_out(n, {kOtherMac, kStation, 0x8100, payload}, kOther);
+    const FilterVerdict v = filter_out(n, nullptr, frame, false, 0);
+    ASSERT_EQ(v.emissions, 2);
+    EXPECT_EQ(v.emit[0].length, length);
+    EXPECT_EQ(v.emit[1].length, payload.size());
+  }
 }
 
 TEST(Forward, RefusalsHaveLabels) {

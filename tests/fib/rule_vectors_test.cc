@@ -119,7 +119,8 @@ TEST(RuleVectors, Evaluate) {
                           *wire::parse_mac(c["dest_mac"].get<std::string>()),
                           c["ether_type"].get<std::uint16_t>(),
                           c["vlan"].get<std::uint16_t>(),
-                          payload};
+                          payload,
+                          0};
     const bool inbound = c["inbound"].get<bool>();
     const Member* remote = c["remote_known"].get<bool>() ? &member : nullptr;
 

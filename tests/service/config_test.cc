@@ -41,6 +41,7 @@ dhcp_guard = true
 loop_guard = false
 arp_nd_suppression = true
 vlan_tags = "preserve"
+vlan_rules = true
 ra_guard = true
 multicast_pps = 20000
 unknown_pps = 300
@@ -70,6 +71,8 @@ enabled = true
   EXPECT_EQ(c.bridges[0].vlans.vlan, 100);
   EXPECT_FALSE(c.bridges[0].vlans.preserve_tags);
   EXPECT_TRUE(c.bridges[1].vlans.preserve_tags);
+  EXPECT_FALSE(c.bridges[0].vlan_rules);
+  EXPECT_TRUE(c.bridges[1].vlan_rules);
   EXPECT_TRUE(c.bridges[1].tap);
   EXPECT_EQ(c.bridges[0].options.broadcast, 2'000u);
   EXPECT_EQ(c.bridges[0].options.multicast, 10'000u);

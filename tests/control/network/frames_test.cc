@@ -139,6 +139,25 @@ TEST(Frames, SynsGetTheMssThatIsWorthSending) {
   }
 }
 
+TEST(Frames, RulesMatchOnTagsWhereTheyAreToldTo) {
+  for (const bool on : {false, true}) {
+    NetworkLab lab;
+    auto config = lab.config();
+    wire::Rule vlan = rule(wire::RuleType::kMatchVlanId);
+    vlan.data[1] = 100;
+    config.rules = {vlan, rule(wire::RuleType::kActionAccept)};
+    if (on) lab.networks.set_match_tags(config.network);
+    lab.join(config);
+    lab.introduce(lab.alice);
+    lab.clear();
+    for (const std::uint8_t id : {100, 101}) {
+      lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x8100,
+                     ByteVector{0, id, 8, 0, 1, 2, 3});
+    }
+    EXPECT_EQ(lab.transport.of(wire::Verb::kFrame).size(), on ? 1u : 0u);
+  }
+}
+
 TEST(Frames, WhoSendsTooMuchIsTold) {
   NetworkLab lab;
   lab.join(with_role(lab, lab.self(), wire::Specialist::kActiveBridge));

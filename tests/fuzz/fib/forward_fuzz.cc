@@ -68,6 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   network.multicast_limit = (switches & 2) != 0 ? 32 : 0;
   network.ndp_emulation = (switches & 4) != 0;
   network.active_bridge = (switches & 8) != 0;
+  network.match_tags = (switches & 64) != 0;
   const wire::Address bridge{0x3333333333ULL};
   if ((switches & 8) != 0) network.active_bridges.push_back(network.self);
   if ((switches & 16) != 0) network.active_bridges.push_back(bridge);
