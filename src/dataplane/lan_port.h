@@ -25,8 +25,8 @@ namespace orrery::dataplane {
 /// Which frames of a device a port has.
 struct LanVlans {
   std::uint16_t vlan = 0;  // 0: untagged ones, or those tagged with a priority alone
-  bool preserve_tags =
-      false;  // with vlan 0: also those of VLANs that no other port has, as they are
+  // With vlan 0: also those of VLANs that no other port has, as they are
+  bool preserve_tags = false;
 };
 
 /// A started device with a lane per VLAN in use.

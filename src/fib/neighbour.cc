@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/checksum.h"
+
 namespace orrery::fib {
 namespace {
 
@@ -22,12 +24,10 @@ wire::Address load_address(const std::uint8_t* p) {
 }
 
 /// One's-complement sum over the pseudo-header and message of an IPv6 packet without extensions,
-/// folded; all ones when its checksum holds. REQUIRES: an even number of bytes, a whole header.
+/// folded; all ones when its checksum holds. REQUIRES: a whole header.
 std::uint16_t icmpv6_sum(Bytes packet) {
-  std::uint32_t sum = static_cast<std::uint32_t>(packet.size() - kIpv6) + kIcmpv6;
-  for (std::size_t i = 8; i < packet.size(); i += 2) sum += load_be16(packet.data() + i);
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
+  const auto length = static_cast<std::uint32_t>(packet.size() - kIpv6);
+  return wire::checksum_fold(wire::checksum_add(packet.subspan(8), length + kIcmpv6));
 }
 
 /// The IPv6 packet, 72 bytes, in which the owner of `target` tells `to` that it is at `mac`.
@@ -99,7 +99,7 @@ std::optional<NeighbourMessage> read_discovery(wire::Mac destination, wire::Mac 
     return std::nullopt;
   }
   const std::size_t size = kIpv6 + load_be16(p.data() + 4);
-  if (size < kIpv6 + kMessage || size > p.size() || size % 2 != 0) return std::nullopt;
+  if (size < kIpv6 + kMessage || size > p.size()) return std::nullopt;
   const Bytes packet = p.first(size);  // behind it Ethernet may pad
   const auto target = NeighbourAddress::v6(packet.data() + 48);
   if (icmpv6_sum(packet) != 0xffff || target.is_v4() || !is_unicast(target)) return std::nullopt;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cursor.h"
+#include "wire/checksum.h"
 #include "wire/fragment.h"
 
 namespace orrery::fib {
@@ -19,20 +20,6 @@ constexpr std::uint8_t kProtocolIcmpv6 = 58;
 constexpr std::size_t kLeastIpv6Mtu = 1'280;
 constexpr std::size_t kQuotedIpv4 = 548;  // of the packet, so that the answer has 576 bytes
 constexpr std::uint16_t kDontFragment = 0x4000;
-
-/// One's-complement sum of big-endian words, not folded.
-std::uint32_t sum_of(Bytes bytes) {
-  std::uint32_t sum = 0;
-  std::size_t i = 0;
-  for (; i + 2 <= bytes.size(); i += 2) sum += load_be16(bytes.data() + i);
-  if (i < bytes.size()) sum += std::uint32_t{bytes[i]} << 8;
-  return sum;
-}
-
-std::uint16_t fold(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(sum);
-}
 
 /// Where the TCP header begins; 0: not a SYN that can be changed.
 std::size_t syn_at(std::uint16_t ethertype, Bytes p) {
@@ -81,13 +68,13 @@ std::size_t write_ipv4(MutableBytes out, Bytes p, std::uint16_t mtu) {
   ip[9] = kProtocolIcmp;
   std::copy_n(p.data() + 16, 4, ip + 12);
   std::copy_n(p.data() + 12, 4, ip + 16);
-  store_be16(ip + 10, static_cast<std::uint16_t>(~fold(sum_of({ip, kIpv4}))));
+  store_be16(ip + 10, wire::checksum_field(wire::checksum_add({ip, kIpv4}, 0)));
   std::uint8_t* icmp = ip + kIpv4;
   icmp[0] = 3;
   icmp[1] = 4;
   store_be16(icmp + 6, mtu);
   std::copy_n(p.data(), quoted, icmp + kIcmp);
-  store_be16(icmp + 2, static_cast<std::uint16_t>(~fold(sum_of({icmp, kIcmp + quoted}))));
+  store_be16(icmp + 2, wire::checksum_field(wire::checksum_add({icmp, kIcmp + quoted}, 0)));
   return size;
 }
 
@@ -107,8 +94,8 @@ std::size_t write_ipv6(MutableBytes out, Bytes p, std::uint16_t mtu) {
   store_be32(icmp + 4, mtu);
   std::copy_n(p.data(), quoted, icmp + kIcmp);
   const std::uint32_t pseudo =
-      sum_of({ip + 8, 32}) + static_cast<std::uint32_t>(size) + kProtocolIcmpv6;
-  store_be16(icmp + 2, static_cast<std::uint16_t>(~fold(pseudo + sum_of({icmp, size}))));
+      wire::checksum_add({ip + 8, 32}, static_cast<std::uint32_t>(size) + kProtocolIcmpv6);
+  store_be16(icmp + 2, wire::checksum_field(wire::checksum_add({icmp, size}, pseudo)));
   return kIpv6 + size;
 }
 
@@ -166,7 +153,7 @@ bool clamp_mss(std::uint16_t ethertype, MutableBytes payload, const Way& way) {
       const std::uint32_t sum = static_cast<std::uint16_t>(~load_be16(tcp + 16)) +
                                 std::uint32_t{static_cast<std::uint16_t>(~word(before))} +
                                 word(mss);
-      store_be16(tcp + 16, static_cast<std::uint16_t>(~fold(sum)));
+      store_be16(tcp + 16, wire::checksum_field(sum));
       return true;
     }
     i += length;

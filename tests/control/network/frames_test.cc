@@ -150,7 +150,7 @@ TEST(Frames, RulesMatchOnTagsWhereTheyAreToldTo) {
     lab.join(config);
     lab.introduce(lab.alice);
     lab.clear();
-    for (const std::uint8_t id : {100, 101}) {
+    for (const std::uint8_t id : {std::uint8_t{100}, std::uint8_t{101}}) {
       lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x8100,
                      ByteVector{0, id, 8, 0, 1, 2, 3});
     }
