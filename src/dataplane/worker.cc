@@ -226,7 +226,18 @@ void Worker::give(FramePort& port, rte_mbuf** frames, unsigned n) noexcept {
   port.send(frames, static_cast<std::uint16_t>(n));
 }
 
-void Worker::send_copy(FramePort* port, const rte_mbuf* frame) noexcept {
+void Worker::flush(Run& run) noexcept {
+  if (run.n != 0) give(*run.port, run.frames, run.n);
+  run.n = 0;
+}
+
+void Worker::put(Run& run, FramePort& port, rte_mbuf* frame) noexcept {
+  if (run.port != &port || run.n == kBurst) flush(run);
+  run.port = &port;
+  run.frames[run.n++] = frame;
+}
+
+void Worker::put_copy(Run& run, FramePort& port, const rte_mbuf* frame) noexcept {
   ++counters_.copies;  // before it exists: one that finds no buffer is a copy dropped
   rte_mbuf* copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
   if (copy == nullptr) {
@@ -234,22 +245,23 @@ void Worker::send_copy(FramePort* port, const rte_mbuf* frame) noexcept {
     return;
   }
   meta_of(copy) = *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(frame)));
-  give(*port, &copy, 1);
+  put(run, port, copy);
 }
 
-void Worker::spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept {
+void Worker::spread(Run& run, const SwitchedNetwork& net, std::uint64_t ports,
+                    rte_mbuf* frame) noexcept {
   FramePort* last = nullptr;
   for (; ports != 0; ports &= ports - 1) {
     const auto number = static_cast<std::size_t>(std::countr_zero(ports));
     if (number >= net.ports.size() || net.ports[number] == nullptr) continue;
-    if (last != nullptr) send_copy(last, frame);
+    if (last != nullptr) put_copy(run, *last, frame);
     last = net.ports[number];
   }
   if (last == nullptr) {
     drop(frame, Drop::kNoPort, kHostIn);
     return;
   }
-  give(*last, &frame, 1);
+  put(run, *last, frame);
 }
 
 bool Worker::answer(fib::Neighbour owner, const rte_mbuf* question) noexcept {
@@ -290,6 +302,7 @@ void Worker::punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* fra
 unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_mbuf** frames,
                                 unsigned n) noexcept {
   const Millis at = now();
+  Run run;
   unsigned kept = 0;
   for (unsigned i = 0; i < n; ++i) {
     rte_mbuf* m = frames[i];
@@ -300,18 +313,19 @@ unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_m
     } else if (verdict.drop != Drop::kNone) {
       drop(m, verdict.drop, kHostOut);
     } else if (!verdict.overlay) {
-      spread(net, verdict.ports, m);
+      spread(run, net, verdict.ports, m);
     } else {
       for (std::uint64_t to = verdict.ports; to != 0; to &= to - 1) {
         const auto number = static_cast<std::size_t>(std::countr_zero(to));
         if (number < net.ports.size() && net.ports[number] != nullptr)
-          send_copy(net.ports[number], m);
+          put_copy(run, *net.ports[number], m);
       }
       meta_of(m).neighbour = verdict.neighbour;
       meta_of(m).side = static_cast<std::uint8_t>(port + 1);
       frames[kept++] = m;
     }
   }
+  flush(run);
   return kept;
 }
 
@@ -381,13 +395,14 @@ void Worker::transmit(rte_mbuf** packets, unsigned n) noexcept {
 }
 
 void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
+  Run run;
   unsigned begin = 0;
   while (begin < n) {
     const std::uint64_t network = meta_of(frames[begin]).network;
     if (const SwitchedNetwork* net = set_->switch_of(network)) {
       rte_mbuf* m = frames[begin++];
       if (const unsigned only = meta_of(m).side; only != 0) {
-        spread(*net, std::uint64_t{1} << (only - 1), m);
+        spread(run, *net, std::uint64_t{1} << (only - 1), m);
         continue;
       }
       const LanSwitch::Verdict verdict = net->lan->from_overlay(
@@ -399,7 +414,7 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
       } else if (verdict.neighbour.mac && answer(verdict.neighbour, m)) {
         drop(m, Drop::kSuppressed, kHostIn);
       } else {
-        spread(*net, verdict.ports, m);
+        spread(run, *net, verdict.ports, m);
       }
       continue;
     }
@@ -416,6 +431,7 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
     }
     begin = end;
   }
+  flush(run);
 }
 
 }  // namespace orrery::dataplane

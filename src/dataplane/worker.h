@@ -72,6 +72,14 @@ class Worker {
   [[nodiscard]] const LatencyHistogram& latency() const { return latency_; }
 
  private:
+  /// Frames in a row for one port, which are cheaper to hand over together. Of one call: whoever
+  /// fills it flushes it.
+  struct Run {
+    FramePort* port = nullptr;
+    unsigned n = 0;
+    rte_mbuf* frames[kBurst];
+  };
+
   unsigned turn() noexcept;
   void adopt() noexcept;
   void wait() noexcept;
@@ -90,12 +98,14 @@ class Worker {
   void punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* frame) noexcept;
   /// Hands frames to a port, for good.
   void give(FramePort& port, rte_mbuf** frames, unsigned n) noexcept;
-  void send_copy(FramePort* port, const rte_mbuf* frame) noexcept;
+  void put(Run& run, FramePort& port, rte_mbuf* frame) noexcept;
+  void put_copy(Run& run, FramePort& port, const rte_mbuf* frame) noexcept;
+  void flush(Run& run) noexcept;
   /// The frame came from the overlay and asks for a station's IP address: an answer in its name
   /// waits for send_answers(). False: not now.
   bool answer(fib::Neighbour owner, const rte_mbuf* question) noexcept;
   unsigned send_answers() noexcept;
-  void spread(const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
+  void spread(Run& run, const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
 
