@@ -52,6 +52,7 @@
   X(kUnknownSender, "unknown_sender", kEnds)         \
   X(kCacheRate, "cache_rate", kEnds)                 \
   X(kWaiting, "waiting", kEnds)                      \
+  X(kWaitingRate, "waiting_rate", kEnds)             \
   X(kSendExpired, "send_expired", kNote)             \
   X(kReceiveExpired, "receive_expired", kNote)       \
   X(kTooBig, "too_big", kNote)                       \

@@ -53,6 +53,9 @@ struct Node::State {
   /// Header and plaintext of a known sender.
   void plaintext(Now now, const fib::PathKey& via, Bytes packet, Peer& peer, std::size_t wire_size,
                  Effects& out);
+  /// Whether one more packet of this peer may wait: nobody's flood takes the others' room, nor do
+  /// those who have proven nothing.
+  [[nodiscard]] bool may_wait(Now now, Peer& peer);
   Handled dispatch(Now now, Incoming& in, Effects& out);
   Handled on_ok(Now now, Incoming& in, Effects& out);
   Handled on_error(Now now, Incoming& in, Effects& out);
@@ -261,7 +264,7 @@ struct Node::State {
   std::vector<LocalEndpoint> locals;
   TokenBucket whois_budget{200, 100};          // WHOIS sent for our own sake, whole node
   TokenBucket stranger_whois_budget{100, 50};  // and because of strangers
-  TokenBucket waiting_budget{128, 100};        // packets of unknown senders kept, whole node
+  TokenBucket waiting_budget{128, 100};        // packets kept of senders without proof, whole node
   TokenBucket introduce_budget{256, 512};
   TokenBucket size_budget{256, 64};  // probes of paths' sizes, whole node
   TokenBucket notice_budget{20, 1};

@@ -292,6 +292,7 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
       if (counters.open()) count(Count::kIgnored);
       break;
     case Handled::kNotYet: {
+      if (retry_until == 0 && !may_wait(now, peer)) return count(Count::kWaitingRate);
       count(Count::kWaiting);
       const Millis until = retry_until != 0 ? retry_until : now.mono + kQueueLifetime;
       if (now.mono >= until) {
@@ -306,6 +307,10 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
     }
   }
   if (std::exchange(woke, false) && retry_until == 0) retry_waiting(now, out);
+}
+
+bool Node::State::may_wait(Now now, Peer& peer) {
+  return (peer.established() || waiting_budget.take(now.mono)) && peer.waits.take(now.mono);
 }
 
 Handled Node::State::dispatch(Now now, Incoming& in, Effects& out) {
@@ -342,7 +347,6 @@ Handled Node::State::dispatch(Now now, Incoming& in, Effects& out) {
         if (!in.peer->established()) {
           // The controller speaks with proven members only; the proof is a matter of milliseconds.
           check_work(*in.peer, out);
-          if (retry_until == 0 && !waiting_budget.take(now.mono)) return Handled::kIgnored;
           return Handled::kNotYet;
         }
         controller->on_config_request(now, in, out);

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "control/network.h"
-#include "crypto/kdf.h"
+#include "control/network/issue_com.h"
 #include "support/fake_transport.h"
 #include "support/vectors.h"
 #include "wire/network_config.h"
@@ -21,24 +21,6 @@ inline crypto::SecretIdentity network_identity(std::size_t number) {
   const auto parsed = wire::parse_identity(valid.at(number)["secret_text"].get<std::string>());
   if (!parsed || !parsed->has_private) throw std::runtime_error("identity.json: no such secret");
   return {parsed->identity, parsed->private_key};
-}
-
-inline wire::CertificateOfMembership issue_com(const crypto::SecretIdentity& controller,
-                                               wire::NetworkId network, const wire::Identity& to,
-                                               std::int64_t timestamp, std::uint64_t max_delta) {
-  wire::CertificateOfMembership com;
-  const auto hash = crypto::fingerprint(to);
-  com.qualifiers[0] = {0, static_cast<std::uint64_t>(timestamp), max_delta};
-  com.qualifiers[1] = {1, network.value, 0};
-  com.qualifiers[2] = {2, to.address.value, wire::CertificateOfMembership::kAnyDelta};
-  for (std::size_t i = 0; i < 4; ++i) {
-    com.qualifiers[3 + i] = {3 + i, load_be64(hash.data() + 8 * i),
-                             wire::CertificateOfMembership::kAnyDelta};
-  }
-  com.count = 7;
-  com.signed_by = controller.address();
-  com.signature = crypto::sign(controller, wire::com_signed_bytes(com));
-  return com;
 }
 
 template <typename Write, typename Thing>

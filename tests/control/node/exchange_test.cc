@@ -32,10 +32,12 @@ struct Recorder : control::NetworkRole {
   std::vector<Got> got;
   std::vector<wire::Identity> identities;
   int not_yet = 0;
+  wire::Address never;  // "not yet" to everything from there
   bool trusted = false;
 
   control::Handled on_packet(Now, const control::Incoming& in, const control::Answered* answered,
                              control::Effects&) override {
+    if (in.source == never) return control::Handled::kNotYet;
     if (not_yet > 0) {
       --not_yet;
       return control::Handled::kNotYet;
@@ -300,6 +302,28 @@ TEST_F(Exchange, NotYetRunsAgain) {
   net_.run_for(7'000);
   EXPECT_EQ(at_bob_.got.size(), 1U);
   EXPECT_EQ(bob.counter("receive_expired"), 1U);
+}
+
+TEST_F(Exchange, WhoeverWaitsInMassesLeavesRoomForOthers) {  // bD6
+  constexpr unsigned kFlood = 2'000;
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  SimHost& carol = host(3, Endpoint::v4(0x0a000304, 9993));
+  net_.run_for(1'000);
+  at_bob_.never = alice.address();
+  at_bob_.not_yet = 1'000;
+  send(carol, bob.address(), ByteVector{9});
+  send(alice, bob.address(), ByteVector{9});
+  net_.run_for(1'000);
+  for (unsigned i = 0; i < kFlood; ++i) send(alice, bob.address(), ByteVector{9});
+  net_.run_for(100);
+  EXPECT_TRUE(at_bob_.got.empty());
+  at_bob_.not_yet = 0;
+  net_.run_for(1'000);
+  ASSERT_EQ(at_bob_.got.size(), 1U);
+  EXPECT_EQ(at_bob_.got[0].source, carol.address());
+  EXPECT_GE(bob.counter("waiting_rate"), kFlood - 100);
 }
 
 TEST_F(Exchange, RequestsKnowTheirAnswers) {

@@ -19,15 +19,12 @@ class Forger {
   /// REQUIRES: the payload fits a datagram.
   ByteVector seal(std::uint64_t id, wire::Verb verb, Bytes payload, wire::Suite suite,
                   unsigned hops = 0) {
-    ByteVector packet(wire::kHeaderSize + payload.size());
-    wire::encode_packet_header(
-        packet, {id, target_.address, self_.address(), 0, 0, static_cast<std::uint8_t>(verb)});
-    std::copy(payload.begin(), payload.end(), packet.begin() + wire::kHeaderSize);
-    crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite, &keys_,
-                         0};
-    armorer_.armor({&job, 1});
-    packet[wire::kFlagsOffset] = static_cast<std::uint8_t>(packet[wire::kFlagsOffset] | hops);
-    return packet;
+    return seal_with(0, id, verb, payload, suite, hops);
+  }
+
+  /// A packet to be cut with wire::plan_fragments: it says that it has fragments.
+  ByteVector seal_fragmented(std::uint64_t id, wire::Verb verb, Bytes payload, wire::Suite suite) {
+    return seal_with(wire::kFlagFragmented, id, verb, payload, suite, 0);
   }
 
   ByteVector hello(std::uint64_t id, std::int64_t time, const wire::Endpoint& to,
@@ -65,6 +62,19 @@ class Forger {
   [[nodiscard]] const wire::Identity& identity() const { return self_.identity(); }
 
  private:
+  ByteVector seal_with(std::uint8_t flags, std::uint64_t id, wire::Verb verb, Bytes payload,
+                       wire::Suite suite, unsigned hops) {
+    ByteVector packet(wire::kHeaderSize + payload.size());
+    wire::encode_packet_header(
+        packet, {id, target_.address, self_.address(), flags, 0, static_cast<std::uint8_t>(verb)});
+    std::copy(payload.begin(), payload.end(), packet.begin() + wire::kHeaderSize);
+    crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite, &keys_,
+                         0};
+    armorer_.armor({&job, 1});
+    packet[wire::kFlagsOffset] = static_cast<std::uint8_t>(packet[wire::kFlagsOffset] | hops);
+    return packet;
+  }
+
   crypto::PeerKeys secret_with(const wire::Identity& target) const {
     crypto::SharedSecret secret;
     if (!crypto::agree(self_.private_key(), target.public_key, secret)) std::abort();
