@@ -47,12 +47,12 @@ class Rounds {
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
 
-  /// Counters "cycles/<what>" and Gbit/s, for `count` of them in a round, `bytes` each.
+  /// Counters "cycles/<what>" and, of `bytes` each, Gbit/s, for `count` of them in a round.
   void report(const char* what, std::size_t count, std::size_t bytes) {
     if (cycles_.empty()) return;
     const double cycles = median(cycles_) / static_cast<double>(count);
     state_.counters[std::string("cycles/") + what] = cycles;
-    state_.counters["Gbit/s"] = static_cast<double>(bytes) * 8 / cycles * tsc_ghz();
+    if (bytes != 0) state_.counters["Gbit/s"] = static_cast<double>(bytes) * 8 / cycles * tsc_ghz();
   }
 
  private:

@@ -20,7 +20,7 @@ const wire::Address kSelf{0x1111111111ULL}, kPeer{0x2222222222ULL};
 
 Pools g_pools;
 
-enum class Flood { kStrangers, kForOthers, kAtRoot, kForged, kFragments };
+enum class Flood { kGarbage, kStrangers, kForOthers, kAtRoot, kForged, kFragments };
 
 void flood(benchmark::State& state, Flood what) {
   Tables tables;
@@ -50,7 +50,9 @@ void flood(benchmark::State& state, Flood what) {
       auto* p = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(m, 64));
       const bool others = what == Flood::kForOthers || what == Flood::kAtRoot;
       const wire::Address to = others ? wire::Address{random() >> 24 | 1} : kSelf;
-      if (what == Flood::kFragments) {
+      if (what == Flood::kGarbage) {
+        for (unsigned at = 0; at < 64; at += 8) store_be64(p + at, random());
+      } else if (what == Flood::kFragments) {
         wire::encode_fragment_header({p, 64}, {random(), to, 2, 1, 0});
       } else {
         const wire::Address from =
@@ -73,6 +75,10 @@ void flood(benchmark::State& state, Flood what) {
   state.counters["punted"] = static_cast<double>(punted) / static_cast<double>(all);
 }
 
+void garbage(benchmark::State& state) {
+  flood(state, Flood::kGarbage);
+}
+
 void strangers(benchmark::State& state) {
   flood(state, Flood::kStrangers);
 }
@@ -93,6 +99,7 @@ void fragments(benchmark::State& state) {
   flood(state, Flood::kFragments);
 }
 
+BENCHMARK(garbage)->UseManualTime();
 BENCHMARK(strangers)->UseManualTime();
 BENCHMARK(for_others)->UseManualTime();
 BENCHMARK(for_unknown_at_root)->UseManualTime();
