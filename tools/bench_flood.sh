@@ -106,7 +106,7 @@ between_daemons() {
   pids+=($!)
   echo
   echo "2,000 datagrams a second there and back through two daemons, $rounds times $seconds s alone and in each flood (200 bytes; bD5: 2,000, two"
-  echo "pieces each); percentiles 99 in us, medians of the rounds; late: by what the clock woke the sender too late; sockets: what the node's lost; cpu: of the node"
+  echo "pieces each); percentiles 99 in us, medians of the rounds; late: by what the clock woke the sender too late; sockets: what those of the node lost; cpu: of the node"
   printf '%-5s %-10s %8s %8s %7s %8s %8s %8s  %-14s %6s %6s %7s %6s %6s\n' "" flood sent/s "lost (%)" "in it" p99 "in it" "added ms" bar late "in it" sockets "cpu %" "+ MiB"
   probe 200 >/dev/null # neighbours, paths
   flooded bD2 hello 100000 200 0.1 1 root wan0

@@ -88,6 +88,7 @@ int send(const wire::Endpoint& to, double rate, std::size_t bytes, double second
   ::prctl(PR_SET_TIMERSLACK, 1);
   const auto count = static_cast<std::size_t>(rate * seconds);
   std::vector<std::int64_t> trips(count, -1), late;
+  late.reserve(count);
   const std::int64_t begin = now_ns() + kSecond / 100;
   const auto due = [&](std::size_t i) {
     return begin + static_cast<std::int64_t>(static_cast<double>(i) / rate * 1e9);

@@ -3,6 +3,9 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include <chrono>
+#include <thread>
+
 namespace orrery::service {
 namespace {
 
@@ -70,7 +73,12 @@ void WorkerTeam::launch() {
 
 void WorkerTeam::stop() {
   for (const auto& worker : workers_) worker->stop();
-  for (const unsigned lcore : worker_lcores()) rte_eal_wait_lcore(lcore);
+  for (const unsigned lcore : worker_lcores()) {
+    // To wait is to spin: under a real-time policy that may take the very CPU the worker needs.
+    while (rte_eal_get_lcore_state(lcore) == RUNNING)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    rte_eal_wait_lcore(lcore);
+  }
 }
 
 }  // namespace orrery::service
