@@ -11,8 +11,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "raw_datagrams.h"
@@ -41,12 +39,7 @@ struct Options {
 class Flood {
  public:
   explicit Flood(const Options& options) : options_(options), port_(options.interface) {
-    if (options.kind != Kind::kHello) return;
-    std::ifstream file(options.as);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const auto parsed = wire::parse_identity(text.substr(0, text.find('\n')));
-    if (!parsed) fail(options.as + ": no identity");
-    known_ = parsed->identity;
+    if (options.kind == Kind::kHello) known_ = identity_in(options.as).identity;
   }
 
   /// Until the seconds are over: what is due every millisecond, and no more at once than ten of

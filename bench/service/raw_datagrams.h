@@ -16,10 +16,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "wire/identity.h"
 #include "wire/mac.h"
 
 namespace orrery::bench {
@@ -28,6 +31,15 @@ namespace orrery::bench {
   std::fprintf(stderr, "%s%s%s\n", what.c_str(), errno == 0 ? "" : ": ",
                errno == 0 ? "" : std::strerror(errno));
   std::exit(1);
+}
+
+/// That of a file, public or secret; ends the program when there is none.
+inline wire::ParsedIdentity identity_in(const std::string& path) {
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto parsed = wire::parse_identity(text.substr(0, text.find('\n')));
+  if (!parsed) fail(path + ": no identity");
+  return *parsed;
 }
 
 /// Not secret, fast (xorshift64).

@@ -10,8 +10,6 @@
 #include <time.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
 #include "control/node/forger.h"
 #include "raw_datagrams.h"
@@ -31,14 +29,6 @@ struct Options {
   unsigned between = 320;
   unsigned packets = 50;
 };
-
-wire::ParsedIdentity identity_in(const std::string& path) {
-  std::ifstream file(path);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  auto parsed = wire::parse_identity(text.substr(0, text.find('\n')));
-  if (!parsed) fail(path + ": no identity");
-  return *parsed;
-}
 
 std::int64_t wall_ms() {
   timespec t{};
