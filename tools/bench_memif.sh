@@ -18,7 +18,7 @@ configure() { # name, number, memif role on the underlay
 [underlay]
 sockets = false
 [[underlay.port]]
-device = "net_memif0,role=$3,id=7,socket=$work/wan.sock,socket-abstract=no,rsize=13,bsize=2048,mac=02:75:00:00:00:0$2"
+device = "net_memif0,role=$3,id=7,socket=$work/wan.sock,socket-abstract=no,rsize=14,bsize=2048,mac=02:75:00:00:00:0$2"
 mirror = "orr-wan0"
 addresses = ["10.75.0.$2/24"]
 [[bridge]]
@@ -67,8 +67,8 @@ generator() { # frame bytes, bursts of the window, whom the second port sends to
     echo "quit"
     sleep 1
   } | timeout $((seconds + 30)) dpdk-testpmd --lcores "0@($cpus),1@($cpus)" --no-huge --no-shconf -m 512 --no-pci --no-telemetry --file-prefix "$prefix-pmd" \
-    --vdev "net_memif0,role=client,id=1,socket=$work/lan1.sock,socket-abstract=no,rsize=13,bsize=2048,mac=$mac1" \
-    --vdev "net_memif1,role=client,id=2,socket=$work/lan2.sock,socket-abstract=no,rsize=13,bsize=2048,mac=$mac2" \
+    --vdev "net_memif0,role=client,id=1,socket=$work/lan1.sock,socket-abstract=no,rsize=14,bsize=2048,mac=$mac1" \
+    --vdev "net_memif1,role=client,id=2,socket=$work/lan2.sock,socket-abstract=no,rsize=14,bsize=2048,mac=$mac2" \
     -- -i --total-num-mbufs=32768 --burst=32 --eth-peer=0,$mac2 --eth-peer=1,$3 2>&1
 }
 cpus=0-$(($(nproc) - 1))
@@ -77,7 +77,7 @@ printf '%-10s %14s %12s %12s\n' bytes "window" Mpps Gbit/s
 for size in ${sizes:-64 128 256 512 1024 1400}; do
   best=0 best_window=0
   generator 64 1 "$mac1" >/dev/null
-  for bursts in ${windows:-4 8 16 32 64 128}; do
+  for bursts in ${windows:-8 32 128 256 384}; do
     before=$(dropped)
     out=$(generator "$size" "$bursts" "$mac2")
     # The counters were cleared $seconds before they were shown.
