@@ -39,7 +39,8 @@ struct FastPathOptions {
   SipKey permutation;       // of ids of cipher 1; the same for all lanes of this node
   unsigned nonce_lane = 0;  // of this worker; control has its own
   std::uint64_t nonce_floor = 0;
-  unsigned worker = 0;  // index, for RCU
+  unsigned worker = 0;   // index, for RCU
+  unsigned workers = 1;  // in all: of what is limited, each has its share
   SipKey reassembly_key;
   RelayOptions relay;
   PuntOptions punts;
@@ -56,7 +57,7 @@ struct WorkerContext {
         nonces(options.nonce_lane, options.nonce_floor),
         permute(options.permutation),
         clamp_mss(options.clamp_mss),
-        reassembly(p, options.reassembly_key),
+        reassembly(p, options.reassembly_key, options.workers),
         relay(options.relay),
         punts(options.punts),
         seen(options.seen),

@@ -9,7 +9,8 @@ Result<void> ControlLink::open(unsigned worker) {
   const std::string suffix = "_" + std::to_string(worker);
   for (auto [ring, name] :
        {std::pair{&raw, "orrery_raw"}, std::pair{&punt, "orrery_punt"},
-        std::pair{&inject, "orrery_inject"}, std::pair{&deliver, "orrery_deliver"}}) {
+        std::pair{&inject, "orrery_inject"}, std::pair{&deliver, "orrery_deliver"},
+        std::pair{&pass, "orrery_pass"}, std::pair{&pass_frames, "orrery_passframes"}}) {
     if (auto r = ring->open(name + suffix, kRingSize); !r) return r;
   }
   control_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -21,10 +22,9 @@ Result<void> ControlLink::open(unsigned worker) {
 
 ControlLink::~ControlLink() {
   rte_mbuf* m = nullptr;
-  while (raw.pop(&m, 1) != 0) rte_pktmbuf_free(m);
-  while (punt.pop(&m, 1) != 0) rte_pktmbuf_free(m);
-  while (inject.pop(&m, 1) != 0) rte_pktmbuf_free(m);
-  while (deliver.pop(&m, 1) != 0) rte_pktmbuf_free(m);
+  for (auto* ring : {&raw, &punt, &inject, &deliver, &pass, &pass_frames}) {
+    while (ring->pop(&m, 1) != 0) rte_pktmbuf_free(m);
+  }
   if (control_fd_ >= 0) ::close(control_fd_);
   if (worker_fd_ >= 0) ::close(worker_fd_);
 }

@@ -1,5 +1,5 @@
-// How one worker and control talk: four rings and two eventfds. Single producer, single consumer
-// each.
+// How one worker and control talk, and a worker of a team with the first: rings and two eventfds.
+// Single producer, single consumer each.
 //
 //   raw      worker -> control   datagrams that nobody has authenticated (PacketMeta::message)
 //   punt     worker -> control   everything else that the worker does not finish: strangers who
@@ -7,6 +7,8 @@
 //   inject   control -> worker   datagrams to send (PacketMeta: socket, remote, ttl)
 //   deliver  control -> worker   Ethernet frames for the host's side of a network (PacketMeta:
 //                                network)
+//   pass     worker -> first     datagrams and frames that leave by a port of which only the first
+//   pass_frames                  worker has a queue; as in `inject` and `deliver`
 //
 // Whoever pushes wakes the other side by its eventfd; a side that is busy polling clears it in
 // passing.
@@ -35,6 +37,8 @@ class ControlLink {
   SpscRing<rte_mbuf> punt;
   SpscRing<rte_mbuf> inject;
   SpscRing<rte_mbuf> deliver;
+  SpscRing<rte_mbuf> pass;
+  SpscRing<rte_mbuf> pass_frames;
 
   [[nodiscard]] int control_fd() const { return control_fd_; }
 

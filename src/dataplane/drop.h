@@ -8,6 +8,7 @@
   X(kNone, "none", "not dropped")                                                                 \
   X(kNoMbuf, "no_mbuf", "no packet buffer was free")                                              \
   X(kPuntFull, "punt_full", "the ring to control was full")                                       \
+  X(kPassFull, "pass_full", "the ring to the first worker was full")                              \
   X(kPuntStranger, "punt_stranger", "for control: more from strangers than its rate")             \
   X(kPuntKnown, "punt_known", "for control: more in peers' names than its rate")                  \
   X(kPuntAuthenticated, "punt_authenticated", "for control: more of peers than its rate")         \

@@ -2,13 +2,15 @@
 // worker:
 //
 //   Port       the underlay: bursts of mbufs that hold UDP payloads, with their endpoint in
-//   PacketMeta FramePort  the host's side of one network: bursts of mbufs that hold Ethernet frames
+//              PacketMeta
+//   FramePort  the host's side of one network: bursts of mbufs that hold Ethernet frames
 //
 // Nothing above this header can tell a kernel socket from a NIC, or a TAP from a LAN port. All
 // mbufs are single-segment with at least RTE_PKTMBUF_HEADROOM of headroom when received. Calls
 // never block and never throw.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -50,5 +52,9 @@ class FramePort {
   /// A LAN port: stations with MACs of their own are behind it.
   [[nodiscard]] virtual bool is_lan() const noexcept { return false; }
 };
+
+/// The queues of one port: one a worker, or one, which is the first worker's.
+using PortQueues = std::vector<std::shared_ptr<Port>>;
+using FramePortQueues = std::vector<std::shared_ptr<FramePort>>;
 
 }  // namespace orrery::dataplane

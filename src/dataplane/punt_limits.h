@@ -5,6 +5,7 @@
 // Source: security 2.14, L2 as summarised in docs/architecture.md.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "base/siphash.h"
@@ -31,6 +32,12 @@ inline constexpr std::size_t kPuntClasses = static_cast<std::size_t>(PuntClass::
 }
 
 struct PuntOptions {
+  /// Of `workers`, whose ports bring all of them packets: together they give control no more.
+  void share_among(std::uint32_t workers) {
+    for (Rate& rate : all) rate.per_second = std::max(rate.per_second / workers, 1u);
+    for (Rate& rate : per_prefix) rate.per_second = std::max(rate.per_second / workers, 1u);
+  }
+
   SipKey key;
   /// By class, of one worker. Bursts of the raw ones together and of the others together fit their
   /// ring (ControlLink::kRingSize), so a ring is full only when control does not come to it.

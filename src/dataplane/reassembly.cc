@@ -9,20 +9,20 @@ Bytes bytes_of(const rte_mbuf* m) {
   return {rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)};
 }
 
-wire::ReassemblerLimits limits_for(const Pools& pools) {
+wire::ReassemblerLimits limits_for(const Pools& pools, unsigned workers) {
   wire::ReassemblerLimits limits;
   limits.packets = Reassembly::kPackets;
   limits.bytes = Reassembly::kPackets * wire::kMaxPacket;  // datagrams are what is scarce
   limits.packets_per_source = Reassembly::kPacketsPerSource;
-  limits.datagrams = pools.wire->size / 2;
+  limits.datagrams = pools.wire->size / 2 / workers;
   limits.timeout = Reassembly::kTimeout;
   return limits;
 }
 
 }  // namespace
 
-Reassembly::Reassembly(const Pools& pools, SipKey key)
-    : large_(pools.frame), key_(key), table_(limits_for(pools), key) {}
+Reassembly::Reassembly(const Pools& pools, SipKey key, unsigned workers)
+    : large_(pools.frame), key_(key), table_(limits_for(pools, workers), key) {}
 
 std::uint64_t Reassembly::source_of(const PacketMeta& meta) const noexcept {
   // [16] address, [2] port, [4] local socket

@@ -28,8 +28,8 @@ class Reassembly {
     unsigned merged = 0;        // datagrams that went into `whole` beside it
   };
 
-  /// At most half of the datagrams that `pools` have wait here.
-  Reassembly(const Pools& pools, SipKey key);
+  /// At most half of the datagrams that `pools` have wait here and at the other workers'.
+  Reassembly(const Pools& pools, SipKey key, unsigned workers = 1);
   Reassembly(const Reassembly&) = delete;
   Reassembly& operator=(const Reassembly&) = delete;
 

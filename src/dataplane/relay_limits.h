@@ -26,6 +26,11 @@ struct RelayOptions {
     per_endpoint = rate(per_second);
     per_prefix = rate(4 * per_second);
   }
+
+  /// Of `workers`, among whom the endpoints of a prefix are spread; each endpoint is one worker's.
+  void share_among(std::uint32_t workers) {
+    per_prefix.per_second = std::max(per_prefix.per_second / workers, per_endpoint.per_second);
+  }
 };
 
 struct RelayLimits {

@@ -28,6 +28,11 @@ class SpscRing {
 
   [[nodiscard]] bool push(T* item) { return rte_ring_sp_enqueue(ring_, item) == 0; }
 
+  /// How many of the first went in.
+  [[nodiscard]] unsigned push(T** items, unsigned n) {
+    return rte_ring_sp_enqueue_burst(ring_, reinterpret_cast<void**>(items), n, nullptr);
+  }
+
   unsigned pop(T** items, unsigned n) {
     return rte_ring_sc_dequeue_burst(ring_, reinterpret_cast<void**>(items), n, nullptr);
   }

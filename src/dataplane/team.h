@@ -1,11 +1,14 @@
 // What the workers of one process share beside the tables: the units of work that each lays out for
-// all of them, and who of them sleeps.
+// all of them, what they pass to the first for ports of one queue, and who of them sleeps.
 //
 // Two gateways are one peer, thus one outer flow and one queue of a NIC: neither RSS nor pinning a
 // peer to a core helps. So the worker that owns a queue takes its bursts, does what must be done in
 // order and is cheap, and lays the rest out as units of up to 64 packets. It releases them (tx,
-// deliver, punt) in the order they were laid out, which keeps every inner flow in order. Outlives
-// its workers.
+// deliver, punt) in the order they were laid out, which keeps every inner flow in order.
+//
+// A port with several queues gives one to each worker, one with a single queue belongs to the
+// first. What another worker has for that one it passes to the first by a ring of its own
+// (ControlLink), in order. Outlives its workers.
 #pragma once
 
 #include <memory>
@@ -41,6 +44,16 @@ class Team {
 
   [[nodiscard]] unsigned size() const noexcept { return size_; }
 
+  /// The worker in this seat has this link, which outlives the team's workers.
+  void sit(unsigned worker, ControlLink& link) noexcept {
+    seats_[worker].link.store(&link, std::memory_order_release);
+  }
+
+  /// Null: nobody sits there.
+  [[nodiscard]] ControlLink* link_of(unsigned worker) noexcept {
+    return seats_[worker].link.load(std::memory_order_acquire);
+  }
+
   /// What this worker lays out.
   [[nodiscard]] Units& units_of(unsigned worker) noexcept { return seats_[worker].units; }
 
@@ -52,26 +65,50 @@ class Team {
     return false;
   }
 
+  /// Whether somebody has passed something to the first worker that it has not taken.
+  [[nodiscard]] bool has_passed() noexcept {
+    for (unsigned i = 1; i < size_; ++i) {
+      const ControlLink* link = link_of(i);
+      if (link != nullptr && !(link->pass.empty() && link->pass_frames.empty())) return true;
+    }
+    return false;
+  }
+
   /// The calling worker is about to wait on its link; `link` null: it no longer does.
   void note_sleep(unsigned worker, const ControlLink* link) noexcept {
     seats_[worker].asleep.store(link, std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
   }
 
   /// Wakes one sleeper, if there is one. One that is just falling asleep may be missed: it costs no
   /// packet, since the owner works on its units, too, and the next call finds it.
   void wake_one() noexcept {
     for (unsigned i = 0; i < size_; ++i) {
-      if (seats_[i].asleep.load(std::memory_order_relaxed) == nullptr) continue;
-      if (const ControlLink* link = seats_[i].asleep.exchange(nullptr)) {
-        link->wake_worker();
-        return;
-      }
+      if (wake(i)) return;
     }
   }
 
+  /// Wakes the first worker, which has been passed something. None is missed.
+  void wake_first() noexcept {
+    // Between what was passed and the look at who sleeps, as note_sleep() is between its store and
+    // has_passed(): one of the two sees the other.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    (void)wake(0);
+  }
+
  private:
+  /// False: it does not sleep.
+  bool wake(unsigned worker) noexcept {
+    std::atomic<const ControlLink*>& asleep = seats_[worker].asleep;
+    if (asleep.load(std::memory_order_relaxed) == nullptr) return false;
+    const ControlLink* link = asleep.exchange(nullptr);
+    if (link != nullptr) link->wake_worker();
+    return link != nullptr;
+  }
+
   struct Seat {
     alignas(kCacheLine) std::atomic<const ControlLink*> asleep{nullptr};
+    std::atomic<ControlLink*> link{nullptr};
     Units units;
   };
 

@@ -16,6 +16,8 @@ namespace {
 // Of polling after the last packet before a sleep that no packet ends, or beside other workers who
 // lay out work every few microseconds. By time, since an empty turn asks every port.
 constexpr std::uint64_t kPollsPerSecond = 20'000;  // thus 50 us
+// Of one worker in a turn of the first: what comes of a few of its turns.
+constexpr unsigned kMostPassed = 256;
 constexpr timespec kLongestSleep{0, 100'000'000};  // timers of reassembly run at least this often
 constexpr timespec kBackOff{0, 500'000};           // for ports without descriptors
 
@@ -33,6 +35,7 @@ Worker::Worker(const Pools& pools, ControlLink& link, FastPath* fast_path, bool 
     std::fputs("worker: no epoll descriptor\n", stderr);
     std::abort();
   }
+  if (place_.team != nullptr) place_.team->sit(place_.worker, link_);
 }
 
 Worker::~Worker() {
@@ -115,7 +118,9 @@ void Worker::wait() noexcept {
   ++counters_.sleeps;
   if (fast_path_ != nullptr) fast_path_->offline();
   if (place_.team != nullptr) place_.team->note_sleep(place_.worker, &link_);
-  if (place_.team == nullptr || !place_.team->has_work()) {
+  const bool called = place_.team != nullptr && (place_.team->has_work() ||
+                                                 (place_.worker == 0 && place_.team->has_passed()));
+  if (!called) {
     epoll_event events[8];
     const timespec longest = must_poll_ ? kBackOff : kLongestSleep;
     int n = ::epoll_pwait2(epoll_, events, 8, &longest, nullptr);
@@ -130,7 +135,7 @@ void Worker::wait() noexcept {
 }
 
 unsigned Worker::turn() noexcept {
-  punted_ = false;
+  punted_ = passed_ = false;
   if (fast_path_ != nullptr) fast_path_->begin_turn();
   // In turns: what comes first finds room for its units while there is little of it.
   unsigned taken = 0;
@@ -141,12 +146,13 @@ unsigned Worker::turn() noexcept {
     taken += from_hosts();
     taken += from_ports();
   }
-  const unsigned work = taken + from_control() + send_answers() + share(taken);
+  const unsigned work = taken + from_control() + from_team() + send_answers() + share(taken);
   if (fast_path_ != nullptr) {
     fast_path_->expire(counters_.drops);
     counters_.parked.set(fast_path_->parked());
   }
   if (punted_) link_.wake_control();
+  if (passed_) place_.team->wake_first();
   return work;
 }
 
@@ -226,18 +232,40 @@ void Worker::give(FramePort& port, rte_mbuf** frames, unsigned n) noexcept {
   port.send(frames, static_cast<std::uint16_t>(n));
 }
 
+void Worker::pass(SpscRing<rte_mbuf>& ring, rte_mbuf** packets, unsigned n, Spot at) noexcept {
+  unsigned gone = 0;
+  const bool first = place_.team == nullptr || place_.worker == 0;
+  if (!first) {
+    gone = ring.push(packets, n);
+    counters_.passed += gone;
+    passed_ |= gone != 0;
+  }
+  for (; gone < n; ++gone) drop(packets[gone], first ? Drop::kNoPort : Drop::kPassFull, at);
+}
+
 void Worker::flush(Run& run) noexcept {
-  if (run.n != 0) give(*run.port, run.frames, run.n);
+  if (run.n == 0) return;
+  if (run.port != nullptr) {
+    give(*run.port, run.frames, run.n);
+  } else {
+    pass(link_.pass_frames, run.frames, run.n, kHostIn);
+  }
   run.n = 0;
 }
 
-void Worker::put(Run& run, FramePort& port, rte_mbuf* frame) noexcept {
-  if (run.port != &port || run.n == kBurst) flush(run);
-  run.port = &port;
+void Worker::put(Run& run, const SwitchedNetwork& net, unsigned number, rte_mbuf* frame) noexcept {
+  FramePort* port = number < net.ports.size() ? net.ports[number] : nullptr;
+  if (run.port != port || run.n == kBurst) flush(run);
+  if (port == nullptr) {
+    meta_of(frame).network = net.lan->network().value;
+    meta_of(frame).side = static_cast<std::uint8_t>(number + 1);
+  }
+  run.port = port;
   run.frames[run.n++] = frame;
 }
 
-void Worker::put_copy(Run& run, FramePort& port, const rte_mbuf* frame) noexcept {
+void Worker::put_copy(Run& run, const SwitchedNetwork& net, unsigned number,
+                      const rte_mbuf* frame) noexcept {
   ++counters_.copies;  // before it exists: one that finds no buffer is a copy dropped
   rte_mbuf* copy = rte_pktmbuf_copy(frame, frame->pool, 0, UINT32_MAX);
   if (copy == nullptr) {
@@ -245,23 +273,18 @@ void Worker::put_copy(Run& run, FramePort& port, const rte_mbuf* frame) noexcept
     return;
   }
   meta_of(copy) = *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(frame)));
-  put(run, port, copy);
+  put(run, net, number, copy);
 }
 
 void Worker::spread(Run& run, const SwitchedNetwork& net, std::uint64_t ports,
                     rte_mbuf* frame) noexcept {
-  FramePort* last = nullptr;
-  for (; ports != 0; ports &= ports - 1) {
-    const auto number = static_cast<std::size_t>(std::countr_zero(ports));
-    if (number >= net.ports.size() || net.ports[number] == nullptr) continue;
-    if (last != nullptr) put_copy(run, *last, frame);
-    last = net.ports[number];
-  }
-  if (last == nullptr) {
+  if (ports == 0) {
     drop(frame, Drop::kNoPort, kHostIn);
     return;
   }
-  put(run, *last, frame);
+  for (; (ports & (ports - 1)) != 0; ports &= ports - 1)
+    put_copy(run, net, static_cast<unsigned>(std::countr_zero(ports)), frame);
+  put(run, net, static_cast<unsigned>(std::countr_zero(ports)), frame);
 }
 
 bool Worker::answer(fib::Neighbour owner, const rte_mbuf* question) noexcept {
@@ -316,9 +339,7 @@ unsigned Worker::switch_locally(const SwitchedNetwork& net, unsigned port, rte_m
       spread(run, net, verdict.ports, m);
     } else {
       for (std::uint64_t to = verdict.ports; to != 0; to &= to - 1) {
-        const auto number = static_cast<std::size_t>(std::countr_zero(to));
-        if (number < net.ports.size() && net.ports[number] != nullptr)
-          put_copy(run, *net.ports[number], m);
+        put_copy(run, net, static_cast<unsigned>(std::countr_zero(to)), m);
       }
       meta_of(m).neighbour = verdict.neighbour;
       meta_of(m).side = static_cast<std::uint8_t>(port + 1);
@@ -372,6 +393,23 @@ unsigned Worker::from_control() noexcept {
   return datagrams + frames;
 }
 
+unsigned Worker::from_team() noexcept {
+  if (place_.team == nullptr || place_.worker != 0) return 0;
+  unsigned all = 0;
+  rte_mbuf* burst[kMostPassed];
+  for (unsigned i = 1; i < place_.team->size(); ++i) {
+    ControlLink* link = place_.team->link_of(i);
+    if (link == nullptr) continue;
+    const unsigned datagrams = link->pass.pop(burst, kMostPassed);
+    transmit(burst, datagrams);
+    const unsigned frames = link->pass_frames.pop(burst, kMostPassed);
+    deliver(burst, frames);
+    counters_.taken += datagrams + frames;
+    all += datagrams + frames;
+  }
+  return all;
+}
+
 void Worker::transmit(rte_mbuf** packets, unsigned n) noexcept {
   unsigned begin = 0;
   while (begin < n) {
@@ -380,16 +418,17 @@ void Worker::transmit(rte_mbuf** packets, unsigned n) noexcept {
     for (const auto& port : set_->ports) {
       if (port->owns(socket)) owner = port.get();
     }
-    if (owner == nullptr) {
-      drop(packets[begin++], Drop::kNoPort, kOuterOut);
-      continue;
-    }
     unsigned end = begin + 1;
-    while (end < n && owner->owns(meta_of(packets[end]).socket)) ++end;
-    counters_.sent += end - begin;
-    if (Recorder* r = recorder()) [[unlikely]]
-      r->sent(packets + begin, end - begin);
-    owner->send(packets + begin, static_cast<std::uint16_t>(end - begin));
+    if (owner == nullptr) {
+      while (end < n && meta_of(packets[end]).socket == socket) ++end;
+      pass(link_.pass, packets + begin, end - begin, kOuterOut);
+    } else {
+      while (end < n && owner->owns(meta_of(packets[end]).socket)) ++end;
+      counters_.sent += end - begin;
+      if (Recorder* r = recorder()) [[unlikely]]
+        r->sent(packets + begin, end - begin);
+      owner->send(packets + begin, static_cast<std::uint16_t>(end - begin));
+    }
     begin = end;
   }
 }
@@ -425,7 +464,7 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
       if (port->network().value == network) target = port.get();
     }
     if (target == nullptr) {
-      for (unsigned i = begin; i < end; ++i) drop(frames[i], Drop::kNoPort, kHostIn);
+      pass(link_.pass_frames, frames + begin, end - begin, kHostIn);
     } else {
       give(*target, frames + begin, end - begin);
     }

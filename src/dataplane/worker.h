@@ -9,7 +9,8 @@
 //
 // Several workers make a team (team.h): bursts of a port that is busy are shared out as units of
 // work and released in order. A unit names neither port nor record, so a new set of ports may be
-// adopted while units are out. A worker alone pays one comparison a burst for it.
+// adopted while units are out. Each worker has a set of its own queues; what leaves by a port that
+// is not in it goes to the first worker. A worker alone pays one comparison a burst for it.
 #pragma once
 
 #include <atomic>
@@ -26,7 +27,8 @@
 
 namespace orrery::dataplane {
 
-/// A bridged network: its switch, and its frame ports by the switch's numbers (null: none now).
+/// A bridged network: its switch, and its frame ports by the switch's numbers (null: none now, or
+/// none of this worker's).
 struct SwitchedNetwork {
   static constexpr unsigned kNoPort = LanSwitch::kMaxPorts;
 
@@ -42,7 +44,7 @@ struct SwitchedNetwork {
 struct PortSet {
   std::vector<std::shared_ptr<Port>> ports;
   std::vector<std::shared_ptr<FramePort>> frame_ports;
-  std::vector<SwitchedNetwork> switched;  // networks with LAN ports
+  std::vector<SwitchedNetwork> switched;  // networks with LAN ports of any worker
 
   /// Null when the network has no local switch: it has one frame port at most.
   [[nodiscard]] const SwitchedNetwork* switch_of(std::uint64_t network) const noexcept;
@@ -75,7 +77,7 @@ class Worker {
   /// Frames in a row for one port, which are cheaper to hand over together. Of one call: whoever
   /// fills it flushes it.
   struct Run {
-    FramePort* port = nullptr;
+    FramePort* port = nullptr;  // null: none of this worker's
     unsigned n = 0;
     rte_mbuf* frames[kBurst];
   };
@@ -86,6 +88,7 @@ class Worker {
   unsigned from_ports() noexcept;
   unsigned from_hosts() noexcept;
   unsigned from_control() noexcept;
+  unsigned from_team() noexcept;
   void punt(rte_mbuf* m, Message message) noexcept;
   /// `at`: the point that it passed last, for a capture.
   void drop(rte_mbuf* m, Drop reason, Spot at) noexcept;
@@ -98,8 +101,10 @@ class Worker {
   void punt_probe(const SwitchedNetwork& net, unsigned side, rte_mbuf* frame) noexcept;
   /// Hands frames to a port, for good.
   void give(FramePort& port, rte_mbuf** frames, unsigned n) noexcept;
-  void put(Run& run, FramePort& port, rte_mbuf* frame) noexcept;
-  void put_copy(Run& run, FramePort& port, const rte_mbuf* frame) noexcept;
+  /// To local port `number`, which may be the first worker's.
+  void put(Run& run, const SwitchedNetwork& net, unsigned number, rte_mbuf* frame) noexcept;
+  void put_copy(Run& run, const SwitchedNetwork& net, unsigned number,
+                const rte_mbuf* frame) noexcept;
   void flush(Run& run) noexcept;
   /// The frame came from the overlay and asks for a station's IP address: an answer in its name
   /// waits for send_answers(). False: not now.
@@ -108,6 +113,9 @@ class Worker {
   void spread(Run& run, const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
+
+  /// What leaves by a port that this worker does not have; takes all `n`.
+  void pass(SpscRing<rte_mbuf>& ring, rte_mbuf** packets, unsigned n, Spot at) noexcept;
 
   // --- worker_units.cc
   [[nodiscard]] Team::Units& units() noexcept { return place_.team->units_of(place_.worker); }
@@ -137,6 +145,7 @@ class Worker {
   bool idle_poll_;
   const Place place_;
   bool punted_ = false;
+  bool passed_ = false;
   int epoll_ = -1;
   bool must_poll_ = false;  // a port has no descriptors
   const PortSet* set_ = nullptr;

@@ -124,6 +124,16 @@ TEST_F(PuntTest, StrangersLeaveRoomForWhoIsKnown) {
   EXPECT_EQ(b->dropped(Drop::kPuntStranger), 92u);
 }
 
+TEST(PuntOptionsTest, WorkersShareRates) {
+  PuntOptions options;
+  options.share_among(4);
+  EXPECT_EQ(options.all[0].per_second, 5'000u);
+  EXPECT_EQ(options.all[0].burst, 1'024u);
+  EXPECT_EQ(options.per_prefix[0].per_second, 500u);
+  options.share_among(1'000'000);
+  EXPECT_EQ(options.per_prefix[0].per_second, 1u) << "0 would be no limit";
+}
+
 /// Each class by itself has a limit, and a name for what is beyond it.
 TEST_F(PuntTest, EveryClassHasAName) {
   struct Row {

@@ -152,6 +152,15 @@ TEST_F(ReassemblyTest, ManyEndpointsLeaveHalfOfThePool) {
   EXPECT_EQ(before - rte_mempool_avail_count(pools().wire), r.parked());
 }
 
+TEST_F(ReassemblyTest, WorkersShareThePool) {
+  constexpr unsigned kWorkers = 4;
+  Reassembly r(pools(), kKey, kWorkers);
+  for (unsigned source = 0; source < 500; ++source) {
+    for (unsigned n = 1; n <= 6; ++n) park(r, fragment(1, 7, n, 10, endpoint(source)));
+  }
+  EXPECT_LE(r.parked(), pools().wire->size / 2 / kWorkers);
+}
+
 TEST_F(ReassemblyTest, WithoutABufferAPacketIsLostAndCounted) {
   Reassembly r(pools(), kKey);
   std::vector<rte_mbuf*> all;

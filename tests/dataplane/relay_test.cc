@@ -231,6 +231,19 @@ TEST_F(RelayTest, APrefixHasARate) {
   release(root->out);
 }
 
+TEST(RelayOptionsTest, WorkersShareAPrefixButNoEndpoint) {
+  RelayOptions options;
+  options.set_rate(1'000);
+  options.share_among(2);
+  EXPECT_EQ(options.per_endpoint.per_second, 1'000u) << "each is one worker's";
+  EXPECT_EQ(options.per_prefix.per_second, 2'000u);
+  options.share_among(15);
+  EXPECT_EQ(options.per_prefix.per_second, 1'000u) << "it may be one endpoint";
+  options.set_rate(0);
+  options.share_among(2);
+  EXPECT_EQ(options.per_prefix.per_second, 0u) << "no limit";
+}
+
 TEST(TokenBucketTest, TokensComeBackWithTime) {
   const Rate rate{1'000, 5};
   TokenBucket bucket;

@@ -1,7 +1,9 @@
-// Several workers on one peer: generator and sink are ports of the worker that owns them, helpers
-// are late, asleep or gone. Every inner flow stays in order, nothing is lost, every ledger adds up.
+// Several workers on one peer: generator and sink are ports of the workers that own them, helpers
+// are late, asleep or gone, and what leaves by the first worker's port comes from all. Every inner
+// flow stays in order, nothing is lost, every ledger adds up.
 #include "dataplane/team.h"
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 #include <thread>
@@ -11,7 +13,8 @@
 namespace orrery::dataplane::test {
 namespace {
 
-constexpr unsigned kFlows = 7;
+constexpr unsigned kFlows = 7;  // of one generator
+constexpr unsigned kMostQueues = 3;
 constexpr unsigned kInFlight = 300;  // frames; pools of tests are small
 
 /// What travels in a frame behind its Ethernet header.
@@ -28,8 +31,8 @@ struct Traffic {
 /// Makes frames of random sizes in bursts of random sizes, and checks those that arrive.
 class Stream final : public FramePort {
  public:
-  Stream(const End& end, unsigned seed, Traffic& out, Traffic& in)
-      : frame_(end.frame(2800)), random_(seed), made_(out), got_(in) {}
+  Stream(const End& end, unsigned queue, unsigned seed, Traffic& out, Traffic& in)
+      : frame_(end.frame(2800)), first_flow_(queue * kFlows), random_(seed), made_(out), got_(in) {}
 
   [[nodiscard]] wire::NetworkId network() const noexcept override { return kNetwork; }
 
@@ -38,18 +41,22 @@ class Stream final : public FramePort {
     // Idle, a few, or as many as there is room for.
     const auto want = mood == 0 ? 0 : mood < 4 ? 1 + random_() % n : n;
     std::uint16_t count = 0;
-    while (count < want && made_.made < made_.most && made_.made - made_.arrived < kInFlight) {
+    while (count < want && made_.made - made_.arrived < kInFlight) {
       rte_mbuf* m = rte_pktmbuf_alloc(pools().frame);
       if (m == nullptr) break;
+      if (made_.made++ >= made_.most) {  // other queues make some, too
+        --made_.made;
+        rte_pktmbuf_free(m);
+        break;
+      }
       const std::size_t size = 46 + (random_() % 4 == 0 ? random_() % 2700 : random_() % 100);
-      const Stamp stamp{static_cast<std::uint32_t>(random_() % kFlows), 0};
+      const auto flow = static_cast<std::uint32_t>(random_() % kFlows);
       auto* p = reinterpret_cast<std::uint8_t*>(
           rte_pktmbuf_append(m, static_cast<std::uint16_t>(14 + size)));
       std::memcpy(p, frame_.data(), 14 + size);
-      const Stamp filled{stamp.flow, numbers_[stamp.flow]++};
-      std::memcpy(p + 14, &filled, sizeof filled);
+      const Stamp stamp{first_flow_ + flow, numbers_[flow]++};
+      std::memcpy(p + 14, &stamp, sizeof stamp);
       out[count++] = m;
-      ++made_.made;
     }
     return count;
   }
@@ -61,7 +68,8 @@ class Stream final : public FramePort {
       std::memcpy(&stamp, frame.data() + 14, sizeof stamp);
       // The rest is as it was made: the far end's pattern differs in its MACs alone.
       const bool same = std::equal(frame.begin() + 22, frame.end(), frame_.begin() + 22);
-      if (stamp.flow >= kFlows || stamp.number != expected_[stamp.flow]++ || !same) ++wrong_;
+      if (stamp.flow >= expected_.size() || stamp.number != expected_[stamp.flow]++ || !same)
+        ++wrong_;
       ++got_.arrived;
       rte_pktmbuf_free(in[i]);
     }
@@ -76,10 +84,12 @@ class Stream final : public FramePort {
 
  private:
   const ByteVector frame_;
+  const std::uint32_t first_flow_;
   std::mt19937 random_;
   Traffic& made_;
   Traffic& got_;
-  std::array<std::uint32_t, kFlows> numbers_{}, expected_{};
+  std::array<std::uint32_t, kFlows> numbers_{};
+  std::array<std::uint32_t, kFlows * kMostQueues> expected_{};  // of all queues of the far end
   std::atomic<std::uint64_t> wrong_{0};
   PortCounters counters_;
 };
@@ -133,20 +143,38 @@ const char* name_of(Helpers helpers) {
   return kNames[static_cast<unsigned>(helpers)];
 }
 
-/// One node with a team; worker 0 owns the ports.
+/// Which ports have a queue for each worker; others are the first worker's.
+enum class Queues : std::uint8_t { kNone, kAll, kWires, kStreams };
+
+const char* name_of(Queues queues) {
+  constexpr const char* kNames[] = {"", "AllQueues", "WireQueues", "StreamQueues"};
+  return kNames[static_cast<unsigned>(queues)];
+}
+
+struct Row {
+  unsigned workers;
+  Helpers helpers;
+  Queues queues = Queues::kNone;
+};
+
+/// One node with a team.
 class Node {
  public:
-  Node(const char* name, unsigned size, Helpers helpers, wire::Address self, wire::Address other,
+  Node(const char* name, const Row& row, wire::Address self, wire::Address other,
        wire::Endpoint own, wire::Endpoint remote, wire::Suite suite, Traffic& out, Traffic& in,
        unsigned seed)
       : end(name, self, other, remote, suite),
-        wire_port(std::make_shared<Wire>(own, seed)),
-        stream(std::make_shared<Stream>(end, seed, out, in)),
-        helpers_(helpers),
+        helpers_(row.helpers),
         seed_(seed),
-        team_(size),
-        links_(size),
-        fast_(size) {
+        team_(row.workers),
+        links_(row.workers),
+        fast_(row.workers) {
+    const unsigned size = row.workers;
+    const bool all = row.queues == Queues::kAll;
+    for (unsigned i = 0; i < (all || row.queues == Queues::kWires ? size : 1); ++i)
+      wires.push_back(std::make_shared<Wire>(own, seed + 16 * i));
+    for (unsigned i = 0; i < (all || row.queues == Queues::kStreams ? size : 1); ++i)
+      streams.push_back(std::make_shared<Stream>(end, i, seed + 16 * i, out, in));
     end.fast->offline();
     for (unsigned i = 0; i < size; ++i) {
       EXPECT_TRUE(links_[i].open(seed * 16 + i));
@@ -158,16 +186,20 @@ class Node {
       fast_[i] = std::make_unique<FastPath>(end.tables, pools(), options);
     }
     for (unsigned i = 0; i < size; ++i) workers.push_back(make(i));
-    hand_over();
   }
 
-  /// The owner's ports, in a set of their own.
+  /// What the last worker receives is what the far end's first sends.
+  void connect(Node& far) {
+    for (std::size_t i = 0; i < wires.size(); ++i)
+      wires[i]->connect(far.wires[far.wires.size() - 1 - i].get());
+  }
+
+  /// Every worker's own queues, in sets of their own.
   void hand_over() {
-    auto set = std::make_unique<PortSet>();
-    set->ports = {wire_port};
-    set->frame_ports = {stream};
-    workers[0]->hand_over(std::move(set));
-    workers[0]->reap();
+    for (unsigned i = 0; i < workers.size(); ++i) {
+      workers[i]->hand_over(set_of(i));
+      workers[i]->reap();
+    }
   }
 
   void start() {
@@ -198,13 +230,16 @@ class Node {
       rte_mbuf* m = nullptr;
       while (link.punt.pop(&m, 1) != 0) rte_pktmbuf_free(m);
       while (link.raw.pop(&m, 1) != 0) rte_pktmbuf_free(m);
+      for (auto* ring : {&link.pass, &link.pass_frames}) {
+        for (; ring->pop(&m, 1) != 0; ++left_) rte_pktmbuf_free(m);
+      }
     }
   }
 
   static void check(const Worker& w) { EXPECT_TRUE(w.counters().balanced()); }
 
   void check_ledgers() const {
-    std::uint64_t lent = 0, borrowed = 0, regained = 0, repaid = 0;
+    std::uint64_t lent = 0, borrowed = 0, regained = 0, repaid = 0, passed = 0, taken = 0;
     const auto add = [&](const Worker& w) {
       check(w);
       EXPECT_EQ(w.counters().held.value(), 0u);
@@ -212,18 +247,38 @@ class Node {
       borrowed += w.counters().borrowed;
       regained += w.counters().regained;
       repaid += w.counters().repaid;
+      passed += w.counters().passed;
+      taken += w.counters().taken;
     };
     for (const auto& w : workers) add(*w);
     for (const auto& w : gone_) add(*w);
     EXPECT_EQ(lent, borrowed + slow_borrowed_);
     EXPECT_EQ(regained, repaid + slow_repaid_);
+    EXPECT_EQ(passed, taken + left_);
     if (helpers_ == Helpers::kAbsent) {
       EXPECT_EQ(lent, 0u);
     }
   }
 
-  /// A helper has had a unit.
-  [[nodiscard]] bool shared() const { return workers[0]->counters().lent != 0; }
+  /// Others than the first worker have had a part: a unit, where they have no queues, else packets
+  /// of their own.
+  [[nodiscard]] bool shared() const {
+    if (streams.size() == 1 && wires.size() == 1) return workers[0]->counters().lent != 0;
+    if (streams.size() == 1) return workers.back()->counters().datagrams_in != 0;
+    return std::ranges::all_of(workers, [](const auto& w) { return w->counters().frames_in != 0; });
+  }
+
+  [[nodiscard]] std::uint64_t wrong() const {
+    std::uint64_t sum = 0;
+    for (const auto& s : streams) sum += s->wrong();
+    return sum;
+  }
+
+  [[nodiscard]] std::uint64_t passed() const {
+    std::uint64_t sum = 0;
+    for (const auto& w : workers) sum += w->counters().passed;
+    return sum;
+  }
 
   [[nodiscard]] std::uint64_t drops() const {
     std::uint64_t sum = 0;
@@ -233,19 +288,25 @@ class Node {
   }
 
   End end;
-  std::shared_ptr<Wire> wire_port;
-  std::shared_ptr<Stream> stream;
+  std::vector<std::shared_ptr<Wire>> wires;
+  std::vector<std::shared_ptr<Stream>> streams;
   std::vector<std::unique_ptr<Worker>> workers;
 
  private:
   std::unique_ptr<Worker> make(unsigned i) {
     FastPath* fast = i == 0 ? end.fast.get() : fast_[i].get();
     auto worker = std::make_unique<Worker>(pools(), links_[i], fast, false, Place{&team_, i});
-    auto set = std::make_unique<PortSet>();
-    if (helpers_ == Helpers::kDistracted)
-      set->ports.push_back(std::make_shared<Distraction>(seed_ + i));
-    worker->hand_over(std::move(set));
+    worker->hand_over(set_of(i));
     return worker;
+  }
+
+  [[nodiscard]] std::unique_ptr<PortSet> set_of(unsigned i) const {
+    auto set = std::make_unique<PortSet>();
+    if (i < wires.size()) set->ports.push_back(wires[i]);
+    if (i < streams.size()) set->frame_ports.push_back(streams[i]);
+    if (i != 0 && helpers_ == Helpers::kDistracted)
+      set->ports.push_back(std::make_shared<Distraction>(seed_ + i));
+    return set;
   }
 
   /// A worker in slow motion, which is late with units that it has begun.
@@ -286,14 +347,10 @@ class Node {
   std::vector<std::unique_ptr<Worker>> gone_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};
+  std::uint64_t left_ = 0;  // on rings to the first worker when all had stopped
   std::mutex slow_;
   DropCounters slow_drops_;
   std::atomic<std::uint64_t> slow_borrowed_{0}, slow_repaid_{0};
-};
-
-struct Row {
-  unsigned workers;
-  Helpers helpers;
 };
 
 class TeamTest : public Dataplane, public ::testing::WithParamInterface<Row> {
@@ -301,12 +358,12 @@ class TeamTest : public Dataplane, public ::testing::WithParamInterface<Row> {
   void make(std::uint64_t frames) {
     there_.most = back_.most = frames;
     const Row& row = GetParam();
-    a_ = std::make_unique<Node>("team_a", row.workers, row.helpers, kA, kB, kEndA, kEndB,
-                                wire::Suite::kAesGmacSiv, there_, back_, 1);
-    b_ = std::make_unique<Node>("team_b", row.workers, row.helpers, kB, kA, kEndB, kEndA,
-                                wire::Suite::kAesGmacSiv, back_, there_, 2);
-    a_->wire_port->connect(b_->wire_port.get());
-    b_->wire_port->connect(a_->wire_port.get());
+    a_ = std::make_unique<Node>("team_a", row, kA, kB, kEndA, kEndB, wire::Suite::kAesGmacSiv,
+                                there_, back_, 1);
+    b_ = std::make_unique<Node>("team_b", row, kB, kA, kEndB, kEndA, wire::Suite::kAesGmacSiv,
+                                back_, there_, 2);
+    a_->connect(*b_);
+    b_->connect(*a_);
     a_->start();
     b_->start();
   }
@@ -316,8 +373,8 @@ class TeamTest : public Dataplane, public ::testing::WithParamInterface<Row> {
     b_->stop();
     a_->check_ledgers();
     b_->check_ledgers();
-    EXPECT_EQ(a_->stream->wrong(), 0u);
-    EXPECT_EQ(b_->stream->wrong(), 0u);
+    EXPECT_EQ(a_->wrong(), 0u);
+    EXPECT_EQ(b_->wrong(), 0u);
   }
 
   void TearDown() override {
@@ -356,6 +413,11 @@ TEST_P(TeamTest, EveryFlowStaysInOrderAndNothingIsLost) {
   EXPECT_EQ(back_.arrived, back_.most);
   if (GetParam().helpers == Helpers::kReady) {
     EXPECT_TRUE(a_->shared() && b_->shared());
+    // What has a queue for each worker at one side only crosses to the first at the other.
+    const bool crosses =
+        GetParam().queues == Queues::kWires || GetParam().queues == Queues::kStreams;
+    EXPECT_EQ(a_->passed() != 0, crosses);
+    EXPECT_EQ(b_->passed() != 0, crosses);
   }
   EXPECT_EQ(a_->drops(), 0u);
   EXPECT_EQ(b_->drops(), 0u);
@@ -373,9 +435,17 @@ INSTANTIATE_TEST_SUITE_P(Teams, TeamTest,
                                            Row{2, Helpers::kDistracted},
                                            Row{3, Helpers::kDistracted}, Row{2, Helpers::kSlow},
                                            Row{3, Helpers::kSlow}, Row{3, Helpers::kAbsent},
-                                           Row{2, Helpers::kReplaced}, Row{3, Helpers::kReplaced}),
+                                           Row{2, Helpers::kReplaced}, Row{3, Helpers::kReplaced},
+                                           Row{2, Helpers::kReady, Queues::kAll},
+                                           Row{3, Helpers::kReady, Queues::kAll},
+                                           Row{2, Helpers::kReady, Queues::kWires},
+                                           Row{3, Helpers::kReady, Queues::kWires},
+                                           Row{2, Helpers::kReady, Queues::kStreams},
+                                           Row{3, Helpers::kReady, Queues::kStreams},
+                                           Row{3, Helpers::kReplaced, Queues::kStreams}),
                          [](const auto& row) {
-                           return std::to_string(row.param.workers) + name_of(row.param.helpers);
+                           return std::to_string(row.param.workers) + name_of(row.param.helpers) +
+                                  name_of(row.param.queues);
                          });
 
 }  // namespace

@@ -149,6 +149,89 @@ TEST_F(WorkerTest, FramesToManyAreSentBesideUnitsOfWork) {
   b.check_ledger();
 }
 
+TEST_F(WorkerTest, LanPortsOfTheFirstWorkerServeTheOthers) {
+  Team team(2);
+  Running a("lan_team", 1, kA, kB, kEndA, kEndB);
+  a.worker = std::make_unique<Worker>(pools(), a.link, a.end.fast.get(), false, Place{&team, 0});
+  FastPathOptions options;
+  options.self = kA;
+  options.worker = options.nonce_lane = 1;
+  FastPath fast(a.end.tables, pools(), options);
+  fast.offline();
+  ControlLink link;
+  ASSERT_TRUE(link.open(2));
+  Worker second(pools(), link, &fast, false, Place{&team, 1});
+  const auto lan_port = std::make_shared<MemoryFrames>(true);
+  const auto tap = std::make_shared<MemoryFrames>();  // the second worker's queue of it
+  const auto lan = std::make_shared<LanSwitch>(kNetwork, kA, SipKey{1, 2});
+  ASSERT_TRUE(lan->add_lan_port(1, {}));
+  lan->set_ports(0b11);
+  auto set = std::make_unique<PortSet>();
+  set->frame_ports = {a.frames, lan_port};
+  set->switched = {{lan, {a.frames.get(), lan_port.get()}}};
+  a.worker->hand_over(std::move(set));
+  set = std::make_unique<PortSet>();
+  set->frame_ports = {tap};
+  set->switched = {{lan, {tap.get(), nullptr}}};
+  second.hand_over(std::move(set));
+  a.start();
+  std::thread thread([&] { second.run(); });
+
+  // From the host, and from the overlay: as if a worker had opened it.
+  const ByteVector from_host =
+      ethernet(wire::kBroadcastMac, wire::mac_of(kA, kNetwork), 0x0806, 46);
+  const ByteVector from_overlay =
+      ethernet(wire::kBroadcastMac, wire::mac_of(kB, kNetwork), 0x0806, 50);
+  tap->offer(from_host);
+  rte_mbuf* m = mbuf_of(from_overlay, pools().frame);
+  meta_of(m).network = kNetwork.value;
+  ASSERT_TRUE(link.deliver.push(m));
+  link.wake_worker();
+  std::vector<ByteVector> at_lan, at_host;
+  for (int i = 0; i < 10'000 && (at_lan.size() < 2 || at_host.empty()); ++i) {
+    for (ByteVector& f : lan_port->take()) at_lan.push_back(std::move(f));
+    for (ByteVector& f : tap->take()) at_host.push_back(std::move(f));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  std::ranges::sort(at_lan, {}, &ByteVector::size);
+  EXPECT_EQ(at_lan, (std::vector<ByteVector>{from_host, from_overlay}));
+  EXPECT_EQ(at_host, std::vector<ByteVector>{from_overlay});
+  second.stop();
+  thread.join();
+  a.stop();
+  while (link.punt.pop(&m, 1) != 0) rte_pktmbuf_free(m);
+  EXPECT_TRUE(a.frames->take().empty()) << "the host has it by the other queue";
+  EXPECT_EQ(second.counters().passed.value(), 2u);
+  EXPECT_EQ(a.worker->counters().taken.value(), 2u);
+  EXPECT_TRUE(second.counters().balanced());
+  a.check_ledger();
+}
+
+TEST_F(WorkerTest, WhatFindsNoRoomToTheFirstWorkerIsDropped) {
+  Team team(2);  // nobody sits on the first seat
+  Running b("full_b", 2, kB, kA, kEndB, kEndA);
+  b.worker = std::make_unique<Worker>(pools(), b.link, b.end.fast.get(), false, Place{&team, 1});
+  b.worker->hand_over(std::make_unique<PortSet>());
+  b.start();
+  constexpr unsigned kRoom = ControlLink::kRingSize - 1, kMany = 1'000;
+  // One buffer many times over: pools of tests are small.
+  rte_mbuf* m = mbuf_of(ByteVector(60, 1), pools().wire);
+  meta_of(m).socket = kSocket;
+  rte_mbuf_refcnt_set(m, 5 * kMany);
+  const auto& c = b.worker->counters();
+  for (unsigned sent = kMany; sent <= 5 * kMany; sent += kMany) {
+    for (unsigned i = 0; i < kMany; ++i) ASSERT_TRUE(b.link.inject.push(m));
+    b.link.wake_worker();
+    for (int i = 0; i < 10'000 && c.injected.value() < sent; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  b.stop();
+  EXPECT_EQ(c.passed.value(), kRoom);
+  EXPECT_EQ(c.drops[static_cast<std::size_t>(Drop::kPassFull)].value(), 5 * kMany - kRoom);
+  b.check_ledger();
+  while (b.link.pass.pop(&m, 1) != 0) rte_pktmbuf_free(m);
+}
+
 TEST_F(WorkerTest, RawDatagramsGoByARingOfTheirOwn) {  // L2
   Running a("raw_a", 1, kA, kB, kEndA, kEndB);
   MemoryPort far(kEndB);

@@ -386,9 +386,9 @@ def ledger(daemon):
     w = daemon.workers()
     drops = daemon.get('/orrery/drops')['worker']
     inside = (w['datagramsIn'] + w['framesIn'] + w['injected'] + w.get('handedFrames', 0) + w['answers'] + w['copies'] + w['regained'] +
-              w['borrowed'])
+              w['borrowed'] + w['taken'])
     outside = (w['merged'] + w['delivered'] + w['sent'] + w['punted'] + w['parked'] + w['held'] + w['lent'] +
-               w['repaid'] + sum(drops.values()))
+               w['repaid'] + w['passed'] + sum(drops.values()))
     return inside, outside, {k: v for k, v in w.items() if v}, {k: v for k, v in drops.items() if v}
 
 
