@@ -13,10 +13,12 @@
 #include <utility>
 
 #include "tap/offload.h"
+#include "tap/steering.h"
 
 namespace orrery::tap {
 namespace {
 
+constexpr int kQueueFlags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 constexpr unsigned kUdpSegments = 0x20 | 0x40;  // TUN_F_USO4, TUN_F_USO6; only both together
 
 Error system_error(const std::string& what) {
@@ -49,22 +51,61 @@ std::optional<LinkState> link_state(unsigned index) {
   return there ? std::optional(state) : std::nullopt;
 }
 
-Result<Device> Device::open(const Options& options) {
-  Device device;
-  device.fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (device.fd_ < 0) return std::unexpected(system_error("cannot open /dev/net/tun"));
+Result<void> Device::attach(const std::string& name, int flags) {
+  fd_ = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd_ < 0) return std::unexpected(system_error("cannot open /dev/net/tun"));
   ifreq request{};
-  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL | IFF_VNET_HDR);
-  if (options.name.size() >= sizeof request.ifr_name) {
-    return failure(Errc::kInvalid,
-                   "interface name " + options.name + " is longer than 15 characters");
+  request.ifr_flags = static_cast<short>(flags);
+  if (name.size() >= sizeof request.ifr_name)
+    return failure(Errc::kInvalid, "interface name " + name + " is longer than 15 characters");
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  if (::ioctl(fd_, TUNSETIFF, &request) != 0)
+    return std::unexpected(system_error("cannot make TAP device " + name));
+  name_ = request.ifr_name;
+  index_ = ::if_nametoindex(request.ifr_name);
+  return {};
+}
+
+Result<Device> Device::open(const Options& options) {
+  return open(options, false);
+}
+
+Result<std::vector<Device>> Device::open_queues(const Options& options, unsigned queues) {
+  std::vector<Device> all;
+  if (queues > 1) {
+    auto first = open(options, true);
+    if (!first) return std::unexpected(first.error());
+    if (steer_by_flow(first->fd_)) {
+      all.push_back(std::move(*first));
+      while (all.size() < queues) {
+        auto next = all.front().another();
+        if (!next) return std::unexpected(next.error());
+        all.push_back(std::move(*next));
+      }
+      return all;
+    }
   }
-  std::memcpy(request.ifr_name, options.name.data(), options.name.size());
-  if (::ioctl(device.fd_, TUNSETIFF, &request) != 0) {
-    return std::unexpected(system_error("cannot make TAP device " + options.name));
-  }
-  device.name_ = request.ifr_name;
-  device.index_ = ::if_nametoindex(request.ifr_name);
+  auto only = open(options, false);
+  if (!only) return std::unexpected(only.error());
+  all.push_back(std::move(*only));
+  return all;
+}
+
+Result<Device> Device::another() const {
+  Device device;
+  if (auto r = device.attach(name_, kQueueFlags | IFF_MULTI_QUEUE); !r)
+    return std::unexpected(r.error());
+  // By name alone it can be had: not when somebody took or deleted it just now.
+  if (device.index_ != index_) return failure(Errc::kIo, "the interface " + name_ + " was removed");
+  device.header_size_ = header_size_;
+  device.udp_segments_ = udp_segments_;
+  return device;
+}
+
+Result<Device> Device::open(const Options& options, bool multi_queue) {
+  Device device;
+  const int flags = kQueueFlags | IFF_TUN_EXCL | (multi_queue ? IFF_MULTI_QUEUE : 0);
+  if (auto r = device.attach(options.name, flags); !r) return std::unexpected(r.error());
   int size = sizeof(VirtioHeader);
   if (::ioctl(device.fd_, TUNSETVNETHDRSZ, &size) != 0) {
     return std::unexpected(system_error("cannot set the header size of " + device.name_));
@@ -76,6 +117,8 @@ Result<Device> Device::open(const Options& options) {
   if (!device.udp_segments_ && ::ioctl(device.fd_, TUNSETOFFLOAD, features) != 0) {
     return std::unexpected(system_error("cannot set the offloads of " + device.name_));
   }
+  ifreq request{};
+  std::memcpy(request.ifr_name, device.name_.data(), device.name_.size());
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   options.mac.store(reinterpret_cast<std::uint8_t*>(request.ifr_hwaddr.sa_data));
   if (::ioctl(device.fd_, SIOCSIFHWADDR, &request) != 0) {

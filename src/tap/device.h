@@ -1,8 +1,10 @@
 // A kernel TAP device: opened, named, offloads negotiated. Non-blocking; gone when the object goes.
+// With several queues each is an object, and the interface is gone with the last.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "wire/mac.h"
@@ -32,6 +34,9 @@ class Device {
 
   /// The name must be free: an interface that exists is never attached to.
   static Result<Device> open(const Options& options);
+  /// The queues of one interface; the kernel spreads flows over them, and a flow stays where it is
+  /// (steering.h). One, where it cannot be had to do that, or is asked for no more.
+  static Result<std::vector<Device>> open_queues(const Options& options, unsigned queues);
   Device(Device&& other) noexcept;
   Device& operator=(Device&& other) noexcept;
   Device(const Device&) = delete;
@@ -56,6 +61,11 @@ class Device {
 
  private:
   Device() = default;
+
+  static Result<Device> open(const Options& options, bool multi_queue);
+  /// One more queue of this interface.
+  [[nodiscard]] Result<Device> another() const;
+  Result<void> attach(const std::string& name, int flags);
 
   int fd_ = -1;
   unsigned index_ = 0;

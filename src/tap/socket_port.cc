@@ -99,6 +99,23 @@ bool carries_packets(int fd, const std::string& interface) {
 }  // namespace
 
 Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
+  return open(local, Joins::kNobody);
+}
+
+Result<std::vector<std::shared_ptr<UdpSocket>>> UdpSocket::open_shared(const LocalAddress& local,
+                                                                       unsigned sockets) {
+  std::vector<std::shared_ptr<UdpSocket>> all;
+  while (all.size() < sockets) {
+    // The first is bound as one that does not share, so that it takes nobody else's address.
+    auto socket = open(local, all.empty() ? Joins::kNobody : Joins::kThoseThatShare);
+    if (!socket) return std::unexpected(socket.error());
+    if (all.empty() && sockets > 1) set_option((*socket)->fd(), SOL_SOCKET, SO_REUSEPORT, 1);
+    all.push_back(std::move(*socket));
+  }
+  return all;
+}
+
+Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local, Joins joins) {
   const bool v6 = local.address.family == 6;
   const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
@@ -114,6 +131,7 @@ Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
   // Large replies leave as IP fragments.
   set_whole(fd, v6, false);
   set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+  if (joins == Joins::kThoseThatShare) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   const auto failed = [&](const std::string& what) {
     const Error error{Errc::kIo, "cannot bind UDP " + wire::to_string(local.address) + what + ": " +
                                      std::strerror(errno)};

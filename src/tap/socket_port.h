@@ -7,6 +7,11 @@
 // be, but for those that PacketMeta wants whole: they leave with don't-fragment set. One worker
 // owns it; a changed set of addresses is a new SocketPort.
 //
+// Several workers have a port each, on sockets that share their addresses (SO_REUSEPORT): the
+// kernel spreads remote endpoints over them, and all that one endpoint sends goes to one. While
+// they are bound, another process of the same user may bind the address the same way and gets a
+// share; one that does not ask for sharing, as another daemon of this kind at its start, cannot.
+//
 // A socket is bound to the interface of its address, so that a route of a joined network (a default
 // route, or one that covers a peer's physical address) cannot send our own datagrams into our own
 // TAP, nor a peer bring them in by it. The price: a datagram leaves by that interface or not at
@@ -39,6 +44,10 @@ struct LocalAddress {
 class UdpSocket {
  public:
   static Result<std::shared_ptr<UdpSocket>> open(const LocalAddress& local);
+  /// Sockets that share the address. That it is somebody else's already is an error, also when that
+  /// one shares.
+  static Result<std::vector<std::shared_ptr<UdpSocket>>> open_shared(const LocalAddress& local,
+                                                                     unsigned sockets);
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
   ~UdpSocket();
@@ -63,6 +72,10 @@ class UdpSocket {
   }
 
  private:
+  enum class Joins : std::uint8_t { kNobody, kThoseThatShare };
+
+  static Result<std::shared_ptr<UdpSocket>> open(const LocalAddress& local, Joins joins);
+
   UdpSocket(int fd, const LocalAddress& local, bool bound_to_interface)
       : fd_(fd), bound_to_interface_(bound_to_interface), local_(local) {}
 

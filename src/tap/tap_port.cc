@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "tap/merge.h"
@@ -107,6 +108,26 @@ void TapPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
   }
   buffers_->merger.flush(write);
   rte_pktmbuf_free_bulk(in, n);
+}
+
+Result<std::shared_ptr<Tap>> Tap::open(wire::NetworkId network, const Options& options,
+                                       unsigned queues, rte_mempool* small, rte_mempool* large) {
+  auto devices = Device::open_queues(options, queues);
+  if (!devices) return std::unexpected(devices.error());
+  auto tap = std::make_shared<Tap>();
+  for (Device& device : *devices)
+    tap->queues_.push_back(std::make_unique<TapPort>(network, std::move(device), small, large));
+  return tap;
+}
+
+std::vector<std::shared_ptr<TapPort>> Tap::queues(const std::shared_ptr<Tap>& tap) {
+  std::vector<std::shared_ptr<TapPort>> all;
+  for (const auto& queue : tap->queues_) all.emplace_back(tap, queue.get());
+  return all;
+}
+
+bool Tap::lost() const {
+  return std::ranges::any_of(queues_, [](const auto& queue) { return queue->lost(); });
 }
 
 }  // namespace orrery::tap

@@ -1,9 +1,9 @@
 // The host's side of one network: a TAP device as a frame port, in superframes where the kernel
 // gives and takes them.
 //
-// One worker owns it. When the interface is deleted under it, the port notices at its next read,
-// closes the descriptor (which would be ready forever) and stays silent; whoever made it looks at
-// lost() and makes another.
+// One worker owns a port, which is one queue of the interface. When the interface is deleted under
+// it, the port notices at its next read, closes the descriptor (which would be ready forever) and
+// stays silent; whoever made it looks at lost() and makes another.
 #pragma once
 
 #include <atomic>
@@ -54,6 +54,29 @@ class TapPort final : public dataplane::FramePort {
   rte_mempool* large_;
   std::unique_ptr<Buffers> buffers_;
   dataplane::PortCounters counters_;
+};
+
+/// The interface of one network, with a queue for each of several workers or one for the first.
+class Tap {
+ public:
+  using Options = Device::Options;
+
+  static Result<std::shared_ptr<Tap>> open(wire::NetworkId network, const Options& options,
+                                           unsigned queues, rte_mempool* small, rte_mempool* large);
+
+  /// One a worker, or one. Each holds the whole, so that its queues go together.
+  [[nodiscard]] static std::vector<std::shared_ptr<TapPort>> queues(
+      const std::shared_ptr<Tap>& tap);
+
+  [[nodiscard]] const std::string& name() const { return queues_.front()->name(); }
+
+  [[nodiscard]] unsigned index() const { return queues_.front()->index(); }
+
+  /// From any thread: the interface is gone.
+  [[nodiscard]] bool lost() const;
+
+ private:
+  std::vector<std::unique_ptr<TapPort>> queues_;
 };
 
 }  // namespace orrery::tap

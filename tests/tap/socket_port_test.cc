@@ -264,6 +264,85 @@ TEST_F(SocketPortTest, WhatMustStayWholeIsNeverCut) {
   }
 }
 
+TEST_F(SocketPortTest, SocketsThatShareAnAddressShareItsSenders) {
+  for (const char* address : {"127.0.0.2/10002", "::1/10002"}) {
+    SCOPED_TRACE(address);
+    constexpr unsigned kWorkers = 3, kSenders = 60, kEach = 20;
+    const auto shared = UdpSocket::open_shared({2, at(address), "lo", 1}, kWorkers);
+    ASSERT_TRUE(shared) << shared.error().text;
+    std::vector<std::unique_ptr<SocketPort>> ports;
+    for (const auto& socket : *shared)
+      ports.push_back(
+          std::make_unique<SocketPort>(std::vector{socket}, pools().wire, pools().frame));
+    std::vector<std::shared_ptr<UdpSocket>> senders;
+    for (unsigned i = 0; i < kSenders; ++i) {
+      const bool v6 = at(address).family == 6;
+      const auto from =
+          at(v6 ? "::1" : "127.0.0.1").with_port(static_cast<std::uint16_t>(20'000 + i));
+      auto opened = UdpSocket::open({static_cast<fib::LocalSocket>(i + 1), from, "lo", 1});
+      ASSERT_TRUE(opened) << opened.error().text;
+      senders.push_back(*opened);
+    }
+    SocketPort all(senders, pools().wire, pools().frame);
+    for (unsigned number = 0; number < kEach; ++number) {
+      for (unsigned i = 0; i < kSenders; ++i)
+        send(all,
+             {datagram(ByteVector(100, static_cast<std::uint8_t>(number)), at(address), i + 1)});
+    }
+    std::vector<std::pair<unsigned, unsigned>> seen(kSenders);  // port + 1, datagrams in order
+    for (unsigned p = 0; p < kWorkers; ++p) {
+      rte_mbuf* burst[32];
+      for (unsigned n; (n = ports[p]->receive(burst, 32)) != 0;) {
+        for (unsigned k = 0; k < n; ++k) {
+          auto& [port, number] = seen.at(meta_of(burst[k]).remote.port - 20'000u);
+          EXPECT_TRUE(port == 0 || port == p + 1) << "an endpoint stays where it is";
+          port = p + 1;
+          EXPECT_EQ(bytes_of(burst[k])[0], number++) << "and in order";
+          EXPECT_EQ(meta_of(burst[k]).socket, 2u);
+        }
+        rte_pktmbuf_free_bulk(burst, n);
+      }
+      EXPECT_NE(ports[p]->counters().rx_packets.value(), 0u) << p;
+      // Answers leave under the shared address.
+      send(*ports[p], {datagram(pattern(50, 1), senders[p]->local().address, 2)});
+    }
+    for (const auto& [port, number] : seen) EXPECT_EQ(number, kEach);
+    wire::Endpoint remote;
+    EXPECT_EQ(receive(all, kWorkers, &remote).size(), kWorkers);
+    EXPECT_EQ(remote, at(address));
+  }
+}
+
+TEST_F(SocketPortTest, AnAddressThatIsTakenIsNotShared) {
+  const LocalAddress local{1, at("127.0.0.2/10002"), "lo", 1};
+  const auto taken = [&](const auto& opened) {
+    return !opened && opened.error().text.find("Address already in use") != std::string::npos;
+  };
+  {
+    const auto ours = UdpSocket::open_shared(local, 2);
+    ASSERT_TRUE(ours);
+    EXPECT_TRUE(taken(UdpSocket::open_shared(local, 2)));
+    EXPECT_TRUE(taken(UdpSocket::open(local)));
+  }
+  {
+    const auto ours = UdpSocket::open(local);
+    ASSERT_TRUE(ours);
+    EXPECT_TRUE(taken(UdpSocket::open_shared(local, 2)));
+  }
+  // Somebody who shares with whoever asks.
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(0x7f000002);
+  address.sin_port = htons(10'002);
+  ASSERT_EQ(::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), 0);
+  ASSERT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_TRUE(taken(UdpSocket::open_shared(local, 2)));
+  ::close(fd);
+  EXPECT_TRUE(UdpSocket::open_shared(local, 2));
+}
+
 TEST_F(SocketPortTest, TellsTheMtuOfItsLink) {
   const auto on_lo = UdpSocket::open({1, at("127.0.0.1/10001"), "lo", 1});
   const auto anywhere = UdpSocket::open({2, at("127.0.0.2/10001"), {}, 0});

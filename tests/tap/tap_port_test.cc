@@ -248,5 +248,139 @@ TEST_F(TapPortTest, IsSilentOnceItsInterfaceIsDeleted) {
   ::close(epoll);
 }
 
+/// An interface with a queue for each of several workers.
+class TapQueuesTest : public dataplane::test::Dataplane {
+ protected:
+  static constexpr unsigned kQueues = 3;
+  static constexpr unsigned kFlows = 60;
+  static constexpr std::uint16_t kFirstPort = 7000;
+
+  void SetUp() override {
+    Dataplane::SetUp();
+    ORRERY_NEEDS_NAMESPACE();
+    auto tap = Tap::open(wire::NetworkId{1}, {"zttest", wire::Mac{0x020000000001}}, kQueues,
+                         pools().wire, pools().frame);
+    ASSERT_TRUE(tap) << tap.error().text;
+    tap_ = *tap;
+    queues_ = Tap::queues(tap_);
+    if (queues_.size() == 1) GTEST_SKIP() << "this system does not steer queues";
+    ASSERT_TRUE(ip("link set zttest mtu 1500 up"));
+    ASSERT_TRUE(ip("address add 10.1.0.1/24 dev zttest"));
+    ASSERT_TRUE(ip("address add fd00::1/64 dev zttest nodad"));
+    ASSERT_TRUE(ip("neigh add 10.1.0.2 lladdr 02:00:00:00:00:02 dev zttest"));
+    ASSERT_TRUE(ip("neigh add fd00::2 lladdr 02:00:00:00:00:02 dev zttest"));
+  }
+
+  /// Where a UDP datagram from the host to this port comes out; kQueues: nowhere.
+  unsigned queue_of(bool v6, std::uint16_t udp_port, std::size_t size = 100) {
+    const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to4{};
+    to4.sin_family = AF_INET;
+    to4.sin_addr.s_addr = htonl(0x0a010002);
+    to4.sin_port = htons(udp_port);
+    sockaddr_in6 to6{};
+    to6.sin6_family = AF_INET6;
+    to6.sin6_addr.s6_addr[0] = 0xfd;
+    to6.sin6_addr.s6_addr[15] = 2;
+    to6.sin6_port = htons(udp_port);
+    // One flow each: the same source port again.
+    sockaddr_in6 from{};
+    from.sin6_family = static_cast<sa_family_t>(v6 ? AF_INET6 : AF_INET);
+    from.sin6_port = htons(9'000);
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&from), v6 ? sizeof from : sizeof to4), 0);
+    const ByteVector bytes(size, 1);
+    EXPECT_EQ(::sendto(fd, bytes.data(), size, 0,
+                       v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4),
+                       v6 ? sizeof to6 : sizeof to4),
+              static_cast<ssize_t>(size));
+    ::close(fd);
+    unsigned found = kQueues;
+    for (int tries = 0; tries < 200 && found == kQueues; ++tries) {
+      for (unsigned q = 0; q < kQueues; ++q) {
+        rte_mbuf* burst[16];
+        const unsigned n = queues_[q]->receive(burst, 16);
+        for (unsigned i = 0; i < n; ++i) {
+          const Bytes f = bytes_of(burst[i]);
+          const std::size_t transport = v6 ? 54 : 34;
+          const bool udp =
+              load_be16(f.data() + 12) == (v6 ? 0x86dd : 0x0800) && f[v6 ? 20 : 23] == IPPROTO_UDP;
+          if (udp && (size > 1'400 || load_be16(f.data() + transport + 2) == udp_port)) {
+            EXPECT_TRUE(found == kQueues || found == q) << "two queues for one datagram";
+            found = q;
+          }
+        }
+        rte_pktmbuf_free_bulk(burst, n);
+      }
+      if (found == kQueues) ::usleep(1000);
+    }
+    return found;
+  }
+
+  std::shared_ptr<Tap> tap_;
+  std::vector<std::shared_ptr<TapPort>> queues_;
+};
+
+TEST_F(TapQueuesTest, SpreadsFlowsAndKeepsEachInItsQueue) {
+  for (const bool v6 : {false, true}) {
+    std::vector<unsigned> places, used(kQueues);
+    for (std::uint16_t i = 0; i < kFlows; ++i) {
+      places.push_back(queue_of(v6, static_cast<std::uint16_t>(kFirstPort + i)));
+      ASSERT_LT(places.back(), kQueues);
+      ++used[places.back()];
+    }
+    for (const unsigned n : used) EXPECT_GE(n, kFlows / kQueues / 3);
+    if (v6) continue;
+    // An answer that comes in by another queue moves nothing.
+    ByteVector answer(60);
+    std::copy_n("\2\0\0\0\0\1\2\0\0\0\0\2\x8\0", 14, answer.begin());
+    answer[14] = 0x45;
+    store_be16(answer.data() + 16, 46);
+    answer[22] = 64;
+    answer[23] = IPPROTO_UDP;
+    store_be32(answer.data() + 26, 0x0a010002);
+    store_be32(answer.data() + 30, 0x0a010001);
+    store_be16(answer.data() + 24,
+               static_cast<std::uint16_t>(~sum_of(Bytes(answer).subspan(14, 20), 0)));
+    store_be16(answer.data() + 36, 9'000);
+    store_be16(answer.data() + 38, 26);
+    for (std::uint16_t i = 0; i < kFlows; ++i) {
+      const auto udp_port = static_cast<std::uint16_t>(kFirstPort + i);
+      store_be16(answer.data() + 34, udp_port);
+      rte_mbuf* m = dataplane::test::mbuf_of(answer, pools().wire);
+      queues_[(places[i] + 1) % kQueues]->send(&m, 1);
+      EXPECT_EQ(queue_of(v6, udp_port), places[i]);
+    }
+  }
+}
+
+TEST_F(TapQueuesTest, KeepsFragmentsTogether) {
+  // Fragments of one datagram bear its addresses, and only the first its ports.
+  for (std::uint16_t i = 0; i < 20; ++i)
+    EXPECT_LT(queue_of(false, static_cast<std::uint16_t>(kFirstPort + i), 4'000), kQueues);
+}
+
+TEST_F(TapQueuesTest, ItsQueuesGoTogether) {
+  const std::weak_ptr<Tap> whole = tap_;
+  tap_.reset();
+  const auto last = queues_.back();
+  queues_.clear();
+  EXPECT_FALSE(whole.expired());
+  EXPECT_FALSE(last->lost());
+  ASSERT_TRUE(ip("link delete zttest"));
+  rte_mbuf* burst[16];
+  for (unsigned n; (n = last->receive(burst, 16)) != 0;) rte_pktmbuf_free_bulk(burst, n);
+  EXPECT_TRUE(last->lost());
+  EXPECT_TRUE(whole.lock()->lost()) << "one that noticed is enough";
+}
+
+TEST_F(TapQueuesTest, TheInterfaceIsGoneWithItsLastQueue) {
+  auto last = queues_.front();
+  tap_.reset();
+  queues_.clear();
+  EXPECT_TRUE(ip("link show zttest"));
+  last.reset();
+  EXPECT_FALSE(ip("link show zttest"));
+}
+
 }  // namespace
 }  // namespace orrery::tap
