@@ -57,21 +57,39 @@ bool has_shape(std::string_view text, std::string_view pattern) {
   return true;
 }
 
+/// Whether the device spreads by flows what it receives.
+bool spreads_flows(const std::string& device) {
+  return is_pci_address(device) || is_af_packet(device) || device.starts_with("net_af_xdp") ||
+         device.starts_with("net_ring");
+}
+
+/// `queues.count`: as asked for; becomes what there is.
 int configure(EthdevQueues& queues, rte_mempool* pool) {
   rte_eth_dev_info info{};
   rte_eth_conf config{};
   if (const int r = rte_eth_dev_info_get(queues.port, &info); r != 0) return r;
   queues.checksum_offload = (info.tx_offload_capa & kChecksums) == kChecksums;
   if (queues.checksum_offload) config.txmode.offloads = kChecksums;
-  if (const int r = rte_eth_dev_configure(queues.port, 1, 1, &config); r != 0) return r;
-  std::uint16_t rx = kDescriptors, tx = kDescriptors;
-  if (const int r = rte_eth_dev_adjust_nb_rx_tx_desc(queues.port, &rx, &tx); r != 0) return r;
-  if (const int r = rte_eth_rx_queue_setup(queues.port, 0, rx, SOCKET_ID_ANY, nullptr, pool);
+  queues.count = std::min({queues.count, info.max_rx_queues, info.max_tx_queues});
+  constexpr std::uint64_t kFlow = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP;
+  if (queues.count > 1 && (info.flow_type_rss_offloads & kFlow) != 0) {
+    config.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    config.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & kFlow;
+  }
+  if (const int r = rte_eth_dev_configure(queues.port, queues.count, queues.count, &config);
       r != 0) {
     return r;
   }
-  if (const int r = rte_eth_tx_queue_setup(queues.port, 0, tx, SOCKET_ID_ANY, nullptr); r != 0)
-    return r;
+  std::uint16_t rx = kDescriptors, tx = kDescriptors;
+  if (const int r = rte_eth_dev_adjust_nb_rx_tx_desc(queues.port, &rx, &tx); r != 0) return r;
+  for (std::uint16_t q = 0; q < queues.count; ++q) {
+    if (const int r = rte_eth_rx_queue_setup(queues.port, q, rx, SOCKET_ID_ANY, nullptr, pool);
+        r != 0) {
+      return r;
+    }
+    if (const int r = rte_eth_tx_queue_setup(queues.port, q, tx, SOCKET_ID_ANY, nullptr); r != 0)
+      return r;
+  }
   return rte_eth_dev_start(queues.port);
 }
 
@@ -105,7 +123,8 @@ std::string device_name_of(const std::string& device) {
   return device.substr(0, device.find(','));
 }
 
-Result<EthdevQueues> start_ethdev(const std::string& device, const Pools& pools, Hears hears) {
+Result<EthdevQueues> start_ethdev(const std::string& device, const Pools& pools, Hears hears,
+                                  std::uint16_t count) {
   const std::string name = device_name_of(device);
   const std::string bus = is_pci_address(device) ? "pci" : "vdev";
   std::string arguments = arguments_of(device);
@@ -124,6 +143,15 @@ Result<EthdevQueues> start_ethdev(const std::string& device, const Pools& pools,
       pool = pools.frame;
   }
   EthdevQueues queues;
+  if (spreads_flows(device)) queues.count = count;
+  for (const char* key : {"qpairs", "queue_count"}) {
+    // What comes in by a queue that nobody reads would be lost.
+    if (std::strtoul(argument_of(device, key).c_str(), nullptr, 10) > queues.count) {
+      return failure(Errc::kInvalid, "\"" + device + "\": expected " + key + " of at most " +
+                                         std::to_string(queues.count) +
+                                         ", as many as workers take from it");
+    }
+  }
   if (rte_eth_dev_get_port_by_name(name.c_str(), &queues.port) != 0) {
     const int added = rte_eal_hotplug_add(bus.c_str(), name.c_str(), arguments.c_str());
     if (added != 0 || rte_eth_dev_get_port_by_name(name.c_str(), &queues.port) != 0) {

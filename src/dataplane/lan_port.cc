@@ -22,10 +22,20 @@ std::optional<wire::BehindTag> open_tag(const rte_mbuf* m) noexcept {
 
 }  // namespace
 
-Result<std::shared_ptr<LanDevice>> LanDevice::open(const std::string& device, const Pools& pools) {
-  const auto queues = start_ethdev(device, pools, Hears::kAll);
-  if (!queues) return std::unexpected(queues.error());
-  return std::shared_ptr<LanDevice>(new LanDevice(device, *queues));
+Result<std::vector<std::shared_ptr<LanDevice>>> LanDevice::open(const std::string& device,
+                                                                const Pools& pools,
+                                                                std::uint16_t queues) {
+  const auto started = start_ethdev(device, pools, Hears::kAll, queues);
+  if (!started) return std::unexpected(started.error());
+  const std::shared_ptr<const EthdevQueues> held(new EthdevQueues(*started),
+                                                 [](const EthdevQueues* all) {
+                                                   stop_ethdev(*all);
+                                                   delete all;
+                                                 });
+  std::vector<std::shared_ptr<LanDevice>> all;
+  for (std::uint16_t q = 0; q < held->count; ++q)
+    all.push_back(std::shared_ptr<LanDevice>(new LanDevice(device, held, q)));
+  return all;
 }
 
 LanDevice::~LanDevice() {
@@ -33,7 +43,6 @@ LanDevice::~LanDevice() {
     rte_mbuf* m = nullptr;
     while (take(*lane, &m, 1) != 0) rte_pktmbuf_free(m);
   }
-  stop_ethdev(queues_);
 }
 
 Result<LanDevice::Lane*> LanDevice::add_lane(LanVlans vlans, wire::NetworkId network) {
@@ -88,7 +97,7 @@ void LanDevice::burst() noexcept {
     room = std::min(room, static_cast<std::uint16_t>(kLane - lane->count));
   if (room == 0) return;
   rte_mbuf* frames[kBurst];
-  const std::uint16_t got = rte_eth_rx_burst(queues_.port, 0, frames, room);
+  const std::uint16_t got = rte_eth_rx_burst(started_->port, queue_, frames, room);
   for (std::uint16_t i = 0; i < got; ++i) {
     rte_mbuf* m = frames[i];
     Lane* to = sort(m);
@@ -138,7 +147,7 @@ void LanPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
     bytes += rte_pktmbuf_data_len(m);
     in[ready++] = m;
   }
-  const std::uint16_t sent = rte_eth_tx_burst(device_->queues_.port, 0, in, ready);
+  const std::uint16_t sent = rte_eth_tx_burst(device_->started_->port, device_->queue_, in, ready);
   // What the device took may be gone at once: the bytes of the rest are taken off again.
   for (std::uint16_t i = sent; i < ready; ++i) bytes -= rte_pktmbuf_data_len(in[i]);
   counters.tx_packets += sent;

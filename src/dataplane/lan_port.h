@@ -5,9 +5,10 @@
 // frames, the others one VLAN each, untagged inside the network. The one of the untagged frames may
 // also take those of all VLANs that are no other port's, with their tags. No port sends a frame
 // that the LAN would take for one of another port's VLAN. Whichever port is asked first takes a
-// burst from the device and leaves the others' frames in their lanes. All ports of a device belong
+// burst from the device and leaves the others' frames in their lanes. A device with several queues
+// gives one to each worker, with a LanPort of every network on it, and all ports of a queue belong
 // to one worker. Weak spots: no vdev has receive interrupts, so a worker with such a port polls (it
-// backs off to 500 us when idle); a port that nobody asks stops its device once its lane is full.
+// backs off to 500 us when idle); a port that nobody asks stops its queue once its lane is full.
 #pragma once
 
 #include <array>
@@ -29,10 +30,13 @@ struct LanVlans {
   bool preserve_tags = false;
 };
 
-/// A started device with a lane per VLAN in use.
+/// A queue of a started device, with a lane per VLAN in use. The device stops with its last queue.
 class LanDevice {
  public:
-  static Result<std::shared_ptr<LanDevice>> open(const std::string& device, const Pools& pools);
+  /// `queues` of them, or as many as the device has (ethdev.h).
+  static Result<std::vector<std::shared_ptr<LanDevice>>> open(const std::string& device,
+                                                              const Pools& pools,
+                                                              std::uint16_t queues = 1);
   LanDevice(const LanDevice&) = delete;
   LanDevice& operator=(const LanDevice&) = delete;
   ~LanDevice();
@@ -55,7 +59,8 @@ class LanDevice {
     std::uint16_t first = 0, count = 0;
   };
 
-  LanDevice(std::string name, EthdevQueues queues) : name_(std::move(name)), queues_(queues) {
+  LanDevice(std::string name, std::shared_ptr<const EthdevQueues> started, std::uint16_t queue)
+      : name_(std::move(name)), started_(std::move(started)), queue_(queue) {
     lane_of_.fill(kNoLane);
   }
 
@@ -70,7 +75,8 @@ class LanDevice {
   std::uint16_t take(Lane& lane, rte_mbuf** out, std::uint16_t n) noexcept;
 
   std::string name_;
-  EthdevQueues queues_;
+  std::shared_ptr<const EthdevQueues> started_;  // stops with the last holder
+  const std::uint16_t queue_;
   std::array<std::uint8_t, kVlans> lane_of_;  // of each VLAN; kNoLane: see rest_
   Lane* rest_ = nullptr;                      // of the VLANs of no other port
   std::vector<std::unique_ptr<Lane>> lanes_;

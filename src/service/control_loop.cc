@@ -47,8 +47,8 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
       publisher_(publisher),
       node_(node),
       networks_(networks),
-      hosts_(netlink, pools),
-      underlay_(config, netlink, pools),
+      hosts_(netlink, pools, workers.size()),
+      underlay_(config, netlink, pools, workers.size()),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   saver_ = std::make_unique<Saver>([this](auto states) { return home_.save(states); },
@@ -83,24 +83,24 @@ void ControlLoop::set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> 
   for (const int fd : underlay_.fds()) watch(fd);
 }
 
-bool ControlLoop::set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports) {
+bool ControlLoop::set_lan_ports(std::vector<LanPortQueues> ports) {
   lan_ports_ = std::move(ports);
   bool all = true;
   for (std::size_t i = 0; i < lan_ports_.size(); ++i) {
-    const auto& port = lan_ports_[i];
-    BridgedNetwork* net = bridged(port->network());
+    const wire::NetworkId network = lan_ports_[i].front()->network();
+    BridgedNetwork* net = bridged(network);
     if (net == nullptr) {
       bridged_.push_back(
-          {std::make_shared<dataplane::LanSwitch>(port->network(), node_.self().address(),
+          {std::make_shared<dataplane::LanSwitch>(network, node_.self().address(),
                                                   dataplane::table_hash_key(), config_.stations),
            {},
            {}});
       net = &bridged_.back();
     }
-    net->ports.push_back(port);
+    net->ports.push_back(lan_ports_[i]);
     if (config_.bridges[i].options.loop_guard)
       net->numbers.push_back(static_cast<unsigned>(net->ports.size()));
-    networks_.set_lan_ports(port->network(), net->numbers);
+    networks_.set_lan_ports(network, net->numbers);
     all &= net->lan->add_lan_port(static_cast<unsigned>(net->ports.size()),
                                   config_.bridges[i].options);
   }
@@ -118,7 +118,7 @@ void ControlLoop::block(const control::BlockPort& change) {
   BridgedNetwork* net = bridged(change.network);
   if (net == nullptr || change.port == 0 || change.port > net->ports.size()) return;
   net->lan->block(change.port, change.blocked);
-  const std::string name = name_of(*net->ports[change.port - 1]);
+  const std::string name = name_of(*net->ports[change.port - 1].front());
   if (change.blocked) {
     spdlog::warn("network {}: LAN port {} (\"{}\") is blocked: {}", wire::to_string(change.network),
                  change.port, name, change.reason);
@@ -436,26 +436,36 @@ void ControlLoop::on_hosts_changed(Now at, const HostInterfaces::Change& change)
 }
 
 void ControlLoop::hand_over_ports() {
-  auto set = std::make_unique<dataplane::PortSet>();
-  if (sockets_changed_) sockets_port_ = underlay_.sockets();
+  std::vector<std::unique_ptr<dataplane::PortSet>> sets;
+  for (unsigned i = 0; i < workers_.size(); ++i)
+    sets.push_back(std::make_unique<dataplane::PortSet>());
+  if (sockets_changed_) sockets_ = underlay_.sockets();
   sockets_changed_ = false;
-  if (sockets_port_) set->ports.push_back(sockets_port_);
-  for (const auto& port : underlay_.ports()) set->ports.push_back(port->port());
-  set->frame_ports = hosts_.ports();
-  set->frame_ports.insert(set->frame_ports.end(), lan_ports_.begin(), lan_ports_.end());
+  const auto deal = [&](const auto& queues, auto ports) {
+    for (std::size_t i = 0; i < queues.size(); ++i) ((*sets[i]).*ports).push_back(queues[i]);
+  };
+  deal(sockets_, &dataplane::PortSet::ports);
+  for (const auto& port : underlay_.ports()) sets[0]->ports.push_back(port->port());
+  const std::vector<dataplane::FramePortQueues> taps = hosts_.ports();
+  for (const auto& queues : taps) deal(queues, &dataplane::PortSet::frame_ports);
+  for (const auto& queues : lan_ports_) deal(queues, &dataplane::PortSet::frame_ports);
   for (const BridgedNetwork& net : bridged_) {
     // Numbers of ports: 0 is the TAP, if any, then the LAN ports in the order of the configuration.
-    dataplane::SwitchedNetwork switched{net.lan, {nullptr}};
-    for (const auto& port : hosts_.ports()) {
-      if (port->network() == net.lan->network()) switched.ports[0] = port.get();
-    }
-    for (const auto& port : net.ports) switched.ports.push_back(port.get());
-    std::uint64_t present = switched.ports[0] != nullptr ? 1 : 0;
-    for (std::size_t i = 1; i < switched.ports.size(); ++i) present |= std::uint64_t{1} << i;
+    const auto tap = std::find_if(taps.begin(), taps.end(), [&](const auto& queues) {
+      return queues.front()->network() == net.lan->network();
+    });
+    std::uint64_t present = tap != taps.end() ? 1 : 0;
+    for (std::size_t i = 1; i <= net.ports.size(); ++i) present |= std::uint64_t{1} << i;
     net.lan->set_ports(present);
-    set->switched.push_back(std::move(switched));
+    for (std::size_t i = 0; i < sets.size(); ++i) {
+      dataplane::SwitchedNetwork switched{net.lan, {nullptr}};
+      if (tap != taps.end() && i < tap->size()) switched.ports[0] = (*tap)[i].get();
+      for (const LanPortQueues& queues : net.ports)
+        switched.ports.push_back(i < queues.size() ? queues[i].get() : nullptr);
+      sets[i]->switched.push_back(std::move(switched));
+    }
   }
-  workers_.hand_over(std::move(set));
+  workers_.hand_over({std::make_move_iterator(sets.begin()), std::make_move_iterator(sets.end())});
 }
 
 std::vector<wire::Endpoint> ControlLoop::listening() const {
@@ -466,22 +476,25 @@ std::vector<wire::Endpoint> ControlLoop::listening() const {
 
 nlohmann::json ControlLoop::ports() const {
   nlohmann::json all = nlohmann::json::array();
-  const auto add = [&](const std::string& name, const dataplane::PortCounters& c) {
+  const auto add = [&](const std::string& name, const auto& queues) {
+    dataplane::PortCounts sum;
+    for (const auto& queue : queues) sum += queue->counters();
     all.push_back({{"name", name},
-                   {"rxPackets", c.rx_packets.value()},
-                   {"rxBytes", c.rx_bytes.value()},
-                   {"txPackets", c.tx_packets.value()},
-                   {"txBytes", c.tx_bytes.value()},
-                   {"rxDropped", c.rx_dropped.value()},
-                   {"txDropped", c.tx_dropped.value()}});
+                   {"queues", queues.size()},
+                   {"rxPackets", sum.rx_packets},
+                   {"rxBytes", sum.rx_bytes},
+                   {"txPackets", sum.tx_packets},
+                   {"txBytes", sum.tx_bytes},
+                   {"rxDropped", sum.rx_dropped},
+                   {"txDropped", sum.tx_dropped}});
   };
-  if (sockets_port_) add("sockets", sockets_port_->counters());
-  for (const auto& port : underlay_.ports()) add(port->port()->name(), port->port()->counters());
-  for (const auto& port : hosts_.ports()) add(hosts_.device_of(port->network()), port->counters());
+  if (!sockets_.empty()) add("sockets", sockets_);
+  for (const auto& port : underlay_.ports()) add(port->port()->name(), std::span(&port->port(), 1));
+  for (const auto& queues : hosts_.ports())
+    add(hosts_.device_of(queues.front()->network()), queues);
   for (const BridgedNetwork& net : bridged_) {
     for (std::size_t i = 0; i < net.ports.size(); ++i) {
-      const auto& port = net.ports[i];
-      add(name_of(*port), port->counters());
+      add(name_of(*net.ports[i].front()), net.ports[i]);
       const unsigned number = static_cast<unsigned>(i + 1);
       const dataplane::LanSwitch::Counts counts = net.lan->counts(number);
       all.back()["bridge"] = {{"network", wire::to_string(net.lan->network())},

@@ -41,9 +41,12 @@ class ControlLoop {
 
   void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
 
+  /// The queues of one LAN port: one a worker, or as many of the first workers as there are.
+  using LanPortQueues = std::vector<std::shared_ptr<dataplane::LanPort>>;
+
   /// LAN ports of the configuration, in its order; before run(). False: a static entry found no
   /// place, as when there are too many.
-  [[nodiscard]] bool set_lan_ports(std::vector<std::shared_ptr<dataplane::LanPort>> ports);
+  [[nodiscard]] bool set_lan_ports(std::vector<LanPortQueues> ports);
 
   /// DPDK ports of the underlay; before run().
   void set_underlay_ports(std::vector<std::unique_ptr<UnderlayPort>> ports);
@@ -80,7 +83,7 @@ class ControlLoop {
  private:
   struct BridgedNetwork {
     std::shared_ptr<dataplane::LanSwitch> lan;
-    std::vector<std::shared_ptr<dataplane::LanPort>> ports;
+    std::vector<LanPortQueues> ports;
     std::vector<unsigned> numbers;  // in the switch (1, 2, ...), of the ports with a loop guard
   };
 
@@ -115,8 +118,8 @@ class ControlLoop {
   control::Networks& networks_;
   HostInterfaces hosts_;
   Underlay underlay_;
-  std::shared_ptr<dataplane::Port> sockets_port_;
-  std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports_;
+  dataplane::PortQueues sockets_;
+  std::vector<LanPortQueues> lan_ports_;
   std::vector<BridgedNetwork> bridged_;
   CommitRecords commit_;
   control::Effects effects_;

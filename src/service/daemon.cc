@@ -276,6 +276,8 @@ int fail(const Error& error) {
 // What lies idle in a worker's own caches of free buffers (eal.cc) is nobody else's to use.
 constexpr unsigned kWireMbufsOfHelper = 1024;
 constexpr unsigned kFrameMbufsOfHelper = 256;
+// What lies in the rings of one more queue of a device, each way.
+constexpr unsigned kWireMbufsOfQueue = 1024;
 
 /// What a key of the configuration asks for cannot be had.
 int refuse(const std::string& where, const std::string& key, const Error& error) {
@@ -401,18 +403,22 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     underlay_ports.push_back(std::move(*opened));
   }
   loop.set_underlay_ports(std::move(underlay_ports));
-  std::map<std::string, std::shared_ptr<dataplane::LanDevice>> lan_devices;
-  std::vector<std::shared_ptr<dataplane::LanPort>> lan_ports;
+  std::map<std::string, std::vector<std::shared_ptr<dataplane::LanDevice>>> lan_devices;
+  std::vector<ControlLoop::LanPortQueues> lan_ports;
   for (const BridgeConfig& bridge : config.bridges) {
-    auto& device = lan_devices[bridge.device];
-    if (!device) {
-      auto opened = dataplane::LanDevice::open(bridge.device, pools);
+    auto& queues = lan_devices[bridge.device];
+    if (queues.empty()) {
+      auto opened = dataplane::LanDevice::open(bridge.device, pools,
+                                               static_cast<std::uint16_t>((*workers)->size()));
       if (!opened) return refuse(bridge.where, "bridge.device", opened.error());
-      device = std::move(*opened);
+      queues = std::move(*opened);
     }
-    auto port = dataplane::LanPort::open(device, bridge.network, bridge.vlans);
-    if (!port) return refuse(bridge.where, "bridge.vlan", port.error());
-    lan_ports.push_back(std::move(*port));
+    auto& ports = lan_ports.emplace_back();
+    for (const auto& queue : queues) {
+      auto port = dataplane::LanPort::open(queue, bridge.network, bridge.vlans);
+      if (!port) return refuse(bridge.where, "bridge.vlan", port.error());
+      ports.push_back(std::move(*port));
+    }
   }
   if (!loop.set_lan_ports(std::move(lan_ports)))
     return fail(
@@ -525,7 +531,8 @@ int run_daemon(const Config& config, char* const* arguments) {
   if (!placement) return refuse(config.lcores_where, "workers.lcores", placement.error());
   eal.placement = *placement;
   const auto helpers = static_cast<unsigned>(placement->workers.size() - 1);
-  eal.wire_mbufs += helpers * kWireMbufsOfHelper;
+  const auto queues = helpers * static_cast<unsigned>(config.bridges.size());
+  eal.wire_mbufs += helpers * kWireMbufsOfHelper + queues * kWireMbufsOfQueue;
   eal.frame_mbufs += helpers * kFrameMbufsOfHelper;
   for (const auto& cpus : placement->workers)
     spdlog::info("worker on CPU {}", dataplane::to_string(cpus));

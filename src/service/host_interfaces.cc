@@ -56,7 +56,7 @@ void HostInterfaces::apply(Host& host) {
   host.problems = problems;
 }
 
-Result<std::shared_ptr<tap::TapPort>> HostInterfaces::open(const control::ConfigurePort& wanted) {
+Result<std::shared_ptr<tap::Tap>> HostInterfaces::open(const control::ConfigurePort& wanted) {
   if (const auto it = retired_.find(wanted.network); it != retired_.end()) {
     const Retired retired = it->second;
     retired_.erase(it);
@@ -71,10 +71,7 @@ Result<std::shared_ptr<tap::TapPort>> HostInterfaces::open(const control::Config
     name = tap::device_name(wanted.network, collision);
     if (::if_nametoindex(name.c_str()) == 0) break;
   }
-  auto device = tap::Device::open({name, wanted.mac});
-  if (!device) return std::unexpected(device.error());
-  return std::make_shared<tap::TapPort>(wanted.network, std::move(*device), pools_.wire,
-                                        pools_.frame);
+  return tap::Tap::open(wanted.network, {name, wanted.mac}, workers_, pools_.wire, pools_.frame);
 }
 
 bool HostInterfaces::bring_up(Host& host) {
@@ -184,10 +181,12 @@ std::string HostInterfaces::device_of(wire::NetworkId network) const {
   return it == hosts_.end() || !it->second.port ? std::string() : it->second.port->name();
 }
 
-std::vector<std::shared_ptr<dataplane::FramePort>> HostInterfaces::ports() const {
-  std::vector<std::shared_ptr<dataplane::FramePort>> all;
+std::vector<dataplane::FramePortQueues> HostInterfaces::ports() const {
+  std::vector<dataplane::FramePortQueues> all;
   for (const auto& [id, host] : hosts_) {
-    if (host.port) all.push_back(host.port);
+    if (!host.port) continue;
+    const auto queues = tap::Tap::queues(host.port);
+    all.emplace_back(queues.begin(), queues.end());
   }
   return all;
 }

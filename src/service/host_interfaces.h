@@ -41,8 +41,9 @@ class HostInterfaces {
     std::vector<Report> reports;
   };
 
-  HostInterfaces(tap::Netlink& netlink, const dataplane::Pools& pools)
-      : netlink_(netlink), pools_(pools) {}
+  /// `workers`: as many queues for each TAP.
+  HostInterfaces(tap::Netlink& netlink, const dataplane::Pools& pools, unsigned workers)
+      : netlink_(netlink), pools_(pools), workers_(workers) {}
 
   /// Networks without a TAP (their LAN ports are all the host sees of them).
   void set_without_tap(wire::NetworkId network) { without_tap_[network] = true; }
@@ -55,11 +56,12 @@ class HostInterfaces {
   [[nodiscard]] std::vector<wire::MulticastGroup> subscriptions(wire::NetworkId network);
   /// Name of the interface; empty when there is none.
   [[nodiscard]] std::string device_of(wire::NetworkId network) const;
-  [[nodiscard]] std::vector<std::shared_ptr<dataplane::FramePort>> ports() const;
+  /// The queues of every TAP: one a worker, or one for the first.
+  [[nodiscard]] std::vector<dataplane::FramePortQueues> ports() const;
 
  private:
   struct Host {
-    std::shared_ptr<tap::TapPort> port;  // null: could not be made, tried again by resync()
+    std::shared_ptr<tap::Tap> port;  // null: could not be made, tried again by resync()
     control::ConfigurePort wanted;
     std::vector<wire::Endpoint> addresses;              // that we added
     std::vector<control::ConfigurePort::Route> routes;  // that we added
@@ -75,11 +77,11 @@ class HostInterfaces {
 
   /// A device that control has let go of and a worker may still hold.
   struct Retired {
-    std::weak_ptr<tap::TapPort> port;
+    std::weak_ptr<tap::Tap> port;
     wire::Mac mac;
   };
 
-  Result<std::shared_ptr<tap::TapPort>> open(const control::ConfigurePort& wanted);
+  Result<std::shared_ptr<tap::Tap>> open(const control::ConfigurePort& wanted);
   /// Makes the interface if there is none, and applies what is wanted. True: a new port.
   bool bring_up(Host& host);
   void apply(Host& host);
@@ -88,6 +90,7 @@ class HostInterfaces {
 
   tap::Netlink& netlink_;
   dataplane::Pools pools_;
+  const unsigned workers_;
   std::map<wire::NetworkId, Host> hosts_;
   std::map<wire::NetworkId, Retired> retired_;
   std::map<wire::NetworkId, bool> without_tap_;

@@ -63,29 +63,28 @@ Result<bool> Underlay::refresh() {
       changed |= port->set_addresses(mine, next_id_, failures_);
     }
   }
-  const std::size_t before = sockets_.size();
-  std::erase_if(sockets_, [&](const auto& s) {
-    return std::none_of(wanted.begin(), wanted.end(),
-                        [&](const auto& w) { return s.socket->serves(w); });
+  const std::size_t before = bound_.size();
+  std::erase_if(bound_, [&](const auto& b) {
+    return std::none_of(wanted.begin(), wanted.end(), [&](const auto& w) { return b.serves(w); });
   });
-  changed |= sockets_.size() != before;
+  changed |= bound_.size() != before;
   for (tap::LocalAddress& address : wanted) {
-    if (std::any_of(sockets_.begin(), sockets_.end(),
-                    [&](const auto& s) { return s.socket->serves(address); })) {
+    if (std::any_of(bound_.begin(), bound_.end(),
+                    [&](const auto& b) { return b.serves(address); })) {
       continue;
     }
     address.id = next_id_;
-    auto socket = tap::UdpSocket::open(address);
-    if (!socket) {
-      failures_.push_back(socket.error().text);
+    auto sockets = tap::UdpSocket::open_shared(address, workers_);
+    if (!sockets) {
+      failures_.push_back(sockets.error().text);
       continue;
     }
     ++next_id_;
-    sockets_.push_back({std::move(*socket)});
+    bound_.push_back({std::move(*sockets)});
     changed = true;
   }
-  for (BoundSocket& bound : sockets_) {
-    const std::uint16_t mtu = bound.socket->link_mtu();
+  for (BoundAddress& bound : bound_) {
+    const std::uint16_t mtu = bound.sockets.front()->link_mtu();
     changed |= mtu != bound.mtu;
     bound.mtu = mtu;
   }
@@ -109,17 +108,20 @@ std::vector<int> Underlay::fds() const {
   return all;
 }
 
-std::shared_ptr<dataplane::Port> Underlay::sockets() const {
-  if (sockets_.empty()) return nullptr;
-  std::vector<std::shared_ptr<tap::UdpSocket>> all;
-  for (const BoundSocket& bound : sockets_) all.push_back(bound.socket);
-  return std::make_shared<tap::SocketPort>(std::move(all), pools_.wire, pools_.frame);
+dataplane::PortQueues Underlay::sockets() const {
+  dataplane::PortQueues ports;
+  for (unsigned worker = 0; worker < workers_ && !bound_.empty(); ++worker) {
+    std::vector<std::shared_ptr<tap::UdpSocket>> own;
+    for (const BoundAddress& bound : bound_) own.push_back(bound.sockets[worker]);
+    ports.push_back(std::make_shared<tap::SocketPort>(std::move(own), pools_.wire, pools_.frame));
+  }
+  return ports;
 }
 
 std::vector<control::LocalEndpoint> Underlay::endpoints() const {
   std::vector<control::LocalEndpoint> all;
-  for (const BoundSocket& bound : sockets_)
-    all.push_back({bound.socket->local().id, bound.socket->local().address, bound.mtu});
+  for (const BoundAddress& bound : bound_)
+    all.push_back({bound.local().id, bound.local().address, bound.mtu});
   for (const auto& port : ports_) {
     const auto more = port->endpoints();
     all.insert(all.end(), more.begin(), more.end());

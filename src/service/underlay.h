@@ -17,8 +17,10 @@ namespace orrery::service {
 
 class Underlay {
  public:
-  Underlay(const Config& config, tap::Netlink& netlink, const dataplane::Pools& pools)
-      : config_(config), netlink_(netlink), pools_(pools) {}
+  /// `workers`: as many sockets for each address.
+  Underlay(const Config& config, tap::Netlink& netlink, const dataplane::Pools& pools,
+           unsigned workers)
+      : config_(config), netlink_(netlink), pools_(pools), workers_(workers) {}
 
   void set_ports(std::vector<std::unique_ptr<UnderlayPort>> ports) { ports_ = std::move(ports); }
 
@@ -30,8 +32,8 @@ class Underlay {
   /// When serve() wants to be called without its descriptors having said so.
   [[nodiscard]] Millis next_deadline(Millis otherwise) const;
   [[nodiscard]] std::vector<int> fds() const;
-  /// The kernel sockets as a port; null: there are none.
-  [[nodiscard]] std::shared_ptr<dataplane::Port> sockets() const;
+  /// The kernel sockets as a port of each worker; empty: there are none.
+  [[nodiscard]] dataplane::PortQueues sockets() const;
 
   [[nodiscard]] const std::vector<std::unique_ptr<UnderlayPort>>& ports() const { return ports_; }
 
@@ -48,13 +50,20 @@ class Underlay {
   const Config& config_;
   tap::Netlink& netlink_;
   dataplane::Pools pools_;
+  const unsigned workers_;
 
-  struct BoundSocket {
-    std::shared_ptr<tap::UdpSocket> socket;
-    std::uint16_t mtu = 0;  // of its link when last looked at
+  struct BoundAddress {
+    std::vector<std::shared_ptr<tap::UdpSocket>> sockets;  // [worker]
+    std::uint16_t mtu = 0;                                 // of its link when last looked at
+
+    [[nodiscard]] const tap::LocalAddress& local() const { return sockets.front()->local(); }
+
+    [[nodiscard]] bool serves(const tap::LocalAddress& now) const {
+      return sockets.front()->serves(now);
+    }
   };
 
-  std::vector<BoundSocket> sockets_;
+  std::vector<BoundAddress> bound_;
   std::vector<std::unique_ptr<UnderlayPort>> ports_;
   std::vector<std::string> failures_;
   fib::LocalSocket next_id_ = 1;

@@ -43,16 +43,18 @@ WorkerTeam::WorkerTeam(dataplane::Tables& tables, const dataplane::Pools& pools,
     dataplane::FastPathOptions own = options;
     own.worker = own.nonce_lane = i;
     own.recorder = capture_ ? &capture_->recorder(i) : nullptr;
+    own.workers = count;
+    own.punts.share_among(count);
+    own.relay.share_among(count);
     fast_paths_.push_back(std::make_unique<dataplane::FastPath>(tables, pools, own));
     const dataplane::Place place{count > 1 ? &team_ : nullptr, i};
     workers_.push_back(std::make_unique<dataplane::Worker>(pools, *links_[i], fast_paths_[i].get(),
                                                            idle_poll, place));
-    if (i != 0) workers_[i]->hand_over(std::make_unique<const dataplane::PortSet>());
   }
 }
 
-void WorkerTeam::hand_over(std::unique_ptr<const dataplane::PortSet> ports) {
-  workers_[0]->hand_over(std::move(ports));
+void WorkerTeam::hand_over(std::vector<std::unique_ptr<const dataplane::PortSet>> sets) {
+  for (unsigned i = 0; i < size(); ++i) workers_[i]->hand_over(std::move(sets[i]));
 }
 
 void WorkerTeam::reap() {

@@ -1,5 +1,5 @@
 // The workers of the daemon: one a worker lcore, each with its link to control, lane of packet ids,
-// RCU thread id and counters. Worker 0 owns all ports; the others help it.
+// RCU thread id, counters and queues of ports. Ports of one queue are the first worker's.
 #pragma once
 
 #include <memory>
@@ -36,14 +36,14 @@ class WorkerTeam {
             &workers_[worker]->latency()};
   }
 
-  /// The link to the worker that sends datagrams and delivers frames.
+  /// The link to the worker that has a queue of every port.
   [[nodiscard]] dataplane::ControlLink& port_link() { return *links_[0]; }
 
   /// Null: captures are not allowed. Valid as long as the team.
   [[nodiscard]] dataplane::Capture* capture() { return capture_.get(); }
 
-  /// Gives the ports to the worker that owns them.
-  void hand_over(std::unique_ptr<const dataplane::PortSet> ports);
+  /// A set for each worker, of its queues. REQUIRES: size() of them.
+  void hand_over(std::vector<std::unique_ptr<const dataplane::PortSet>> sets);
   /// Frees sets of ports that workers have left behind.
   void reap();
 

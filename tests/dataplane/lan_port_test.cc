@@ -37,7 +37,8 @@ class LanPortTest : public Dataplane {
     Dataplane::SetUp();
     auto device = LanDevice::open(ring_.name(), pools());
     ASSERT_TRUE(device) << device.error().text;
-    device_ = *device;
+    ASSERT_EQ(device->size(), 1u);
+    device_ = device->front();
     plain_ = *LanPort::open(device_, kPlain, LanVlans{});
     ten_ = *LanPort::open(device_, kTen, LanVlans{.vlan = 10});
     twenty_ = *LanPort::open(device_, kTwenty, LanVlans{.vlan = 20});
@@ -165,8 +166,8 @@ class PreservedTagsTest : public Dataplane {
     Dataplane::SetUp();
     auto device = LanDevice::open(ring_.name(), pools());
     ASSERT_TRUE(device) << device.error().text;
-    all_ = *LanPort::open(*device, kPlain, LanVlans{.preserve_tags = true});
-    ten_ = *LanPort::open(*device, kTen, LanVlans{.vlan = 10});
+    all_ = *LanPort::open(device->front(), kPlain, LanVlans{.preserve_tags = true});
+    ten_ = *LanPort::open(device->front(), kTen, LanVlans{.vlan = 10});
   }
 
   void TearDown() override {
@@ -211,6 +212,62 @@ TEST_F(PreservedTagsTest, FramesGoOutAsTheyAreButForAnothersVlan) {
   EXPECT_EQ(all_->counters().tx_dropped, 1u);
 }
 
+/// A device with two queues, of three that are wanted, and two networks on it.
+class LanQueuesTest : public Dataplane {
+ protected:
+  void SetUp() override {
+    Dataplane::SetUp();
+    const auto queues = LanDevice::open(ring_.name(), pools(), 3);
+    ASSERT_TRUE(queues) << queues.error().text;
+    ASSERT_EQ(queues->size(), kQueues);
+    for (const auto& queue : *queues) {
+      plain_.push_back(*LanPort::open(queue, kPlain, LanVlans{}));
+      ten_.push_back(*LanPort::open(queue, kTen, LanVlans{.vlan = 10}));
+      EXPECT_FALSE(LanPort::open(queue, kTwenty, LanVlans{.vlan = 10}));
+    }
+  }
+
+  void TearDown() override {
+    plain_.clear();
+    ten_.clear();
+    Dataplane::TearDown();
+  }
+
+  static constexpr unsigned kQueues = 2;
+  RingDevice ring_{64, 64, kQueues};
+  std::vector<std::shared_ptr<LanPort>> plain_, ten_;
+};
+
+TEST_F(LanQueuesTest, EachHasItsFramesAndItsCounts) {
+  ring_.arrive(untagged(1), 0);
+  ring_.arrive(tagged(10, untagged(2)), 1);
+  ring_.arrive(untagged(3), 1);
+  EXPECT_EQ(receive(*plain_[1]), std::vector<ByteVector>{untagged(3)});
+  EXPECT_EQ(receive(*ten_[1]), std::vector<ByteVector>{untagged(2)});
+  EXPECT_EQ(receive(*plain_[0]), std::vector<ByteVector>{untagged(1)});
+  EXPECT_TRUE(receive(*ten_[0]).empty());
+  EXPECT_EQ(plain_[1]->counters().rx_packets, 1u);
+  for (unsigned q = 0; q < kQueues; ++q) {
+    rte_mbuf* m = mbuf_of(untagged(static_cast<std::uint8_t>(q)), pools().wire);
+    ten_[q]->send(&m, 1);
+    EXPECT_EQ(ring_.left(1 - q).size(), 0u);
+    EXPECT_EQ(ring_.left(q),
+              std::vector<ByteVector>{tagged(10, untagged(static_cast<std::uint8_t>(q)))});
+  }
+}
+
+TEST_F(LanQueuesTest, TheDeviceStopsWithItsLastQueue) {
+  plain_[0].reset();
+  ten_[0].reset();
+  ring_.arrive(untagged(1), 1);
+  EXPECT_EQ(receive(*plain_[1]).size(), 1u);
+  std::uint16_t port = 0;
+  ASSERT_EQ(rte_eth_dev_get_port_by_name(ring_.name().c_str(), &port), 0);
+  plain_[1].reset();
+  ten_[1].reset();
+  EXPECT_NE(rte_eth_dev_get_port_by_name(ring_.name().c_str(), &port), 0);
+}
+
 TEST(Pools, AWireObjectFitsAChunkOfAfXdp) {
   const rte_mempool& wire = *pools().wire;
   EXPECT_LE(wire.header_size + wire.elt_size + wire.trailer_size, 4096u);
@@ -228,6 +285,15 @@ TEST(Ethdev, AnUnknownDeviceIsNamedAndLeavesNothing) {
     }
   }
   EXPECT_EQ(rte_eth_dev_count_avail(), before);
+}
+
+TEST(Ethdev, QueuesThatNobodyReadsAreRefused) {
+  for (const char* device :
+       {"net_af_packet0,iface=lo,qpairs=3", "net_af_xdp0,iface=lo,queue_count=3"}) {
+    const auto opened = LanDevice::open(device, pools(), 2);
+    ASSERT_FALSE(opened) << device;
+    EXPECT_NE(opened.error().text.find("expected q"), std::string::npos) << opened.error().text;
+  }
 }
 
 TEST(Ethdev, ARingThatDoesNotFitMbufsIsRefused) {

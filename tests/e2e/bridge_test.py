@@ -137,10 +137,13 @@ class Scene:
             self.lan_port(space, 'eth0', self.lans[name], MACS['host-' + name])
             self.hosts[name] = Host(space, MACS['host-' + name])
             static = 'static = ["%s"]\n' % STATIC if name == 'a' else ''
-            gateway = world.daemon(name, space=spaces[name], planet=planet, config='[[bridge]]\ndevice = "net_af_packet0,iface=lan0,'
+            # One has two workers, with a queue of the LAN each, where there are CPUs for them.
+            cpus = sorted(os.sched_getaffinity(0))[:2] if name == 'b' else []
+            workers, queues = ('[workers]\nlcores = "%d,%d"\n' % tuple(cpus), ',qpairs=2') if len(cpus) == 2 else ('', '')
+            gateway = world.daemon(name, space=spaces[name], planet=planet, config='%s[[bridge]]\ndevice = "net_af_packet0,iface=lan0%s,'
                                    'blocksz=65536,framesz=2048,framecnt=512"\nnetwork = "%s"\narp_nd_suppression = true\n'
                                    'vlan_tags = "preserve"\n%s' % (
-                                       self.network, static))
+                                       workers, queues, self.network, static))
             gateway.start()
             wait_until(gateway.online, 30, name + ' is online')
             self.root.post('/controller/network/%s/member/%s' % (self.network, gateway.address),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two daemons with two workers each, pinned to two CPUs, and one peer between them.
+"""Two daemons with two workers each, pinned to two CPUs, with queues of TAP and sockets each, and one peer between them.
 
   wan (a switch)   root 10.9.0.1   one 10.9.0.2   two 10.9.0.3
 """
@@ -11,6 +11,15 @@ import subprocess
 from harness import check, check_ledger, complaints, equal, main, root_and_controller, run, skip, wait_until
 
 ADDRESSES = {'root': '10.9.0.1', 'one': '10.9.0.2', 'two': '10.9.0.3'}
+
+
+# A datagram from each of 64 source ports.
+SENDERS = """
+import socket, sys
+sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(64)]
+for s in sockets:
+    s.sendto(b'?' * 40, (sys.argv[1], int(sys.argv[2])))
+"""
 
 
 class Scene:
@@ -79,15 +88,48 @@ def direct(s):
     wait_until(lambda: s.one.direct_path(s.two) and s.two.direct_path(s.one), 60, 'a direct path')
 
 
+def rows(d, count):
+    return [row[count] for row in d.get('/orrery/workers')]
+
+
+def queues(s):
+    """each worker gets its share of the host's flows and of the senders of datagrams"""
+    for space, to, port, count in ((s.one.space, s.two.ip(s.network), 7, 'framesIn'), (s.root.space, ADDRESSES['one'], 9993, 'datagramsIn')):
+        before = rows(s.one, count)
+        run('ip', 'netns', 'exec', space, 'python3', '-c', SENDERS, to, port)
+        wait_until(lambda: all(n > b for n, b in zip(rows(s.one, count), before)), 10, '%s of both workers of one' % count)
+
+
+def reordered(d):
+    """How often TCP of the host found that segments it sent had overtaken each other."""
+    text = run('ip', 'netns', 'exec', d.space, 'cat', '/proc/net/netstat').stdout.splitlines()
+    names, values = (line.split()[1:] for line in text if line.startswith('TcpExt:'))
+    counts = dict(zip(names, map(int, values)))
+    return counts['TCPTSReorder'] + counts['TCPSACKReorder']
+
+
+def many(s):
+    """eight TCP streams each way at once, none of them out of order; then four of UDP"""
+    before = [reordered(d) for d in s.members]
+    end = s.iperf(s.one, s.two, '-P', '8', '--bidir')['end']
+    rate = (end['sum_received']['bits_per_second'] + end['sum_received_bidir_reverse']['bits_per_second']) / 1e6
+    check(rate > 20, 'Mbit/s of all', rate)
+    equal([reordered(d) for d in s.members], before, 'TCP segments that overtook others')
+    streams = s.iperf(s.one, s.two, '-u', '-b', '50M', '-l', '1300', '-P', '4')['end']['streams']
+    check(all(stream['udp']['packets'] > 1000 for stream in streams), 'datagrams of every stream arrived', streams)
+    equal([stream['udp']['out_of_order'] for stream in streams], [0] * 4, 'datagrams out of order')
+    return '%.0f Mbit/s' % rate
+
+
 def tcp(s):
-    """one TCP stream each way; both workers of a busy end do their share"""
+    """one TCP stream each way; the workers of a busy end help each other"""
     notes = []
     for a, b in ((s.one, s.two), (s.two, s.one)):
         rate = s.iperf(a, b)['end']['sum_received']['bits_per_second'] / 1e6
         check(rate > 20, 'Mbit/s from %s to %s' % (a.name, b.name), rate)
         notes.append('%.0f' % rate)
     for d in s.members:
-        check(d.workers()['lent'] > 0, 'the second worker of %s has helped' % d.name)
+        check(d.workers()['lent'] > 0, 'a worker of %s has helped the other' % d.name)
     return '%s Mbit/s' % ', '.join(notes)
 
 
@@ -121,7 +163,8 @@ def ledgers(s):
     for d in s.members:
         check_ledger(d)
         w = d.workers()
-        equal((w['lent'], w['regained'], w['held']), (w['borrowed'], w['repaid'], 0), 'lent, regained and held of ' + d.name)
+        equal((w['lent'], w['regained'], w['passed'], w['held']), (w['borrowed'], w['repaid'], w['taken'], 0),
+              'lent, regained, passed and held of ' + d.name)
 
 
 def quiet_end(s):
@@ -132,4 +175,4 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('team', [workers, pings, direct, tcp, order, networks, ledgers, quiet_end], needs=('ping', 'iperf3', 'ss'), setup=Scene)
+    main('team', [workers, pings, direct, queues, tcp, many, order, networks, ledgers, quiet_end], needs=('ping', 'iperf3', 'ss'), setup=Scene)

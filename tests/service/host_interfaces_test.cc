@@ -37,7 +37,9 @@ control::ConfigurePort leave() {
   return w;
 }
 
-class HostInterfacesTest : public dataplane::test::Dataplane {
+/// By the number of workers.
+class HostInterfacesTest : public dataplane::test::Dataplane,
+                           public ::testing::WithParamInterface<unsigned> {
  protected:
   void SetUp() override {
     Dataplane::SetUp();
@@ -45,7 +47,7 @@ class HostInterfacesTest : public dataplane::test::Dataplane {
     auto opened = tap::Netlink::open();
     ASSERT_TRUE(opened) << opened.error().text;
     netlink_.emplace(std::move(*opened));
-    hosts_.emplace(*netlink_, dataplane::test::pools());
+    hosts_.emplace(*netlink_, dataplane::test::pools(), GetParam());
     ASSERT_TRUE(ip("link add eth0 type veth peer name eth1"));
     ASSERT_TRUE(ip("address add 192.168.1.2/24 dev eth0"));
     ASSERT_TRUE(ip("link set eth0 up") && ip("link set eth1 up"));
@@ -65,13 +67,14 @@ class HostInterfacesTest : public dataplane::test::Dataplane {
   std::optional<HostInterfaces> hosts_;
 };
 
-TEST_F(HostInterfacesTest, AppliesChangesAndRemoves) {
+TEST_P(HostInterfacesTest, AppliesChangesAndRemoves) {
   const auto made = hosts_->configure(wanted());
   ASSERT_EQ(made.reports.size(), 1u);
   EXPECT_EQ(made.reports[0].text, "");
   EXPECT_TRUE(made.reports[0].interface);
   EXPECT_TRUE(made.ports_changed);
-  EXPECT_EQ(hosts_->ports().size(), 1u);
+  ASSERT_EQ(hosts_->ports().size(), 1u);
+  EXPECT_EQ(hosts_->ports()[0].size(), GetParam()) << "a queue for each worker";
   EXPECT_EQ(hosts_->device_of(kNetwork), kName);
   expect_in_place();
 
@@ -95,7 +98,7 @@ TEST_F(HostInterfacesTest, AppliesChangesAndRemoves) {
   EXPECT_EQ(::if_nametoindex(kName), 0u) << "nobody holds the port";
 }
 
-TEST_F(HostInterfacesTest, WhatIsRefusedKeepsNothingElseOut) {
+TEST_P(HostInterfacesTest, WhatIsRefusedKeepsNothingElseOut) {
   std::ofstream("/proc/sys/net/ipv6/conf/default/disable_ipv6") << 1;
   control::ConfigurePort w = wanted();
   w.addresses = {at("fd00::7/64"), at("10.9.8.7/24")};
@@ -122,7 +125,7 @@ TEST_F(HostInterfacesTest, WhatIsRefusedKeepsNothingElseOut) {
   EXPECT_TRUE(ip_shows("route", "192.168.1.0/24 dev eth0"));
 }
 
-TEST_F(HostInterfacesTest, LeavesRoutesOfOthersWhenTheNetworkIsLeft) {
+TEST_P(HostInterfacesTest, LeavesRoutesOfOthersWhenTheNetworkIsLeft) {
   (void)hosts_->configure(wanted());
   control::ConfigurePort more = wanted();
   more.routes.push_back({at("172.20.0.0/16"), {}, 0});
@@ -132,7 +135,7 @@ TEST_F(HostInterfacesTest, LeavesRoutesOfOthersWhenTheNetworkIsLeft) {
   EXPECT_TRUE(ip_shows("route", "172.20.0.0/16 dev ztwer3pdqf")) << "not ours to remove";
 }
 
-TEST_F(HostInterfacesTest, MendsWhatAnOperatorBreaks) {
+TEST_P(HostInterfacesTest, MendsWhatAnOperatorBreaks) {
   struct Row {
     const char* command;
     const char* said;
@@ -170,7 +173,7 @@ TEST_F(HostInterfacesTest, MendsWhatAnOperatorBreaks) {
   }
 }
 
-TEST_F(HostInterfacesTest, PutsRoutesBackEveryHalfMinute) {
+TEST_P(HostInterfacesTest, PutsRoutesBackEveryHalfMinute) {
   (void)hosts_->configure(wanted());
   EXPECT_TRUE(hosts_->resync(1).reports.empty());
   ASSERT_TRUE(ip("route delete 10.77.0.0/16"));
@@ -181,7 +184,7 @@ TEST_F(HostInterfacesTest, PutsRoutesBackEveryHalfMinute) {
   expect_in_place();
 }
 
-TEST_F(HostInterfacesTest, KeepsTheNameWhenLeftAndJoinedAtOnce) {
+TEST_P(HostInterfacesTest, KeepsTheNameWhenLeftAndJoinedAtOnce) {
   (void)hosts_->configure(wanted());
   const auto held = hosts_->ports();  // the worker has not adopted the next set yet
   EXPECT_TRUE(hosts_->configure(leave()).ports_changed);
@@ -197,7 +200,7 @@ TEST_F(HostInterfacesTest, KeepsTheNameWhenLeftAndJoinedAtOnce) {
   (void)hosts_->resync(1);
 }
 
-TEST_F(HostInterfacesTest, TriesAgainWhenThereIsNoInterface) {
+TEST_P(HostInterfacesTest, TriesAgainWhenThereIsNoInterface) {
   // Every name that the network may have is taken.
   for (unsigned collision = 0; collision < 16; ++collision)
     ASSERT_TRUE(ip("link add " + tap::device_name(kNetwork, collision) + " type veth peer name p" +
@@ -216,6 +219,8 @@ TEST_F(HostInterfacesTest, TriesAgainWhenThereIsNoInterface) {
   EXPECT_TRUE(made.reports[0].interface);
   expect_in_place();
 }
+
+INSTANTIATE_TEST_SUITE_P(Workers, HostInterfacesTest, ::testing::Values(1u, 2u));
 
 }  // namespace
 }  // namespace orrery::service

@@ -11,9 +11,11 @@ namespace {
 using tap::test::at;
 using tap::test::ip;
 
-class UnderlaySockets : public dataplane::test::Dataplane {};
+/// By the number of workers.
+class UnderlaySockets : public dataplane::test::Dataplane,
+                        public ::testing::WithParamInterface<unsigned> {};
 
-TEST_F(UnderlaySockets, FollowAnAddressFromInterfaceToInterface) {
+TEST_P(UnderlaySockets, FollowAnAddressFromInterfaceToInterface) {
   ORRERY_NEEDS_NAMESPACE();
   for (const char* name : {"eth0", "eth1"}) {
     ASSERT_TRUE(ip(std::string("link add ") + name + " type veth peer name w" + name));
@@ -24,12 +26,14 @@ TEST_F(UnderlaySockets, FollowAnAddressFromInterfaceToInterface) {
   ASSERT_TRUE(netlink);
   Config config;
   config.port = 9993;
-  Underlay underlay(config, *netlink, dataplane::test::pools());
+  Underlay underlay(config, *netlink, dataplane::test::pools(), GetParam());
   ASSERT_TRUE(*underlay.refresh());
   ASSERT_EQ(underlay.endpoints().size(), 1u);
   EXPECT_EQ(underlay.endpoints()[0].address, at("192.0.2.2/9993"));
   const auto id = underlay.endpoints()[0].socket;
-  const auto held = underlay.sockets();  // the worker lets go of it later
+  const auto held = underlay.sockets();  // the workers let go of them later
+  EXPECT_EQ(held.size(), GetParam());
+  for (const auto& port : held) EXPECT_TRUE(port->owns(id));
   EXPECT_FALSE(*underlay.refresh()) << "nothing is new";
   EXPECT_EQ(underlay.endpoints()[0].mtu, 1'500);
   ASSERT_TRUE(ip("link set eth0 mtu 9000"));
@@ -46,7 +50,10 @@ TEST_F(UnderlaySockets, FollowAnAddressFromInterfaceToInterface) {
   ASSERT_TRUE(ip("address del 192.0.2.2/24 dev eth1"));
   EXPECT_TRUE(*underlay.refresh());
   EXPECT_TRUE(underlay.endpoints().empty());
+  EXPECT_TRUE(underlay.sockets().empty());
 }
+
+INSTANTIATE_TEST_SUITE_P(Workers, UnderlaySockets, ::testing::Values(1u, 2u));
 
 }  // namespace
 }  // namespace orrery::service
