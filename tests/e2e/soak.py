@@ -101,8 +101,9 @@ class Soak:
         old = self.addresses['three']
         new = '10.9.0.%d' % self.random.randint(20, 200)
         space = self.spaces['three']
-        run('ip', '-n', space, 'addr', 'add', new + '/24', 'dev', 'wan0')
+        # In this order: with a primary address go the others of its network.
         run('ip', '-n', space, 'addr', 'del', old + '/24', 'dev', 'wan0')
+        run('ip', '-n', space, 'addr', 'add', new + '/24', 'dev', 'wan0')
         self.addresses['three'] = new
 
     def cut(self):
