@@ -5,7 +5,6 @@
 """
 import os
 import select
-import shutil
 import signal
 import struct
 import subprocess
@@ -286,8 +285,6 @@ def no_secrets(s):
 
 def wireshark(s):
     """tshark reads a capture while it is made"""
-    if shutil.which('tshark') is None:
-        return 'there is no tshark to try it with'
     capture = s.world.spawn([*s.prefix(s.one), CLI, '-D', s.one.home, 'capture', '--point', 'host', '--point', 'outer', '--network', s.network],
                             stdout=subprocess.PIPE)
     shark = subprocess.Popen(['tshark', '-l', '-n', '-r', '-', '-Y', 'icmp', '-T', 'fields', '-e', 'frame.interface_name', '-e', 'icmp.type',
@@ -331,8 +328,6 @@ def pdump(s):
         equal(shared.process.wait(20), 1, 'exit code')
         check('huge pages' in shared.log(), 'what is missing', shared.log())
         return 'there are no huge pages to try it with'
-    if shutil.which('dpdk-pdump') is None:
-        return 'there is no dpdk-pdump to try it with'
     seen = os.path.join(s.world.work, 'pdump.pcap')
     with open(os.path.join(s.world.work, 'pdump.log'), 'wb') as log:
         dump = s.world.spawn([*s.prefix(shared), 'dpdk-pdump', '--file-prefix', 'orrery%d' % shared.process.pid, '--huge-dir', huge, '--no-pci',
@@ -364,4 +359,4 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('capture', [four_points, pieces, choices, dropped, one_at_a_time, allowed, no_secrets, wireshark, pdump, quiet_end], needs=('ping',), setup=Scene)
+    main('capture', [four_points, pieces, choices, dropped, one_at_a_time, allowed, no_secrets, wireshark, pdump, quiet_end], needs=('ping', 'tshark', 'dpdk-pdump'), setup=Scene)
