@@ -123,6 +123,25 @@ void Node::State::ping_check(Now now, Effects& out) {
   });
 }
 
+void Node::State::leave_lost_sockets(Now now, Effects& out) {
+  std::set<fib::LocalSocket> present = {0};
+  for (const LocalEndpoint& local : locals) present.insert(local.socket);
+  topology.for_each([&](Peer& peer) {
+    std::set<wire::Endpoint> left;
+    for (std::size_t i = 0; i < peer.paths.size();) {
+      const PeerPath& entry = peer.paths[i];
+      if (present.contains(entry.path->key.socket)) {
+        ++i;
+        continue;
+      }
+      if (entry.unexpired(now.mono)) left.insert(entry.path->key.remote);
+      peer.drop_path(i);
+    }
+    for (const wire::Endpoint& remote : left) hello(now, peer, {0, remote}, out);
+    publish(now, peer, out);
+  });
+}
+
 unsigned Node::State::ping(Now now, Peer& peer, Effects& out) {
   const bool full = due(now.mono, peer.last_full_hello, kFullHello);
   if (full) peer.last_full_hello = now.mono;

@@ -175,6 +175,7 @@ void Node::on_validation_refused(Now now, const wire::Identity& identity, Effect
 void Node::on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out) {
   state_->start(now, out);
   state_->locals = std::move(endpoints);
+  state_->leave_lost_sockets(now, out);
   state_->next_ping = now.mono;
 }
 

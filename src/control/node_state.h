@@ -151,6 +151,9 @@ struct Node::State {
   /// Probes an address: ECHO where possible and `full` is not asked, else HELLO; socket 0: from all
   /// sockets.
   void contact(Now now, Peer& peer, const fib::PathKey& via, bool full, Effects& out);
+  /// Drops paths that begin at local sockets which are gone. Whoever was reached by one hears from
+  /// those that are there, so that he does not go on sending to where we were.
+  void leave_lost_sockets(Now now, Effects& out);
   bool emit(Now now, const fib::PathKey& via, ByteVector payload, Effects& out,
             std::uint8_t ttl = 0, bool always = false);
   /// `stranger`: because of a packet that nobody can vouch for; has a smaller share of table and

@@ -12,7 +12,7 @@
 namespace orrery::service {
 namespace {
 
-constexpr Millis kSocketInterval = 30'000;       // re-scan of local addresses
+constexpr Millis kSocketInterval = 5'000;        // re-scan of local addresses
 constexpr Millis kSubscriptionInterval = 5'000;  // re-scan of what the host has joined
 constexpr Millis kStationInterval = 1'000;       // stations of LANs that have aged are cleared
 constexpr Millis kLongestWait = 1'000;

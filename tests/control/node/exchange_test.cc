@@ -267,6 +267,22 @@ TEST_F(Exchange, RelaysWhileDirectTrafficIsBlocked) {
   EXPECT_TRUE(alice.has_direct_path(net_.now, bob.address()));
 }
 
+TEST_F(Exchange, AHostWhoseAddressChangesIsReachedAtOnce) {
+  const Pair pair = meet();
+  const std::size_t before = at_bob_.got.size();
+  const Endpoint moved = Endpoint::v4(0x0a000063, 9993);
+  pair.bob.sockets = {{99, moved}};
+  net_.start(pair.bob);
+  net_.run_for(1'000);
+  EXPECT_TRUE(pair.bob.has_direct_path(net_.now, pair.alice.address()));
+  const auto status = pair.bob.peer(net_.now, pair.alice.address());
+  for (const control::PathStatus& path : status->paths) EXPECT_EQ(path.key.socket, 99);
+  send(pair.alice, pair.bob.address(), ByteVector{2});
+  net_.run_for(100);
+  ASSERT_EQ(at_bob_.got.size(), before + 1);
+  EXPECT_EQ(at_bob_.got.back().hops, 0U);
+}
+
 TEST_F(Exchange, TrustedPeersPushTheirPaths) {
   SimHost& root = host(0, kRootAt);
   at_alice_.trusted = at_bob_.trusted = true;
