@@ -22,34 +22,34 @@ constexpr std::size_t kStride = 2 * sizeof(Words);
   return a[0] + a[1] + a[2] + a[3] + b[0] + b[1] + b[2] + b[3];
 }
 
-/// REQUIRES of both: n is a multiple of kStride.
-[[gnu::target_clones("avx2", "default")]] std::uint64_t sum_words(const std::uint8_t* p,
-                                                                  std::size_t n) {
+/// The sum of n bytes, a multiple of kStride; copies them, too, if asked.
+template <bool kCopy>
+[[gnu::always_inline]] inline std::uint64_t sum(std::uint8_t* to, const std::uint8_t* p,
+                                                std::size_t n) {
   Words even{}, odd{};
   for (std::size_t i = 0; i < n; i += kStride) {
     Words a, b;
     load(a, p + i);
     load(b, p + i + sizeof a);
+    if constexpr (kCopy) {
+      std::memcpy(to + i, &a, sizeof a);
+      std::memcpy(to + i + sizeof a, &b, sizeof b);
+    }
     add_halves(even, a);
     add_halves(odd, b);
   }
   return total(even, odd);
 }
 
+[[gnu::target_clones("avx2", "default")]] std::uint64_t sum_words(const std::uint8_t* p,
+                                                                  std::size_t n) {
+  return sum<false>(nullptr, p, n);
+}
+
 [[gnu::target_clones("avx2", "default")]] std::uint64_t copy_words(std::uint8_t* to,
                                                                    const std::uint8_t* p,
                                                                    std::size_t n) {
-  Words even{}, odd{};
-  for (std::size_t i = 0; i < n; i += kStride) {
-    Words a, b;
-    load(a, p + i);
-    load(b, p + i + sizeof a);
-    std::memcpy(to + i, &a, sizeof a);
-    std::memcpy(to + i + sizeof a, &b, sizeof b);
-    add_halves(even, a);
-    add_halves(odd, b);
-  }
-  return total(even, odd);
+  return sum<true>(to, p, n);
 }
 
 /// The sum so far, of words in host order, and of fewer than kStride bytes more; in network order.
