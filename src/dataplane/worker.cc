@@ -433,32 +433,40 @@ void Worker::transmit(rte_mbuf** packets, unsigned n) noexcept {
   }
 }
 
-void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
+void Worker::deliver_switched(const SwitchedNetwork& net, rte_mbuf** frames, unsigned n) noexcept {
+  const Millis at = now();
   Run run;
-  unsigned begin = 0;
-  while (begin < n) {
-    const std::uint64_t network = meta_of(frames[begin]).network;
-    if (const SwitchedNetwork* net = set_->switch_of(network)) {
-      rte_mbuf* m = frames[begin++];
-      if (const unsigned only = meta_of(m).side; only != 0) {
-        spread(run, *net, std::uint64_t{1} << (only - 1), m);
-        continue;
-      }
-      const LanSwitch::Verdict verdict = net->lan->from_overlay(
-          {rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)}, now());
-      if (verdict.probe) {
-        punt_probe(*net, LanSwitch::kOverlay, m);
-      } else if (verdict.drop != Drop::kNone) {
-        drop(m, verdict.drop, kHostIn);
-      } else if (verdict.neighbour.mac && answer(verdict.neighbour, m)) {
-        drop(m, Drop::kSuppressed, kHostIn);
-      } else {
-        spread(run, *net, verdict.ports, m);
-      }
+  for (unsigned i = 0; i < n; ++i) {
+    rte_mbuf* m = frames[i];
+    if (const unsigned only = meta_of(m).side; only != 0) {
+      spread(run, net, std::uint64_t{1} << (only - 1), m);
       continue;
     }
-    unsigned end = begin + 1;
+    const LanSwitch::Verdict verdict = net.lan->from_overlay(
+        {rte_pktmbuf_mtod(m, const std::uint8_t*), rte_pktmbuf_data_len(m)}, at);
+    if (verdict.probe) {
+      punt_probe(net, LanSwitch::kOverlay, m);
+    } else if (verdict.drop != Drop::kNone) {
+      drop(m, verdict.drop, kHostIn);
+    } else if (verdict.neighbour.mac && answer(verdict.neighbour, m)) {
+      drop(m, Drop::kSuppressed, kHostIn);
+    } else {
+      spread(run, net, verdict.ports, m);
+    }
+  }
+  flush(run);
+}
+
+void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
+  unsigned end = 0;
+  for (unsigned begin = 0; begin < n; begin = end) {
+    const std::uint64_t network = meta_of(frames[begin]).network;
+    end = begin + 1;
     while (end < n && meta_of(frames[end]).network == network) ++end;
+    if (const SwitchedNetwork* net = set_->switch_of(network)) {
+      deliver_switched(*net, frames + begin, end - begin);
+      continue;
+    }
     FramePort* target = nullptr;
     for (const auto& port : set_->frame_ports) {
       if (port->network().value == network) target = port.get();
@@ -468,9 +476,7 @@ void Worker::deliver(rte_mbuf** frames, unsigned n) noexcept {
     } else {
       give(*target, frames + begin, end - begin);
     }
-    begin = end;
   }
-  flush(run);
 }
 
 }  // namespace orrery::dataplane

@@ -113,6 +113,8 @@ class Worker {
   void spread(Run& run, const SwitchedNetwork& net, std::uint64_t ports, rte_mbuf* frame) noexcept;
   void transmit(rte_mbuf** packets, unsigned n) noexcept;
   void deliver(rte_mbuf** frames, unsigned n) noexcept;
+  /// Frames of one bridged network.
+  void deliver_switched(const SwitchedNetwork& net, rte_mbuf** frames, unsigned n) noexcept;
 
   /// What leaves by a port that this worker does not have; takes all `n`.
   void pass(SpscRing<rte_mbuf>& ring, rte_mbuf** packets, unsigned n, Spot at) noexcept;

@@ -381,6 +381,17 @@ def root_and_controller(world, address, space=None, port=9993):
     return root, planet
 
 
+def member(world, controller, network, name, space, planet):
+    """A daemon that has joined the controller's network, was admitted, and has its configuration."""
+    made = world.daemon(name, space=space, planet=planet)
+    made.start()
+    wait_until(made.online, 30, '%s is online' % name)
+    made.join(network)
+    controller.admit(network, made)
+    wait_until(lambda: made.has_configuration(network), 30, '%s has its configuration' % name)
+    return made
+
+
 def ledger(daemon):
     """(in, out) of all workers, as the ledger counts them."""
     w = daemon.workers()

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import time
 
-from harness import Failure, check, check_ledger, complaints, equal, main, root_and_controller, run, wait_until
+from harness import Failure, check, check_ledger, complaints, equal, main, member, root_and_controller, run, wait_until
 
 ROOT, ONE, TWO, NAT, INSIDE = '10.9.0.1', '10.9.0.2', '10.9.0.3', '10.9.0.4', '192.168.9.2'
 
@@ -38,13 +38,7 @@ class Scene:
         wait_until(lambda: self.ping(self.one, self.v4(self.two)), 30, 'the first ping')
 
     def member(self, name, space=None):
-        made = self.world.daemon(name, space=space or self.spaces[name], planet=self.planet)
-        made.start()
-        wait_until(made.online, 30, '%s is online' % name)
-        made.join(self.network)
-        self.root.admit(self.network, made)
-        wait_until(lambda: made.has_configuration(self.network), 30, '%s has its configuration' % name)
-        return made
+        return member(self.world, self.root, self.network, name, space or self.spaces[name], self.planet)
 
     # addresses
     def v4(self, d):

@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 
-from harness import check, check_ledger, complaints, equal, main, require, root_and_controller, run, wait_until
+from harness import check, check_ledger, complaints, equal, main, member, require, root_and_controller, run, wait_until
 
 ROOT, ONE, TWO = '10.9.3.2', '10.9.1.2', '10.9.2.2'
 OUTER = 28  # bytes of IPv4 and UDP header
@@ -58,13 +58,7 @@ class Scene:
             'add rule inet e2e c %s drop' % (hook, priority, what))
 
     def member(self, name, planet):
-        made = self.world.daemon(name, space=self.spaces[name], planet=planet)
-        made.start()
-        wait_until(made.online, 30, '%s is online' % name)
-        made.join(self.network)
-        self.root.admit(self.network, made)
-        wait_until(lambda: made.has_configuration(self.network), 30, '%s has its configuration' % name)
-        return made
+        return member(self.world, self.root, self.network, name, self.spaces[name], planet)
 
     def carries(self, mtu):
         """From now on the router passes no more, and tells nobody."""
