@@ -17,6 +17,26 @@ in_worker() { # a flow of 1 Gbit/s, a million others a second
     while IFS=$'\t' read -r a b c d; do printf '%-14s %20s %10s %14s\n' "$a" "$b" "$c" "$d"; done
   add_rows "$rows"
 }
+behind_memif() { # the same with a daemon: its LAN and its underlay are net_memif
+  local kind answer row
+  one_daemon
+  ask_load "1400 1 1" >/dev/null # until frames of that size go as one datagram
+  echo
+  echo "one daemon between memif ports, 1 Gbit/s of 1400-byte frames beside a million forged datagrams a second, $seconds s; bar: loss under 1 %"
+  printf '%-14s %12s %12s %14s %12s\n' flood "lost (%)" "flow (Mbit/s)" "taken (Mpps)" "cpu (%)"
+  for kind in alone strangers forged fragments; do
+    local cpu before
+    before=$(cpu_of "$pid_gate")
+    answer=$(ask_load "1400 1024 $seconds 89286 ${kind/alone/strangers} $([ "$kind" = alone ] && echo 0 || echo 1000000)")
+    cpu=$(jq -n "($(cpu_of "$pid_gate") - $before) / $seconds / 10 | round")
+    row=$(row "loss of the flow through a daemon" "{\"flood\": \"$kind\"}" "$(jq '.lost / .sent * 1e5 | round / 1e3' <<<"$answer")" % null |
+      jq --argjson a "$answer" --argjson cpu "$cpu" --argjson seconds "$seconds" '. + {counters: ($a + {cpu: $cpu, mbit: ($a.received * 1400 * 8 / $seconds / 1e6 | round), taken: ($a.forged / $seconds / 1e4 | round / 100)})}')
+    jq -r '[.params.flood, .value, .counters.mbit, .counters.taken, .counters.cpu] | @tsv' <<<"$row" |
+      while IFS=$'\t' read -r a b c d e; do printf '%-14s %12s %12s %14s %12s\n' "$a" "$b" "$c" "$d" "$e"; done
+    add_rows "[$row]"
+  done
+  one_daemon_ends
+}
 drop_cost() { # bD10
   local rows cycles
   rows=$(benchmark_rows "$bin/bench/dataplane/punt_bench" | jq '[.[] | .name = "cycles of a flood: \(.name)"]')
@@ -142,9 +162,12 @@ in_worker
 drop_cost
 forged_certificates
 if [ "$(id -u)" -eq 0 ]; then
+  # shellcheck source=tools/memif_scene.sh
+  . tools/memif_scene.sh
+  behind_memif
   between_daemons
 else
-  echo "not root: the floods between two daemons are left out"
+  echo "not root: the floods of daemons are left out"
 fi
 echo "cpu: $cpu, $(nproc) cores; $isa"
 write_json "$all_rows"

@@ -1,17 +1,24 @@
-// Generator, sink and wire of tools/bench memif for one daemon that encrypts.
+// Generator, sink and wire of tools/bench memif and flood for one daemon between two memif ports.
 //
-//   memif_load --mac ADDRESS [EAL ARGUMENTS with --vdev LAN, --vdev NEAR, --vdev FAR]
+//   memif_load --mac ADDRESS [--to IP/PORT --to-mac MAC --node ADDRESS --as FILE] -- EAL ARGUMENTS
 //
-// Three net_memif devices, in this order: the LAN of the daemon under test, its underlay, and the
-// underlay of a member behind which ADDRESS is. Frames to ADDRESS go into the LAN in a closed
-// window: each datagram of theirs that arrives at NEAR lets the next one go. Everything else
-// between NEAR and FAR is carried as by a switch, so the two daemons keep each other's paths; of
-// the load itself every 4,096th datagram is.
+// Three net_memif devices (--vdev, in this order): the LAN of the daemon under test, its underlay
+// (NEAR), and the underlay of a member behind which --mac is (FAR). Frames to --mac go into the
+// LAN; the daemon's datagrams with them are counted at NEAR. Everything else between NEAR and FAR
+// is carried as by a switch, so the two daemons keep each other's paths; of the load itself every
+// 4,096th datagram is. What the daemon drops can be told from what it says of itself.
 //
-// Commands come on standard input, one a line: "BYTES WINDOW SECONDS" measures with frames of BYTES
-// (without FCS), up to WINDOW of them under way, and prints a JSON object: received (frames in
-// SECONDS), lost (sent, but not arrived 200 ms after the last was). "ready" says when all links are
-// up. It ends with its input.
+// Commands come on standard input, one a line:
+//
+//   BYTES WINDOW SECONDS                  frames of BYTES (without FCS), the next as soon as less
+//                                         than WINDOW are under way
+//   BYTES WINDOW SECONDS RATE KIND FLOOD  RATE frames a second, no more than WINDOW under way, and
+//                                         FLOOD forged datagrams a second out of NEAR to --to
+//                                         (forged_packets.h has the kinds)
+//
+// Each prints one JSON object: sent, received (in SECONDS), lost (sent, but not arrived 200 ms
+// after the last was), forged (sent), refused (forged, but the daemon's ring was full). "ready"
+// says when all links are up. It ends with its input.
 #include <fcntl.h>
 #include <poll.h>
 #include <rte_cycles.h>
@@ -22,12 +29,16 @@
 #include <rte_udp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
+
+#include "forged_packets.h"
 
 namespace orrery::bench {
 namespace {
@@ -39,13 +50,10 @@ constexpr unsigned kSample = 4'096;
 constexpr unsigned kSmallest = 60, kLargest = 1'514;
 constexpr std::uint32_t kSource = RTE_IPV4(10, 0, 0, 1), kDestination = RTE_IPV4(10, 0, 0, 2);
 
-[[noreturn]] void fail(const char* what, int code) {
+void must(int code, const char* what) {
+  if (code >= 0) return;
   std::fprintf(stderr, "memif_load: %s: %s\n", what, rte_strerror(-code));
   std::exit(1);
-}
-
-void must(int code, const char* what) {
-  if (code < 0) fail(what, code);
 }
 
 /// By how much a datagram of the load is longer than its frame: Ethernet, IP, UDP, the packet
@@ -57,16 +65,55 @@ constexpr unsigned kAroundLeast = 66, kAroundMost = 96;
 rte_mempool* make_pool(const char* name) {
   rte_mempool* const pool = rte_pktmbuf_pool_create(name, kMbufs, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
                                                     static_cast<int>(rte_socket_id()));
-  if (pool == nullptr) fail("mempool", -rte_errno);
+  must(pool == nullptr ? -rte_errno : 0, "mempool");
   return pool;
 }
 
+struct Options {
+  wire::Mac mac;
+  Target target;
+  std::string as;
+  std::vector<std::string> eal;
+};
+
+/// One command.
+struct Plan {
+  unsigned bytes = 0, window = 0;
+  double seconds = 0;
+  double rate = 0;  // frames a second; 0: as the window allows
+  Kind kind = Kind::kStrangers;
+  double flood = 0;  // datagrams a second
+};
+
+/// What is due at a rate, and after a pause of the scheduler no more than ten milliseconds of it.
+class Pace {
+ public:
+  Pace(double rate, std::uint64_t begin)
+      : per_tick_(rate / static_cast<double>(rte_get_tsc_hz())), most_(rate / 100), last_(begin) {}
+
+  std::uint64_t take(std::uint64_t now, std::uint64_t most) {
+    due_ = std::min(due_ + static_cast<double>(now - last_) * per_tick_, most_);
+    last_ = now;
+    const std::uint64_t n = std::min(static_cast<std::uint64_t>(due_), most);
+    due_ -= static_cast<double>(n);
+    return n;
+  }
+
+ private:
+  double per_tick_, most_, due_ = 0;
+  std::uint64_t last_;
+};
+
 class Load {
  public:
-  explicit Load(const rte_ether_addr& to) : to_(to) {
+  explicit Load(const Options& options)
+      : forger_(options.target,
+                options.as.empty() ? wire::Identity{} : identity_in(options.as).identity) {
+    options.mac.store(to_.addr_bytes);
     frames_ = make_pool("frames");
+    forged_ = make_pool("forged");
     arrivals_ = make_pool("arrivals");
-    if (rte_eth_dev_count_avail() != 3) fail("--vdev three times", -EINVAL);
+    must(rte_eth_dev_count_avail() == 3 ? 0 : -EINVAL, "--vdev three times");
     for (const std::uint16_t port : {kLan, kNear, kFar}) {
       const rte_eth_conf plain{};
       must(rte_eth_dev_configure(port, 1, 1, &plain), "configure");
@@ -94,33 +141,41 @@ class Load {
     return forward_far() + take_near() > 0;
   }
 
-  void measure(unsigned bytes, unsigned window, double seconds) {
-    write_frames(bytes);
+  void measure(const Plan& plan) {
+    write_frames(plan.bytes);
     const std::uint64_t hz = rte_get_tsc_hz();
-    shortest_ = bytes + kAroundLeast;
+    shortest_ = plan.bytes + kAroundLeast;
     sent_ = received_ = 0;
     const std::uint64_t begin = rte_rdtsc();
-    const auto end = begin + static_cast<std::uint64_t>(seconds * static_cast<double>(hz));
-    std::uint64_t heard = begin;
-    // A window that was lost would stop everything: it is given up, and counted in the end.
-    std::uint64_t given_up = 0;
+    const auto end = begin + static_cast<std::uint64_t>(plan.seconds * static_cast<double>(hz));
+    Pace frames(plan.rate, begin), flood(plan.flood, begin);
+    std::uint64_t forged = 0, refused = 0;
+    // Frames arrive in the order in which they went: what has not after 200 ms never will, and must
+    // not fill the window.
+    std::uint64_t lost = 0, sent_before = 0, looked = begin;
     for (std::uint64_t now = begin; now < end; now = rte_rdtsc()) {
-      drain_lan();
-      forward_far();
-      if (take_near() > 0) {
-        heard = now;
-      } else if (now - heard > hz / 5) {
-        given_up = sent_ - received_;
-        heard = now;
+      carry();
+      if (now - looked > hz / 5) {
+        if (sent_before > received_ + lost) lost = sent_before - received_;
+        sent_before = sent_;
+        looked = now;
       }
-      const std::uint64_t under_way = sent_ - received_ - given_up;
-      if (under_way < window)
-        send(static_cast<std::uint16_t>(std::min<std::uint64_t>(kBurst, window - under_way)));
+      const std::uint64_t under_way = sent_ - received_ - lost;
+      const std::uint64_t room = std::min<std::uint64_t>(
+          plan.window - std::min<std::uint64_t>(under_way, plan.window), kBurst);
+      send(static_cast<std::uint16_t>(plan.rate > 0 ? frames.take(now, room) : room));
+      const auto n = static_cast<std::uint16_t>(flood.take(now, kBurst));
+      const std::uint16_t gone = forge(plan.kind, n);
+      forged += gone;
+      refused += n - gone;
     }
     const std::uint64_t counted = received_;
     for (const std::uint64_t last = rte_rdtsc(); rte_rdtsc() - last < hz / 5;) carry();
-    std::printf("{\"received\": %llu, \"lost\": %lld}\n", static_cast<unsigned long long>(counted),
-                static_cast<long long>(sent_ - received_));
+    const auto n = [](std::uint64_t x) { return static_cast<unsigned long long>(x); };
+    std::printf(
+        "{\"sent\": %llu, \"received\": %llu, \"lost\": %lld, \"forged\": %llu, \"refused\": "
+        "%llu}\n",
+        n(sent_), n(counted), static_cast<long long>(sent_ - received_), n(forged), n(refused));
     shortest_ = UINT32_MAX;
   }
 
@@ -159,12 +214,23 @@ class Load {
 
   void send(std::uint16_t n) {
     std::array<rte_mbuf*, kBurst> burst;
-    if (rte_pktmbuf_alloc_bulk(frames_, burst.data(), n) != 0) return;
+    if (n == 0 || rte_pktmbuf_alloc_bulk(frames_, burst.data(), n) != 0) return;
     for (std::uint16_t i = 0; i < n; ++i) {
       burst[i]->data_len = static_cast<std::uint16_t>(bytes_);
       burst[i]->pkt_len = bytes_;
     }
     sent_ += put(kLan, burst.data(), n);
+  }
+
+  std::uint16_t forge(Kind kind, std::uint16_t n) {
+    std::array<rte_mbuf*, kBurst> burst;
+    if (n == 0 || rte_pktmbuf_alloc_bulk(forged_, burst.data(), n) != 0) return 0;
+    for (std::uint16_t i = 0; i < n; ++i) {
+      const std::size_t size = forger_.write(kind, rte_pktmbuf_mtod(burst[i], std::uint8_t*));
+      burst[i]->data_len = static_cast<std::uint16_t>(size);
+      burst[i]->pkt_len = static_cast<std::uint32_t>(size);
+    }
+    return put(kNear, burst.data(), n);
   }
 
   static std::uint16_t put(std::uint16_t port, rte_mbuf** burst, std::uint16_t n) {
@@ -205,25 +271,36 @@ class Load {
     return n;
   }
 
-  rte_mempool* frames_ = nullptr;    // of the LAN alone: what is in them stays
+  rte_mempool* frames_ = nullptr;  // of the LAN alone: what is in them stays
+  rte_mempool* forged_ = nullptr;
   rte_mempool* arrivals_ = nullptr;  // of what comes in
-  rte_ether_addr from_{}, to_;
+  ForgedPackets forger_;
+  rte_ether_addr from_{}, to_{};
   unsigned bytes_ = 0;
   std::uint32_t shortest_ = UINT32_MAX;  // shortest datagram of the load at NEAR, bytes of frame
   std::uint64_t sent_ = 0, received_ = 0;
 };
 
-int run(int argc, char** argv) {
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  rte_ether_addr to{};
-  if (argc < 3 || std::string_view(argv[1]) != "--mac" ||
-      rte_ether_unformat_addr(argv[2], &to) != 0) {
-    std::fprintf(stderr, "usage: memif_load --mac ADDRESS EAL ARGUMENTS (see its source)\n");
-    return 2;
+std::optional<Plan> read_plan(const std::string& line) {
+  Plan p;
+  char kind[16] = "";
+  const int n = std::sscanf(line.c_str(), "%u %u %lf %lf %15s %lf", &p.bytes, &p.window, &p.seconds,
+                            &p.rate, kind, &p.flood);
+  const auto known = kKinds.find(kind);
+  if ((n != 3 && (n != 6 || known == kKinds.end())) || p.bytes < kSmallest || p.bytes > kLargest ||
+      p.window == 0 || p.window > 1'024) {
+    return std::nullopt;
   }
-  argv[2] = argv[0];
-  must(rte_eal_init(argc - 2, argv + 2), "EAL");
-  Load load(to);
+  if (n == 6) p.kind = known->second;
+  return p;
+}
+
+int run(const Options& options, char* name) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  std::vector<char*> eal{name};
+  for (const std::string& a : options.eal) eal.push_back(const_cast<char*>(a.c_str()));
+  must(rte_eal_init(static_cast<int>(eal.size()), eal.data()), "EAL");
+  Load load(options);
   load.wait_for_links();
   must(::fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK), "standard input");
   std::string line;
@@ -235,16 +312,15 @@ int run(int argc, char** argv) {
     } else if (c != '\n') {
       line.push_back(c);
     } else {
-      unsigned bytes = 0, window = 0;
-      double seconds = 0;
-      if (std::sscanf(line.c_str(), "%u %u %lf", &bytes, &window, &seconds) != 3 ||
-          bytes < kSmallest || bytes > kLargest || window == 0 || window > 1'024) {
+      const std::optional<Plan> plan = read_plan(line);
+      if (!plan) {
         std::fprintf(stderr,
-                     "memif_load: \"%s\": expected BYTES (%u to %u) WINDOW (1 to 1024) SECONDS\n",
+                     "memif_load: \"%s\": expected BYTES (%u to %u) WINDOW (1 to 1024) SECONDS "
+                     "[RATE KIND FLOOD]\n",
                      line.c_str(), kSmallest, kLargest);
         return 2;
       }
-      load.measure(bytes, window, seconds);
+      load.measure(*plan);
       line.clear();
     }
   }
@@ -256,5 +332,20 @@ int run(int argc, char** argv) {
 }  // namespace orrery::bench
 
 int main(int argc, char** argv) {
-  return orrery::bench::run(argc, argv);
+  using namespace orrery::bench;
+  Options options;
+  CLI::App app("Generator, sink and wire for one daemon between two memif ports.");
+  app.add_option_function<std::string>("--mac",
+                                       [&](const std::string& text) {
+                                         const auto mac = orrery::wire::parse_mac(text);
+                                         if (!mac) throw CLI::ValidationError("--mac", text);
+                                         options.mac = *mac;
+                                       })
+      ->required()
+      ->description("whom frames go to");
+  options.target.add_options(app);
+  app.add_option("--as", options.as)->description("hello, forged: file with a public identity");
+  app.add_option("eal", options.eal)->description("behind --: arguments of the EAL");
+  CLI11_PARSE(app, argc, argv);
+  return run(options, argv[0]);
 }
