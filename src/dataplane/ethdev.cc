@@ -104,6 +104,16 @@ bool is_promiscuous(const std::string& interface) {
   return read == 1 && (flags & kPromiscuous) != 0;
 }
 
+void stop(const EthdevQueues& queues) noexcept {
+  rte_eth_dev_info info{};
+  const bool known = rte_eth_dev_info_get(queues.port, &info) == 0;
+  // A vdev sets it on the kernel's interface and leaves it there.
+  if (queues.promiscuous) (void)rte_eth_promiscuous_disable(queues.port);
+  (void)rte_eth_dev_stop(queues.port);
+  (void)rte_eth_dev_close(queues.port);
+  if (queues.attached && known) (void)rte_dev_remove(info.device);
+}
+
 std::string reason(int code) {
   return code < 0 ? std::strerror(-code) : "no reason given";
 }
@@ -123,8 +133,9 @@ std::string device_name_of(const std::string& device) {
   return device.substr(0, device.find(','));
 }
 
-Result<EthdevQueues> start_ethdev(const std::string& device, const Pools& pools, Hears hears,
-                                  std::uint16_t count) {
+Result<std::shared_ptr<const EthdevQueues>> start_ethdev(const std::string& device,
+                                                         const Pools& pools, Hears hears,
+                                                         std::uint16_t count) {
   const std::string name = device_name_of(device);
   const std::string bus = is_pci_address(device) ? "pci" : "vdev";
   std::string arguments = arguments_of(device);
@@ -164,7 +175,7 @@ Result<EthdevQueues> start_ethdev(const std::string& device, const Pools& pools,
     queues.attached = true;
   }
   if (const int r = configure(queues, pool); r != 0) {
-    stop_ethdev(queues);
+    stop(queues);
     return failure(Errc::kIo, "cannot start DPDK device \"" + device + "\": " + reason(r));
   }
   // A device that cannot be asked for either (some vdevs) hears everything anyway.
@@ -172,17 +183,10 @@ Result<EthdevQueues> start_ethdev(const std::string& device, const Pools& pools,
       !is_promiscuous(interface_of(device))) {
     queues.promiscuous = rte_eth_promiscuous_enable(queues.port) == 0;
   }
-  return queues;
-}
-
-void stop_ethdev(const EthdevQueues& queues) noexcept {
-  rte_eth_dev_info info{};
-  const bool known = rte_eth_dev_info_get(queues.port, &info) == 0;
-  // A vdev sets it on the kernel's interface and leaves it there.
-  if (queues.promiscuous) (void)rte_eth_promiscuous_disable(queues.port);
-  (void)rte_eth_dev_stop(queues.port);
-  (void)rte_eth_dev_close(queues.port);
-  if (queues.attached && known) (void)rte_dev_remove(info.device);
+  return std::shared_ptr<const EthdevQueues>(new EthdevQueues(queues), [](const EthdevQueues* all) {
+    stop(*all);
+    delete all;
+  });
 }
 
 }  // namespace orrery::dataplane

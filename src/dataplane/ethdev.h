@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/result.h"
@@ -40,8 +41,9 @@ struct EthdevQueues {
 /// already is used as it is. Receives into the `wire` pool, or into `frame` where the driver hands
 /// over reassembled datagrams. Has `queues`, or as many as there are; a vdev whose arguments make
 /// more is refused. What fails leaves nothing attached.
-Result<EthdevQueues> start_ethdev(const std::string& device, const Pools& pools, Hears hears,
-                                  std::uint16_t queues = 1);
-void stop_ethdev(const EthdevQueues& queues) noexcept;
+/// The device stops with the last holder.
+Result<std::shared_ptr<const EthdevQueues>> start_ethdev(const std::string& device,
+                                                         const Pools& pools, Hears hears,
+                                                         std::uint16_t queues = 1);
 
 }  // namespace orrery::dataplane

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "dataplane/ethdev.h"
+#include "dataplane/tables/rcu_table.h"
 #include "wire/checksum.h"
 
 namespace orrery::dataplane {
@@ -96,29 +97,40 @@ std::optional<UdpDatagram> read_udp(Bytes frame) {
   return d;
 }
 
-Result<std::shared_ptr<EthdevPort>> EthdevPort::open(const std::string& device,
-                                                     const Pools& pools) {
-  const auto queues = start_ethdev(device, pools, Hears::kMulticast);
-  if (!queues) return std::unexpected(queues.error());
+Result<std::vector<std::shared_ptr<EthdevPort>>> EthdevPort::open(const std::string& device,
+                                                                  const Pools& pools,
+                                                                  std::uint16_t queues) {
+  const auto started = start_ethdev(device, pools, Hears::kMulticast, queues);
+  if (!started) return std::unexpected(started.error());
+  const std::uint16_t port = (*started)->port;
   rte_ether_addr address{};
   std::uint16_t mtu = 0;
-  if (rte_eth_macaddr_get(queues->port, &address) != 0 ||
-      rte_eth_dev_get_mtu(queues->port, &mtu) != 0) {
-    stop_ethdev(*queues);
+  if (rte_eth_macaddr_get(port, &address) != 0 || rte_eth_dev_get_mtu(port, &mtu) != 0)
     return failure(Errc::kIo, "DPDK device \"" + device + "\" tells neither its MAC nor its MTU");
+  std::shared_ptr<Strays> strays;
+  if ((*started)->count > 1) {
+    auto opened = Strays::open(port, (*started)->count, table_hash_key());
+    if (!opened) return std::unexpected(opened.error());
+    strays = std::move(*opened);
   }
-  return std::shared_ptr<EthdevPort>(
-      new EthdevPort(device, *queues, wire::Mac::load(address.addr_bytes), mtu));
+  std::vector<std::shared_ptr<EthdevPort>> all;
+  for (std::uint16_t q = 0; q < (*started)->count; ++q) {
+    all.push_back(std::shared_ptr<EthdevPort>(
+        new EthdevPort(device, *started, strays, q, wire::Mac::load(address.addr_bytes), mtu)));
+  }
+  return all;
 }
 
-EthdevPort::EthdevPort(std::string device, const EthdevQueues& queues, wire::Mac mac,
+EthdevPort::EthdevPort(std::string device, std::shared_ptr<const EthdevQueues> started,
+                       std::shared_ptr<Strays> strays, std::uint16_t queue, wire::Mac mac,
                        std::uint16_t mtu)
-    : device_(std::move(device)), queues_(queues), mac_(mac), mtu_(mtu) {
+    : device_(std::move(device)),
+      started_(std::move(started)),
+      strays_(std::move(strays)),
+      queue_(queue),
+      mac_(mac),
+      mtu_(mtu) {
   hand_over(std::make_unique<const UnderlayView>());
-}
-
-EthdevPort::~EthdevPort() {
-  stop_ethdev(queues_);
 }
 
 void EthdevPort::hand_over(std::unique_ptr<const UnderlayView> view) {
@@ -160,11 +172,16 @@ bool EthdevPort::claim(rte_mbuf* m, const UnderlayView& view) noexcept {
 
 std::uint16_t EthdevPort::from_kernel(const UnderlayView& view, rte_mbuf** out,
                                       std::uint16_t n) noexcept {
-  if (view.kernel == nullptr || n == 0) return 0;
-  const std::uint16_t got = view.kernel->receive(out, n);
+  if (n == 0) return 0;
+  const std::uint16_t got = view.kernel != nullptr ? view.kernel->receive(out, n) : 0;
   counters_.rx_packets += got;
   for (std::uint16_t i = 0; i < got; ++i) counters_.rx_bytes += rte_pktmbuf_data_len(out[i]);
-  return got;
+  if (strays_ == nullptr) return got;
+  std::uint64_t lost = 0;
+  const std::uint16_t kept = strays_->keep(queue_, out, got, lost);
+  counters_.rx_dropped += lost;
+  return static_cast<std::uint16_t>(
+      kept + strays_->take(queue_, out + kept, static_cast<std::uint16_t>(n - kept)));
 }
 
 void EthdevPort::to_kernel(const UnderlayView& view, rte_mbuf** in, std::uint16_t n) noexcept {
@@ -188,7 +205,7 @@ std::uint16_t EthdevPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
   const UnderlayView& current = view();
   rte_mbuf* burst[kSlice];
   rte_mbuf* others[kSlice];
-  const std::uint16_t got = rte_eth_rx_burst(queues_.port, 0, burst, std::min(n, kSlice));
+  const std::uint16_t got = rte_eth_rx_burst(started_->port, queue_, burst, std::min(n, kSlice));
   std::uint16_t kept = 0, rest = 0;
   for (std::uint16_t i = 0; i < got; ++i) {
     if (!claim(burst[i], current)) {
@@ -199,6 +216,7 @@ std::uint16_t EthdevPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
     counters_.rx_bytes += rte_pktmbuf_data_len(burst[i]);
     out[kept++] = burst[i];
   }
+  if (strays_ != nullptr) strays_->heard(queue_, out, kept);
   if (mirror_ != nullptr) {
     if (rest != 0) mirror_->send(others, rest);
   } else {
@@ -309,14 +327,14 @@ EthdevPort::Way EthdevPort::put_outer(rte_mbuf* m, const UnderlayView& view,
     store_be16(ip + 2, total);
     store_be16(ip + 4, ++ip_id_);
     store_be16(ip + 6, flags);
-    if (!queues_.checksum_offload)
+    if (!started_->checksum_offload)
       store_be16(ip + 10, wire::checksum_field(outer.header_sum + total + ip_id_ + flags));
   } else {
     store_be16(ip + 4, udp_length);
   }
   store_be16(udp + 4, udp_length);
   const std::uint32_t pseudo = outer.pseudo_sum + udp_length;
-  if (queues_.checksum_offload) {
+  if (started_->checksum_offload) {
     m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM |
                    (v4 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : RTE_MBUF_F_TX_IPV6);
     store_be16(udp + 6, wire::checksum_fold(pseudo));
@@ -332,7 +350,7 @@ void EthdevPort::transmit(rte_mbuf** in, std::uint16_t n) noexcept {
   std::uint64_t total = 0;
   // Sizes first: what the device took may be gone at once.
   for (std::uint16_t i = 0; i < n; ++i) bytes[i] = rte_pktmbuf_data_len(in[i]);
-  const std::uint16_t sent = rte_eth_tx_burst(queues_.port, 0, in, n);
+  const std::uint16_t sent = rte_eth_tx_burst(started_->port, queue_, in, n);
   for (std::uint16_t i = 0; i < sent; ++i) total += bytes[i];
   counters_.tx_packets += sent;
   counters_.tx_bytes += total;

@@ -1,5 +1,5 @@
-// The underlay over a DPDK device: outer Ethernet, IPv4 or IPv6 and UDP are taken off and put on
-// here.
+// The underlay over a queue of a DPDK device: outer Ethernet, IPv4 or IPv6 and UDP are taken off
+// and put on here.
 //
 // It claims UDP to its local sockets (whole IP packets, no extension headers, no VLAN tag) and
 // hands everything else to the kernel through a mirror: a TAP with the device's MAC and addresses,
@@ -11,7 +11,8 @@
 // takes and sends what this one cannot: datagrams beyond the device's MTU, which the kernel
 // fragments and reassembles, and datagrams whose next hop has no known MAC, which wait for the
 // kernel's ARP or ND there. Such a next hop is also put on a list that control takes, resolves and
-// answers with a new view. Weak spots: the outer UDP checksum is not verified (the packet's MAC
+// answers with a new view. A worker owns a queue, and each queue has a view, a mirror and kernel
+// sockets of its own. Weak spots: the outer UDP checksum is not verified (the packet's MAC
 // decides); policy routing is not followed, only routes of the main table; no vdev has receive
 // interrupts, so a worker with such a port polls.
 #pragma once
@@ -27,6 +28,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/ethdev.h"
 #include "dataplane/port.h"
+#include "dataplane/strays.h"
 #include "wire/mac.h"
 
 namespace orrery::dataplane {
@@ -86,9 +88,11 @@ struct UdpDatagram {
 
 class EthdevPort final : public Port {
  public:
-  /// Attaches and starts the device.
-  static Result<std::shared_ptr<EthdevPort>> open(const std::string& device, const Pools& pools);
-  ~EthdevPort() override;
+  /// Attaches and starts the device, which stops with its last queue. `queues` of them, or as many
+  /// as the device has (ethdev.h); by RSS all datagrams of one remote endpoint come in by one.
+  static Result<std::vector<std::shared_ptr<EthdevPort>>> open(const std::string& device,
+                                                               const Pools& pools,
+                                                               std::uint16_t queues = 1);
 
   // --- control's side
   /// Before a worker has the port. Without a mirror unclaimed frames are dropped.
@@ -139,7 +143,8 @@ class EthdevPort final : public Port {
     std::array<std::uint8_t, 14 + 40 + 8> bytes{};
   };
 
-  EthdevPort(std::string device, const EthdevQueues& queues, wire::Mac mac, std::uint16_t mtu);
+  EthdevPort(std::string device, std::shared_ptr<const EthdevQueues> started,
+             std::shared_ptr<Strays> strays, std::uint16_t queue, wire::Mac mac, std::uint16_t mtu);
 
   [[nodiscard]] const UnderlayView& view() const noexcept;
   void from_mirror() noexcept;
@@ -153,7 +158,9 @@ class EthdevPort final : public Port {
   void transmit(rte_mbuf** in, std::uint16_t n) noexcept;
 
   std::string device_;
-  EthdevQueues queues_;
+  std::shared_ptr<const EthdevQueues> started_;
+  std::shared_ptr<Strays> strays_;  // null: there is no other queue
+  std::uint16_t queue_;
   wire::Mac mac_;
   std::uint16_t mtu_;  // bytes of IP packet
   std::shared_ptr<FramePort> mirror_;

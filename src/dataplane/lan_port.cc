@@ -27,14 +27,9 @@ Result<std::vector<std::shared_ptr<LanDevice>>> LanDevice::open(const std::strin
                                                                 std::uint16_t queues) {
   const auto started = start_ethdev(device, pools, Hears::kAll, queues);
   if (!started) return std::unexpected(started.error());
-  const std::shared_ptr<const EthdevQueues> held(new EthdevQueues(*started),
-                                                 [](const EthdevQueues* all) {
-                                                   stop_ethdev(*all);
-                                                   delete all;
-                                                 });
   std::vector<std::shared_ptr<LanDevice>> all;
-  for (std::uint16_t q = 0; q < held->count; ++q)
-    all.push_back(std::shared_ptr<LanDevice>(new LanDevice(device, held, q)));
+  for (std::uint16_t q = 0; q < (*started)->count; ++q)
+    all.push_back(std::shared_ptr<LanDevice>(new LanDevice(device, *started, q)));
   return all;
 }
 

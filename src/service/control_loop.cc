@@ -445,7 +445,7 @@ void ControlLoop::hand_over_ports() {
     for (std::size_t i = 0; i < queues.size(); ++i) ((*sets[i]).*ports).push_back(queues[i]);
   };
   deal(sockets_, &dataplane::PortSet::ports);
-  for (const auto& port : underlay_.ports()) sets[0]->ports.push_back(port->port());
+  for (const auto& port : underlay_.ports()) deal(port->queues(), &dataplane::PortSet::ports);
   const std::vector<dataplane::FramePortQueues> taps = hosts_.ports();
   for (const auto& queues : taps) deal(queues, &dataplane::PortSet::frame_ports);
   for (const auto& queues : lan_ports_) deal(queues, &dataplane::PortSet::frame_ports);
@@ -489,7 +489,7 @@ nlohmann::json ControlLoop::ports() const {
                    {"txDropped", sum.tx_dropped}});
   };
   if (!sockets_.empty()) add("sockets", sockets_);
-  for (const auto& port : underlay_.ports()) add(port->port()->name(), std::span(&port->port(), 1));
+  for (const auto& port : underlay_.ports()) add(port->device(), port->queues());
   for (const auto& queues : hosts_.ports())
     add(hosts_.device_of(queues.front()->network()), queues);
   for (const BridgedNetwork& net : bridged_) {

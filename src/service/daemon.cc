@@ -396,10 +396,11 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   }
   std::vector<std::unique_ptr<UnderlayPort>> underlay_ports;
   for (const UnderlayPortConfig& port : config.ports) {
-    auto opened = UnderlayPort::open(port, config.port, *netlink, pools);
+    auto opened = UnderlayPort::open(port, config.port, *netlink, pools,
+                                     static_cast<std::uint16_t>((*workers)->size()));
     if (!opened) return refuse(port.where, opened.error().key, opened.error().error);
     spdlog::info("\"{}\" carries the underlay, mirror {}, MTU {}", port.device, port.mirror,
-                 (*opened)->port()->mtu());
+                 (*opened)->mtu());
     underlay_ports.push_back(std::move(*opened));
   }
   loop.set_underlay_ports(std::move(underlay_ports));
@@ -531,7 +532,7 @@ int run_daemon(const Config& config, char* const* arguments) {
   if (!placement) return refuse(config.lcores_where, "workers.lcores", placement.error());
   eal.placement = *placement;
   const auto helpers = static_cast<unsigned>(placement->workers.size() - 1);
-  const auto queues = helpers * static_cast<unsigned>(config.bridges.size());
+  const auto queues = helpers * static_cast<unsigned>(devices.size());
   eal.wire_mbufs += helpers * kWireMbufsOfHelper + queues * kWireMbufsOfQueue;
   eal.frame_mbufs += helpers * kFrameMbufsOfHelper;
   for (const auto& cpus : placement->workers)

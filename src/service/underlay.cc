@@ -109,13 +109,9 @@ std::vector<int> Underlay::fds() const {
 }
 
 dataplane::PortQueues Underlay::sockets() const {
-  dataplane::PortQueues ports;
-  for (unsigned worker = 0; worker < workers_ && !bound_.empty(); ++worker) {
-    std::vector<std::shared_ptr<tap::UdpSocket>> own;
-    for (const BoundAddress& bound : bound_) own.push_back(bound.sockets[worker]);
-    ports.push_back(std::make_shared<tap::SocketPort>(std::move(own), pools_.wire, pools_.frame));
-  }
-  return ports;
+  std::vector<tap::SharedSockets> addresses;
+  for (const BoundAddress& bound : bound_) addresses.push_back(bound.sockets);
+  return tap::socket_ports(addresses, workers_, pools_.wire, pools_.frame);
 }
 
 std::vector<control::LocalEndpoint> Underlay::endpoints() const {

@@ -53,8 +53,8 @@ class Underlay {
   const unsigned workers_;
 
   struct BoundAddress {
-    std::vector<std::shared_ptr<tap::UdpSocket>> sockets;  // [worker]
-    std::uint16_t mtu = 0;                                 // of its link when last looked at
+    tap::SharedSockets sockets;  // [worker]
+    std::uint16_t mtu = 0;       // of its link when last looked at
 
     [[nodiscard]] const tap::LocalAddress& local() const { return sockets.front()->local(); }
 

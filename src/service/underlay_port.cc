@@ -43,7 +43,7 @@ void bind_to(const tap::UdpSocket& socket, const std::string& interface) {
 
 std::expected<std::unique_ptr<UnderlayPort>, PortError> UnderlayPort::open(
     const UnderlayPortConfig& config, std::uint16_t udp_port, tap::Netlink& netlink,
-    const dataplane::Pools& pools) {
+    const dataplane::Pools& pools, std::uint16_t workers) {
   const auto refuse = [](const char* key, Error error) {
     return std::unexpected(PortError{std::string("underlay.port.") + key, std::move(error)});
   };
@@ -71,17 +71,29 @@ std::expected<std::unique_ptr<UnderlayPort>, PortError> UnderlayPort::open(
       spdlog::warn("{} is down; \"{}\" carries nothing until it is up", interface, config.device);
   }
 
-  auto port = dataplane::EthdevPort::open(config.device, pools);
-  if (!port) return refuse("device", port.error());
-  if (const std::string mtu = link_setting(interface, "mtu"); !interface.empty() && !mtu.empty())
-    (*port)->limit_mtu(static_cast<std::uint16_t>(std::min(std::stoul(mtu), 65535UL)));
-
-  auto device = tap::Device::open({config.mirror, (*port)->mac()});
-  if (!device) return refuse("mirror", device.error());
-  auto mirror = std::make_shared<tap::TapPort>(wire::NetworkId{}, std::move(*device), pools.wire,
-                                               pools.frame);
-  (*port)->set_mirror(mirror);
-  if (auto r = netlink.set_link(config.mirror, (*port)->mtu(), true); !r)
+  auto queues = dataplane::EthdevPort::open(config.device, pools, workers);
+  if (!queues) return refuse("device", queues.error());
+  const dataplane::EthdevPort& first = *queues->front();
+  auto mirror = tap::Tap::open(wire::NetworkId{}, {config.mirror, first.mac()},
+                               static_cast<unsigned>(queues->size()), pools.wire, pools.frame);
+  if (!mirror) return refuse("mirror", mirror.error());
+  auto mirrors = tap::Tap::queues(*mirror);
+  if (mirrors.size() < queues->size()) {
+    spdlog::warn("the kernel gives {} one queue, so that one worker serves \"{}\"", config.mirror,
+                 config.device);
+    queues->clear();
+    mirrors.clear();
+    mirror->reset();
+    quiet.reset();
+    return open(config, udp_port, netlink, pools, 1);
+  }
+  const std::string mtu = link_setting(interface, "mtu");
+  for (std::size_t q = 0; q < queues->size(); ++q) {
+    (*queues)[q]->set_mirror(mirrors[q]);
+    if (!interface.empty() && !mtu.empty())
+      (*queues)[q]->limit_mtu(static_cast<std::uint16_t>(std::min(std::stoul(mtu), 65535UL)));
+  }
+  if (auto r = netlink.set_link(config.mirror, first.mtu(), true); !r)
     return refuse("mirror", r.error());
   for (const wire::Endpoint& address : config.addresses) {
     if (auto r = netlink.add_address(config.mirror, address); !r) {
@@ -100,7 +112,7 @@ std::expected<std::unique_ptr<UnderlayPort>, PortError> UnderlayPort::open(
   auto hops = tap::NextHops::open(config.mirror);
   if (!hops) return refuse("mirror", hops.error());
   return std::unique_ptr<UnderlayPort>(new UnderlayPort(
-      udp_port, pools, std::move(*port), std::move(mirror), std::move(*hops), std::move(quiet)));
+      udp_port, pools, std::move(*queues), std::move(*mirror), std::move(*hops), std::move(quiet)));
 }
 
 bool UnderlayPort::set_addresses(const std::vector<wire::Endpoint>& addresses,
@@ -111,7 +123,7 @@ bool UnderlayPort::set_addresses(const std::vector<wire::Endpoint>& addresses,
   };
   const std::size_t before = locals_.size(), sockets_before = sockets_.size();
   std::erase_if(locals_, [&](const auto& l) { return !wanted(l.address); });
-  std::erase_if(sockets_, [&](const auto& s) { return !wanted(s->local().address); });
+  std::erase_if(sockets_, [&](const auto& s) { return !wanted(s.front()->local().address); });
   bool changed = locals_.size() != before;
   bool sockets_changed = sockets_.size() != sockets_before;
   for (const wire::Endpoint& a : addresses) {
@@ -123,20 +135,21 @@ bool UnderlayPort::set_addresses(const std::vector<wire::Endpoint>& addresses,
       changed = true;
     }
     if (std::any_of(sockets_.begin(), sockets_.end(),
-                    [&](const auto& s) { return s->local().id == local->id; })) {
+                    [&](const auto& s) { return s.front()->local().id == local->id; })) {
       continue;
     }
-    auto socket = tap::UdpSocket::open({local->id, address, {}, 0});
-    if (!socket) {
-      failures.push_back(socket.error().text);
+    auto sockets = tap::UdpSocket::open_shared({local->id, address, {}, 0},
+                                               static_cast<unsigned>(queues_.size()));
+    if (!sockets) {
+      failures.push_back(sockets.error().text);
       continue;
     }
-    bind_to(**socket, mirror());
-    sockets_.push_back(std::move(*socket));
+    for (const auto& socket : *sockets) bind_to(*socket, mirror());
+    sockets_.push_back(std::move(*sockets));
     sockets_changed = true;
   }
   if (sockets_changed)
-    kernel_ = std::make_shared<tap::SocketPort>(sockets_, pools_.wire, pools_.frame);
+    kernel_ = tap::socket_ports(sockets_, queues_.size(), pools_.wire, pools_.frame);
   if (changed || sockets_changed) {
     stale_ = true;
     next_read_ = 0;
@@ -146,7 +159,7 @@ bool UnderlayPort::set_addresses(const std::vector<wire::Endpoint>& addresses,
 
 std::vector<control::LocalEndpoint> UnderlayPort::endpoints() const {
   std::vector<control::LocalEndpoint> all;
-  for (const auto& l : locals_) all.push_back({l.id, l.address, port_->mtu()});
+  for (const auto& l : locals_) all.push_back({l.id, l.address, mtu()});
   return all;
 }
 
@@ -167,24 +180,29 @@ void UnderlayPort::read_hops() {
 }
 
 void UnderlayPort::hand_over() {
+  for (std::size_t q = 0; q < queues_.size(); ++q) hand_over(q);
+}
+
+void UnderlayPort::hand_over(std::size_t queue) {
+  const dataplane::UnderlayView*& newest = views_[queue];
   auto view = std::make_unique<dataplane::UnderlayView>();
   view->locals = locals_;
   view->routes = routes_;
   view->neighbours = neighbours_;
-  view->kernel = kernel_;
+  if (queue < kernel_.size()) view->kernel = kernel_[queue];
   dataplane::sort_view(*view);
-  if (view_ != nullptr) {
-    if (*view_ == *view) return;
+  if (newest != nullptr) {
+    if (*newest == *view) return;
     // Marks of use move along; one that the worker sets just now comes again with its next packet.
-    auto old = view_->neighbours.begin();
+    auto old = newest->neighbours.begin();
     for (auto& n : view->neighbours) {
-      while (old != view_->neighbours.end() && old->ip < n.ip) ++old;
-      if (old != view_->neighbours.end() && *old == n)
+      while (old != newest->neighbours.end() && old->ip < n.ip) ++old;
+      if (old != newest->neighbours.end() && *old == n)
         n.used = dataplane::UnderlayView::take_used(*old) ? 1 : 0;
     }
   }
-  view_ = view.get();
-  port_->hand_over(std::move(view));
+  newest = view.get();
+  queues_[queue]->hand_over(std::move(view));
 }
 
 void UnderlayPort::resolve(Millis now) {
@@ -192,17 +210,26 @@ void UnderlayPort::resolve(Millis now) {
   const auto ask = [&](const wire::Endpoint& hop) {
     if (const auto r = hops_.resolve(hop); !r) spdlog::debug("{}: {}", mirror(), r.error().text);
   };
-  for (const wire::Endpoint& hop : port_->take_wanted()) {
-    if (asked_.size() >= kAsked || !asked_.emplace(hop, now).second) continue;
-    ask(hop);
-    stale_ = true;  // known by now, perhaps
+  for (const auto& queue : queues_) {
+    for (const wire::Endpoint& hop : queue->take_wanted()) {
+      if (asked_.size() >= kAsked || !asked_.emplace(hop, now).second) continue;
+      ask(hop);
+      stale_ = true;  // known by now, perhaps
+    }
   }
-  if (now < next_probe_ || view_ == nullptr) return;
+  if (now < next_probe_) return;
   next_probe_ = now + kProbe;
-  // The kernel sees none of the worker's traffic, so that it would keep a neighbour that has moved.
-  for (const auto& n : view_->neighbours) {
-    if (dataplane::UnderlayView::take_used(n)) ask(n.ip);
+  // The kernel sees none of the workers' traffic, so that it would keep a neighbour that has moved.
+  std::vector<wire::Endpoint> used;
+  for (const dataplane::UnderlayView* view : views_) {
+    if (view == nullptr) continue;
+    for (const auto& n : view->neighbours) {
+      if (dataplane::UnderlayView::take_used(n)) used.push_back(n.ip);
+    }
   }
+  std::ranges::sort(used);
+  used.erase(std::ranges::unique(used).begin(), used.end());
+  for (const wire::Endpoint& hop : used) ask(hop);
 }
 
 bool UnderlayPort::serve(Millis now) {

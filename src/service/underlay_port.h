@@ -1,4 +1,6 @@
-// One [[underlay.port]]: a DPDK device, its kernel mirror, and what keeps the two in step.
+// One [[underlay.port]]: a DPDK device, its kernel mirror, and what keeps the two in step. Where
+// the device has several queues, each worker has one, with a queue of the mirror and sockets of its
+// own.
 //
 // The mirror is a TAP with the device's MAC and MTU; configured addresses and the gateway are put
 // on it, and whatever else the kernel puts there (DHCP, router advertisements) counts as much.
@@ -32,10 +34,11 @@ struct PortError {
 
 class UnderlayPort {
  public:
-  /// Attaches the device and makes the mirror. `udp_port` is the node's.
+  /// Attaches the device and makes the mirror. `udp_port` is the node's; `workers`: so many queues,
+  /// or as many as device and mirror have.
   static std::expected<std::unique_ptr<UnderlayPort>, PortError> open(
       const UnderlayPortConfig& config, std::uint16_t udp_port, tap::Netlink& netlink,
-      const dataplane::Pools& pools);
+      const dataplane::Pools& pools, std::uint16_t workers);
 
   /// Follows the mirror's addresses. New sockets are numbered from `next_id`. True when the set of
   /// local sockets changed. Addresses whose kernel socket could not be had go to `failures`.
@@ -51,39 +54,50 @@ class UnderlayPort {
 
   [[nodiscard]] const std::string& mirror() const { return mirror_->name(); }
 
-  [[nodiscard]] const std::shared_ptr<dataplane::EthdevPort>& port() const { return port_; }
+  [[nodiscard]] const std::string& device() const { return queues_.front()->name(); }
+
+  /// Bytes of IP packet.
+  [[nodiscard]] std::uint16_t mtu() const { return queues_.front()->mtu(); }
+
+  /// One a worker, or one.
+  [[nodiscard]] const std::vector<std::shared_ptr<dataplane::EthdevPort>>& queues() const {
+    return queues_;
+  }
 
   [[nodiscard]] std::vector<control::LocalEndpoint> endpoints() const;
 
  private:
   UnderlayPort(std::uint16_t udp_port, const dataplane::Pools& pools,
-               std::shared_ptr<dataplane::EthdevPort> port, std::shared_ptr<tap::TapPort> mirror,
-               tap::NextHops hops, std::unique_ptr<QuietInterface> quiet)
+               std::vector<std::shared_ptr<dataplane::EthdevPort>> queues,
+               std::shared_ptr<tap::Tap> mirror, tap::NextHops hops,
+               std::unique_ptr<QuietInterface> quiet)
       : udp_port_(udp_port),
         pools_(pools),
         quiet_(std::move(quiet)),
-        port_(std::move(port)),
+        queues_(std::move(queues)),
         mirror_(std::move(mirror)),
+        views_(queues_.size()),
         hops_(std::move(hops)) {}
 
   void read_hops();
   void resolve(Millis now);
   void hand_over();
+  void hand_over(std::size_t queue);
 
   std::uint16_t udp_port_;
   dataplane::Pools pools_;
   std::unique_ptr<QuietInterface> quiet_;
-  std::shared_ptr<dataplane::EthdevPort> port_;
-  std::shared_ptr<tap::TapPort> mirror_;
+  std::vector<std::shared_ptr<dataplane::EthdevPort>> queues_;
+  std::shared_ptr<tap::Tap> mirror_;
   tap::NextHops hops_;
   std::vector<dataplane::UnderlayView::Local> locals_;
-  std::vector<std::shared_ptr<tap::UdpSocket>> sockets_;
-  std::shared_ptr<dataplane::Port> kernel_;
+  std::vector<tap::SharedSockets> sockets_;  // by address
+  dataplane::PortQueues kernel_;             // [queue]
   std::vector<dataplane::UnderlayView::Route> routes_;
   std::vector<dataplane::UnderlayView::Neighbour> neighbours_;
-  const dataplane::UnderlayView* view_ = nullptr;  // the port's, the newest
-  std::map<wire::Endpoint, Millis> asked_;         // next hops being looked for, by when asked
-  bool stale_ = true;                              // the kernel announced a change
+  std::vector<const dataplane::UnderlayView*> views_;  // [queue], the newest; null: none yet
+  std::map<wire::Endpoint, Millis> asked_;             // next hops being looked for, by when asked
+  bool stale_ = true;                                  // the kernel announced a change
   Millis next_read_ = 0;
   Millis next_probe_ = 0;
   Millis served_ = 0;

@@ -102,9 +102,8 @@ Result<std::shared_ptr<UdpSocket>> UdpSocket::open(const LocalAddress& local) {
   return open(local, Joins::kNobody);
 }
 
-Result<std::vector<std::shared_ptr<UdpSocket>>> UdpSocket::open_shared(const LocalAddress& local,
-                                                                       unsigned sockets) {
-  std::vector<std::shared_ptr<UdpSocket>> all;
+Result<SharedSockets> UdpSocket::open_shared(const LocalAddress& local, unsigned sockets) {
+  SharedSockets all;
   while (all.size() < sockets) {
     // The first is bound as one that does not share, so that it takes nobody else's address.
     auto socket = open(local, all.empty() ? Joins::kNobody : Joins::kThoseThatShare);
@@ -351,6 +350,17 @@ void SocketPort::send(rte_mbuf** in, std::uint16_t n) noexcept {
     begin = end;
   }
   rte_pktmbuf_free_bulk(in, n);
+}
+
+dataplane::PortQueues socket_ports(const std::vector<SharedSockets>& addresses, std::size_t workers,
+                                   rte_mempool* small, rte_mempool* large) {
+  dataplane::PortQueues ports;
+  for (std::size_t worker = 0; worker < workers && !addresses.empty(); ++worker) {
+    std::vector<std::shared_ptr<UdpSocket>> own;
+    for (const SharedSockets& sockets : addresses) own.push_back(sockets[worker]);
+    ports.push_back(std::make_shared<SocketPort>(std::move(own), small, large));
+  }
+  return ports;
 }
 
 }  // namespace orrery::tap

@@ -40,14 +40,16 @@ struct LocalAddress {
   friend bool operator==(const LocalAddress&, const LocalAddress&) = default;
 };
 
+class UdpSocket;
+using SharedSockets = std::vector<std::shared_ptr<UdpSocket>>;  // of one address, [worker]
+
 /// A bound UDP socket. Shared, so that a new SocketPort takes over those that stay.
 class UdpSocket {
  public:
   static Result<std::shared_ptr<UdpSocket>> open(const LocalAddress& local);
   /// Sockets that share the address. That it is somebody else's already is an error, also when that
   /// one shares.
-  static Result<std::vector<std::shared_ptr<UdpSocket>>> open_shared(const LocalAddress& local,
-                                                                     unsigned sockets);
+  static Result<SharedSockets> open_shared(const LocalAddress& local, unsigned sockets);
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
   ~UdpSocket();
@@ -116,5 +118,10 @@ class SocketPort final : public dataplane::Port {
   bool segment_ = true;  // UDP_SEGMENT works here
   dataplane::PortCounters counters_;
 };
+
+/// A port for each of `workers`, on its sockets of all `addresses`; none without addresses.
+[[nodiscard]] dataplane::PortQueues socket_ports(const std::vector<SharedSockets>& addresses,
+                                                 std::size_t workers, rte_mempool* small,
+                                                 rte_mempool* large);
 
 }  // namespace orrery::tap

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "ring_device.h"
+#include "wire/fragment.h"
 
 namespace orrery::dataplane::test {
 namespace {
@@ -81,39 +82,59 @@ class Kernel final : public Port {
   PortCounters counters_;
 };
 
+/// What the kernel knows in these tests.
+std::unique_ptr<const UnderlayView> view_with(std::shared_ptr<Port> kernel) {
+  auto view = std::make_unique<UnderlayView>();
+  view->kernel = std::move(kernel);
+  view->locals = {{7, at("10.0.0.1/9993")}, {8, at("2001:db8::1/9993")}};
+  view->routes = {
+      {at("0.0.0.0/0"), at("10.0.0.254/0")}, {at("10.0.0.0/24"), {}}, {at("2001:db8::/64"), {}}};
+  view->neighbours = {
+      {at("10.0.0.254/0"), kGatewayMac}, {at("10.0.0.2/0"), kHost}, {at("2001:db8::2/0"), kHost}};
+  sort_view(*view);
+  return view;
+}
+
+void send_by(Port& port, Bytes payload, fib::LocalSocket socket, const wire::Endpoint& remote) {
+  rte_mbuf* m = mbuf_of(payload, pools().wire);
+  meta_of(m).socket = socket;
+  meta_of(m).remote = remote;
+  port.send(&m, 1);
+}
+
+std::vector<rte_mbuf*> received_by(Port& port) {
+  rte_mbuf* burst[64];
+  const std::uint16_t n = port.receive(burst, 64);
+  return {burst, burst + n};
+}
+
+/// A frame of IPv4 that left us, sent back by who got it.
+ByteVector sent_back(ByteVector frame) {
+  std::swap_ranges(frame.begin(), frame.begin() + 6, frame.begin() + 6);
+  std::swap_ranges(frame.begin() + 26, frame.begin() + 30, frame.begin() + 30);
+  std::swap_ranges(frame.begin() + 34, frame.begin() + 36, frame.begin() + 36);
+  return frame;
+}
+
 class EthdevPortTest : public Dataplane {
  protected:
   void SetUp() override {
     Dataplane::SetUp();
     auto opened = EthdevPort::open(ring_.name(), pools());
     ASSERT_TRUE(opened) << opened.error().text;
-    port_ = *opened;
+    port_ = opened->front();
     port_->set_mirror(mirror_);
     hand_over(nullptr);
   }
 
-  void hand_over(std::shared_ptr<Port> kernel) {
-    auto view = std::make_unique<UnderlayView>();
-    view->kernel = std::move(kernel);
-    view->locals = {{7, at("10.0.0.1/9993")}, {8, at("2001:db8::1/9993")}};
-    view->routes = {
-        {at("0.0.0.0/0"), at("10.0.0.254/0")}, {at("10.0.0.0/24"), {}}, {at("2001:db8::/64"), {}}};
-    view->neighbours = {
-        {at("10.0.0.254/0"), kGatewayMac}, {at("10.0.0.2/0"), kHost}, {at("2001:db8::2/0"), kHost}};
-    sort_view(*view);
-    port_->hand_over(std::move(view));
-  }
+  void hand_over(std::shared_ptr<Port> kernel) { port_->hand_over(view_with(std::move(kernel))); }
 
   void TearDown() override {
     port_.reset();
     Dataplane::TearDown();
   }
 
-  std::vector<rte_mbuf*> receive() {
-    rte_mbuf* burst[64];
-    const std::uint16_t n = port_->receive(burst, 64);
-    return {burst, burst + n};
-  }
+  std::vector<rte_mbuf*> receive() { return received_by(*port_); }
 
   void send(Bytes payload, fib::LocalSocket socket, const wire::Endpoint& remote,
             std::uint8_t ttl = 0, bool whole = false) {
@@ -235,10 +256,7 @@ TEST_F(EthdevPortTest, ABusyDeviceDoesNotShutOutTheKernel) {
   auto kernel = std::make_shared<Kernel>();
   hand_over(kernel);
   send(ByteVector(60, 9), 7, at("10.0.0.2/1234"));
-  ByteVector ours = ring_.left().at(0);
-  std::swap_ranges(ours.begin(), ours.begin() + 6, ours.begin() + 6);
-  std::swap_ranges(ours.begin() + 26, ours.begin() + 30, ours.begin() + 30);
-  std::swap_ranges(ours.begin() + 34, ours.begin() + 36, ours.begin() + 36);
+  const ByteVector ours = sent_back(ring_.left().at(0));
   kernel->arrived.push_back(mbuf_of(ByteVector(5000, 3), pools().frame));
   int turns = 0;
   for (; !kernel->arrived.empty() && turns < 100; ++turns) {
@@ -263,10 +281,7 @@ TEST_F(EthdevPortTest, TellsWhichNeighboursAreInUse) {
 TEST_F(EthdevPortTest, ClaimsItsOwnDatagramsOnly) {
   // A frame to us, made by swapping the ends of one that we sent.
   send(ByteVector(60, 9), 7, at("10.0.0.2/1234"));
-  ByteVector ours = ring_.left().at(0);
-  std::swap_ranges(ours.begin(), ours.begin() + 6, ours.begin() + 6);
-  std::swap_ranges(ours.begin() + 26, ours.begin() + 30, ours.begin() + 30);
-  std::swap_ranges(ours.begin() + 34, ours.begin() + 36, ours.begin() + 36);
+  const ByteVector ours = sent_back(ring_.left().at(0));
   const auto fix = [](ByteVector& f) {
     store_be16(f.data() + 24, 0);
     store_be16(f.data() + 24,
@@ -401,6 +416,118 @@ TEST_F(EthdevPortTest, CarriesTheKernelsFrames) {
   const auto frames = ring_.left();
   ASSERT_EQ(frames.size(), 1u);
   EXPECT_EQ(frames[0], frame);
+}
+
+/// A device with two queues, of three that are wanted.
+class EthdevQueuesTest : public Dataplane {
+ protected:
+  static constexpr unsigned kQueues = 2;
+
+  void SetUp() override {
+    Dataplane::SetUp();
+    auto opened = EthdevPort::open(ring_.name(), pools(), 3);
+    ASSERT_TRUE(opened) << opened.error().text;
+    ASSERT_EQ(opened->size(), kQueues);
+    ports_ = *opened;
+    for (unsigned q = 0; q < kQueues; ++q) {
+      mirrors_[q] = std::make_shared<Mirror>();
+      kernels_[q] = std::make_shared<Kernel>();
+      ports_[q]->set_mirror(mirrors_[q]);
+      ports_[q]->hand_over(view_with(kernels_[q]));
+    }
+  }
+
+  void TearDown() override {
+    ports_.clear();
+    Dataplane::TearDown();
+  }
+
+  /// As the device brings it: a frame with this payload from 10.0.0.2/1234.
+  ByteVector frame_with(Bytes payload) {
+    send_by(*ports_[0], payload, 7, kRemote);
+    return sent_back(ring_.left(0).at(0));
+  }
+
+  /// As the kernel brings it at a queue, from the same.
+  void kernel_brings(unsigned queue, Bytes payload) {
+    rte_mbuf* m = mbuf_of(payload, pools().wire);
+    meta_of(m).remote = kRemote;
+    meta_of(m).socket = 7;
+    kernels_[queue]->arrived.push_back(m);
+  }
+
+  std::size_t received(unsigned queue) {
+    const auto got = received_by(*ports_[queue]);
+    for (rte_mbuf* m : got) rte_pktmbuf_free(m);
+    return got.size();
+  }
+
+  const wire::Endpoint kRemote = at("10.0.0.2/1234");
+  RingDevice ring_{64, 64, kQueues};
+  std::vector<std::shared_ptr<EthdevPort>> ports_;
+  std::array<std::shared_ptr<Mirror>, kQueues> mirrors_;
+  std::array<std::shared_ptr<Kernel>, kQueues> kernels_;
+};
+
+ByteVector fragment_of_some_packet() {
+  ByteVector piece(200, 1);
+  wire::encode_fragment_header(piece, {0x1234, wire::Address{0x1122334455}, 2, 1, 0});
+  return piece;
+}
+
+TEST_F(EthdevQueuesTest, EachReceivesSendsAndMirrorsByItself) {
+  const ByteVector ours = frame_with(ByteVector(60, 9));
+  ByteVector other = ours;
+  other[13] = 6;  // ARP
+  for (unsigned q = 0; q < kQueues; ++q) {
+    const unsigned rest = 1 - q;
+    ring_.arrive(ours, q);
+    ring_.arrive(other, q);
+    EXPECT_EQ(received(rest), 0u);
+    EXPECT_EQ(received(q), 1u);
+    EXPECT_EQ(mirrors_[q]->to_kernel.size(), 1u);
+    mirrors_[q]->to_kernel.clear();
+    send_by(*ports_[q], ByteVector(50, 1), 7, kRemote);
+    mirrors_[q]->from_kernel.push_back(mbuf_of(other, pools().wire));
+    EXPECT_EQ(received(q), 0u);
+    EXPECT_EQ(ring_.left(q).size(), 2u);
+    EXPECT_TRUE(ring_.left(rest).empty());
+    send_by(*ports_[q], ByteVector(3000, 1), 7, kRemote);  // beyond the device's MTU
+    EXPECT_EQ(kernels_[q]->sent.size(), 1u);
+    EXPECT_TRUE(ports_[q]->owns(7));
+  }
+}
+
+TEST_F(EthdevQueuesTest, WhatTheKernelBringsMeetsTheOtherPiecesOfItsPacket) {
+  const ByteVector piece = fragment_of_some_packet();
+  kernel_brings(0, piece);
+  EXPECT_EQ(received(0), 1u) << "nobody has heard of its sender";
+  ring_.arrive(frame_with(piece), 1);
+  EXPECT_EQ(received(1), 1u);
+  kernel_brings(0, piece);
+  kernel_brings(0, ByteVector(60, 9));  // a packet in one piece
+  kernel_brings(1, piece);
+  EXPECT_EQ(received(0), 1u) << "the whole one";
+  EXPECT_EQ(received(1), 2u);
+  // The device may spread flows anew.
+  ring_.arrive(frame_with(piece), 0);
+  EXPECT_EQ(received(0), 1u);
+  kernel_brings(1, piece);
+  EXPECT_EQ(received(1), 0u);
+  EXPECT_EQ(received(0), 1u);
+}
+
+TEST_F(EthdevQueuesTest, StraysThatNobodyTakesAreCountedDrops) {
+  const ByteVector piece = fragment_of_some_packet();
+  ring_.arrive(frame_with(piece), 1);
+  EXPECT_EQ(received(1), 1u);
+  constexpr unsigned kMany = 400;
+  for (unsigned i = 0; i < kMany; ++i) kernel_brings(0, piece);
+  while (!kernels_[0]->arrived.empty()) EXPECT_EQ(received(0), 0u);
+  unsigned taken = 0;
+  while (const std::size_t n = received(1)) taken += static_cast<unsigned>(n);
+  EXPECT_GT(taken, 0u);
+  EXPECT_EQ(taken + ports_[0]->counters().rx_dropped, kMany);
 }
 
 }  // namespace

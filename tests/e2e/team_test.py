@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Two daemons with two workers each, pinned to two CPUs, with queues of TAP and sockets each, and one peer between them.
+"""Two daemons with two workers each, pinned to two CPUs, with queues of TAP and sockets each, and one peer between them. A third has a
+DPDK port of two queues for its underlay.
 
-  wan (a switch)   root 10.9.0.1   one 10.9.0.2   two 10.9.0.3
+  wan (a switch)   root 10.9.0.1   one 10.9.0.2   two 10.9.0.3   three 10.9.0.4 (on the mirror of its port)
 """
 import json
 import os
@@ -12,6 +13,15 @@ from harness import check, check_ledger, complaints, equal, main, root_and_contr
 
 ADDRESSES = {'root': '10.9.0.1', 'one': '10.9.0.2', 'two': '10.9.0.3'}
 
+
+PORT = """
+[underlay]
+sockets = false
+[[underlay.port]]
+device = "net_af_packet0,iface=wan0,qpairs=2"
+mirror = "orr-wan0"
+addresses = ["10.9.0.4/24"]
+"""
 
 # A datagram from each of 64 source ports.
 SENDERS = """
@@ -39,16 +49,17 @@ class Scene:
         self.root.post('/controller/network/' + self.network, {
             'name': 'e2e', 'private': True, 'v4AssignMode': {'zt': True},
             'ipAssignmentPools': [{'ipRangeStart': '10.8.0.10', 'ipRangeEnd': '10.8.0.99'}], 'routes': [{'target': '10.8.0.0/24'}]})
-        self.members = []
-        for name in ('one', 'two'):
-            made = world.daemon(name, space=spaces[name], planet=planet, config='[workers]\nlcores = "%d,%d"\n' % tuple(self.cpus))
-            made.start()
-            wait_until(made.online, 30, '%s is online' % name)
-            made.join(self.network)
-            self.root.admit(self.network, made)
-            wait_until(lambda: made.has_configuration(self.network), 30, '%s has its configuration' % name)
-            self.members.append(made)
-        self.one, self.two = self.members
+        self.wan, self.planet = wan, planet
+        self.one, self.two = self.members = [self.member(name, spaces[name]) for name in ('one', 'two')]
+
+    def member(self, name, space, config=''):
+        made = self.world.daemon(name, space=space, planet=self.planet, config='[workers]\nlcores = "%d,%d"\n' % tuple(self.cpus) + config)
+        made.start()
+        wait_until(made.online, 30, '%s is online' % name)
+        made.join(self.network)
+        self.root.admit(self.network, made)
+        wait_until(lambda: made.has_configuration(self.network), 30, '%s has its configuration' % name)
+        return made
 
     def inside(self, d, *command, **options):
         return run('ip', 'netns', 'exec', d.space, *command, **options)
@@ -92,12 +103,37 @@ def rows(d, count):
     return [row[count] for row in d.get('/orrery/workers')]
 
 
+def shared(d, count, space, to, port):
+    """Both workers get some of 64 flows out of a namespace."""
+    before = rows(d, count)
+    run('ip', 'netns', 'exec', space, 'python3', '-c', SENDERS, to, port)
+    wait_until(lambda: all(n > b for n, b in zip(rows(d, count), before)), 10, '%s of both workers of %s' % (count, d.name))
+
+
 def queues(s):
     """each worker gets its share of the host's flows and of the senders of datagrams"""
-    for space, to, port, count in ((s.one.space, s.two.ip(s.network), 7, 'framesIn'), (s.root.space, ADDRESSES['one'], 9993, 'datagramsIn')):
-        before = rows(s.one, count)
-        run('ip', 'netns', 'exec', space, 'python3', '-c', SENDERS, to, port)
-        wait_until(lambda: all(n > b for n, b in zip(rows(s.one, count), before)), 10, '%s of both workers of one' % count)
+    shared(s.one, 'framesIn', s.one.space, s.two.ip(s.network), 7)
+    shared(s.one, 'datagramsIn', s.root.space, ADDRESSES['one'], 9993)
+
+
+def port(s):
+    """each worker has a queue of a DPDK port and of its mirror; both send by their own"""
+    space = s.world.space('three')
+    s.world.plug(space, 'wan0', s.wan, None)
+    three = s.member('three', space, PORT)
+    equal([p['queues'] for p in three.get('/orrery/ports') if p['name'].startswith('net_af_packet')], [2], 'queues of the port')
+    wait_until(lambda: s.inside(s.one, 'ping', '-c', '1', '-W', '1', three.ip(s.network), check_code=False).returncode == 0, 30, 'ping')
+    shared(three, 'datagramsIn', s.root.space, '10.9.0.4', 9993)
+    shared(three, 'framesIn', three.space, s.one.ip(s.network), 7)
+    # The host itself, by the mirror: ARP and ICMP come in by whichever queue.
+    s.inside(three, 'ping', '-c', '5', '-i', '0.2', '-W', '1', ADDRESSES['root'])
+    for a, b in ((s.one, three), (three, s.one)):
+        rate = s.iperf(a, b, '-P', '4')['end']['sum_received']['bits_per_second'] / 1e6
+        check(rate > 20, 'Mbit/s from %s to %s' % (a.name, b.name), rate)
+    check_ledger(three)
+    equal(three.stop()[0], 0, 'exit code of three')
+    equal(complaints(three.log())[:3], [], 'log of three')
+    equal(s.inside(three, 'ip', 'link', 'show', 'orr-wan0', check_code=False).returncode != 0, True, 'the mirror is gone')
 
 
 def reordered(d):
@@ -175,4 +211,4 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('team', [workers, pings, direct, queues, tcp, many, order, networks, ledgers, quiet_end], needs=('ping', 'iperf3', 'ss'), setup=Scene)
+    main('team', [workers, pings, direct, queues, port, tcp, many, order, networks, ledgers, quiet_end], needs=('ping', 'iperf3', 'ss'), setup=Scene)
