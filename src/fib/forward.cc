@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "wire/vlan.h"
-
 namespace orrery::fib {
 namespace {
 
@@ -44,29 +42,9 @@ Refusal check_multicast_macs(const Network& network, const Member& sender,
   return Refusal::kNone;
 }
 
-RuleFrame rule_frame(const Network& network, const EthernetFrame& frame, wire::Address source,
-                     wire::Address destination) {
-  RuleFrame f;
-  f.source = source;
-  f.destination = destination;
-  f.mac_source = frame.source;
-  f.mac_destination = frame.destination;
-  f.ethertype = frame.ethertype;
-  f.payload = frame.payload;
-  if (network.match_tags) {
-    const wire::BehindTag in = wire::behind_tag(frame.ethertype, frame.payload);
-    f.ethertype = in.ethertype;
-    f.payload = in.payload;
-    f.tag = in.tag;
-    f.tag_control = in.tag_control;
-  }
-  return f;
-}
-
-/// Checks that come before the rules; on these paths nothing is acknowledged.
-Refusal check_before_rules(const Network& network, const InboundFrame& in) {
-  const EthernetFrame& f = in.frame;
-  switch (in.carrier) {
+/// What is wrong with a frame whatever its sender is.
+Refusal check_frame(const Network& network, Carrier carrier, const EthernetFrame& f) {
+  switch (carrier) {
     case Carrier::kFrame:
       return f.payload.empty() ? Refusal::kLength : Refusal::kNone;
     case Carrier::kExtFrame:
@@ -142,11 +120,6 @@ Resolution resolve(const Network& network, const EthernetFrame& frame) {
   return r;
 }
 
-RuleFrame rule_frame_out(const Network& network, const EthernetFrame& frame,
-                         wire::Address destination) {
-  return rule_frame(network, frame, network.self, destination);
-}
-
 BridgeTargets bridge_targets(const Network& network, wire::Address learned, std::uint32_t random) {
   BridgeTargets targets;
   if (learned && learned != network.self && is_active_bridge(network, learned)) {
@@ -167,36 +140,36 @@ Gate gate(const Member* sender) {
   return sender->allowed ? Gate::kPass : Gate::kNeedsCredentials;
 }
 
+Refusal before_rules(const Network& network, const Member& sender, Carrier carrier,
+                     EthernetFrame& frame, bool& learn) {
+  if (carrier == Carrier::kFrame) {
+    frame.source = wire::mac_of(sender.address, network.id);
+    frame.destination = network.mac;
+  }
+  const Refusal refusal = check_frame(network, carrier, frame);
+  if (refusal != Refusal::kNone || carrier != Carrier::kMulticastFrame) return refusal;
+  return check_multicast_macs(network, sender, frame, learn);
+}
+
+Refusal after_rules(const Network& network, const Member& sender, Carrier carrier,
+                    const EthernetFrame& frame, Filter filter, bool& learn) {
+  if (filter == Filter::kDrop) return Refusal::kRules;
+  if (carrier != Carrier::kExtFrame || filter != Filter::kAccept) return Refusal::kNone;
+  return check_ext_macs(network, sender, frame, learn);
+}
+
 InboundDecision accept_inbound(const Network& network, const Member& sender, const InboundFrame& in,
                                std::uint32_t random) {
   InboundDecision d;
   d.frame = in.frame;
-  const wire::Mac sender_mac = wire::mac_of(sender.address, network.id);
-  if (in.carrier == Carrier::kFrame) {
-    d.frame.source = sender_mac;
-    d.frame.destination = network.mac;
-  }
-  d.refusal = check_before_rules(network, in);
+  d.refusal = before_rules(network, sender, in.carrier, d.frame, d.learn);
   if (d.refusal != Refusal::kNone) return d;
-  if (in.carrier == Carrier::kMulticastFrame) {
-    d.refusal = check_multicast_macs(network, sender, d.frame, d.learn);
-    if (d.refusal != Refusal::kNone) return d;
-  }
-  d.verdict = filter_in(network, sender, rule_frame(network, d.frame, sender.address, network.self),
-                        random);
-  d.acknowledge = in.carrier == Carrier::kExtFrame;
-  if (d.verdict.filter == Filter::kDrop) {
-    d.refusal = Refusal::kRules;
-    return d;
-  }
-  if (in.carrier == Carrier::kExtFrame && d.verdict.filter == Filter::kAccept) {
-    d.refusal = check_ext_macs(network, sender, d.frame, d.learn);
-    if (d.refusal != Refusal::kNone) {
-      d.acknowledge = false;
-      return d;
-    }
-  }
-  d.deliver = true;
+  d.verdict = filter_in(network, sender, rule_frame_in(network, d.frame, sender.address), random);
+  d.refusal = after_rules(network, sender, in.carrier, d.frame, d.verdict.filter, d.learn);
+  // Nothing is acknowledged on the paths where the reference stops early.
+  d.acknowledge = in.carrier == Carrier::kExtFrame &&
+                  (d.refusal == Refusal::kNone || d.refusal == Refusal::kRules);
+  d.deliver = d.refusal == Refusal::kNone;
   return d;
 }
 

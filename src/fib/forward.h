@@ -14,6 +14,7 @@
 
 #include "fib/neighbour.h"
 #include "fib/rules.h"
+#include "wire/vlan.h"
 
 namespace orrery::fib {
 
@@ -93,10 +94,32 @@ struct Resolution {
 
 [[nodiscard]] Resolution resolve(const Network& network, const EthernetFrame& frame);
 
-/// A frame as rules see it on the way out. `destination` zero: first pass over a multicast or
-/// bridged frame.
-[[nodiscard]] RuleFrame rule_frame_out(const Network& network, const EthernetFrame& frame,
-                                       wire::Address destination);
+/// A frame as rules see it between these two.
+[[nodiscard]] inline RuleFrame rule_frame(const Network& network, const EthernetFrame& frame,
+                                          wire::Address source, wire::Address destination) {
+  RuleFrame f{source,          destination, frame.source,  frame.destination,
+              frame.ethertype, 0,           frame.payload, 0};
+  if (network.match_tags) {
+    const wire::BehindTag in = wire::behind_tag(frame.ethertype, frame.payload);
+    f.ethertype = in.ethertype;
+    f.payload = in.payload;
+    f.tag = in.tag;
+    f.tag_control = in.tag_control;
+  }
+  return f;
+}
+
+/// On the way out. `destination` zero: first pass over a multicast or bridged frame.
+[[nodiscard]] inline RuleFrame rule_frame_out(const Network& network, const EthernetFrame& frame,
+                                              wire::Address destination) {
+  return rule_frame(network, frame, network.self, destination);
+}
+
+/// On the way in.
+[[nodiscard]] inline RuleFrame rule_frame_in(const Network& network, const EthernetFrame& frame,
+                                             wire::Address sender) {
+  return rule_frame(network, frame, sender, network.self);
+}
 
 struct BridgeTargets {
   std::uint8_t count = 0;
@@ -140,7 +163,16 @@ struct InboundDecision {
   FilterVerdict verdict;  // copies and redirects go out even when the frame is refused afterwards
 };
 
-/// REQUIRES: gate(&sender) == Gate::kPass. Replication for others is the caller's.
+/// What is looked at before the rules, in a frame whose MACs are completed. kNone: rules decide.
+/// REQUIRES: gate(&sender) == Gate::kPass. `learn` as in InboundDecision.
+[[nodiscard]] Refusal before_rules(const Network& network, const Member& sender, Carrier carrier,
+                                   EthernetFrame& frame, bool& learn);
+/// What is looked at afterwards. kNone: deliver.
+[[nodiscard]] Refusal after_rules(const Network& network, const Member& sender, Carrier carrier,
+                                  const EthernetFrame& frame, Filter filter, bool& learn);
+
+/// Both, and the rules in between. REQUIRES: gate(&sender) == Gate::kPass. Replication for others
+/// is the caller's.
 [[nodiscard]] InboundDecision accept_inbound(const Network& network, const Member& sender,
                                              const InboundFrame& in, std::uint32_t random);
 

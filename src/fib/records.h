@@ -69,6 +69,7 @@ struct Network {
   std::vector<Tag> tags;                      // own, ascending id
   Ownership ownership;                        // own
   std::vector<wire::Endpoint> static_ips;  // prefix length in the port field, configuration order
+  std::uint64_t revision = 0;  // of a published copy, the publisher's: no two have the same
   friend bool operator==(const Network&, const Network&) = default;
 };
 
@@ -84,6 +85,7 @@ struct Member {
   std::vector<Tag> tags;  // ascending id
   std::vector<CapabilityRules> capabilities;
   Ownership ownership;
+  std::uint64_t revision = 0;  // of a published copy, as of networks
   friend bool operator==(const Member&, const Member&) = default;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "fib/rule_packet.h"
 #include "wire/vlan.h"
 
 namespace orrery::fib {
@@ -11,10 +12,6 @@ namespace {
 using wire::Rule;
 using wire::RuleType;
 
-constexpr std::uint16_t kEtherIpv4 = 0x0800;
-constexpr std::uint16_t kEtherArp = 0x0806;
-constexpr std::uint16_t kEtherIpv6 = 0x86dd;
-
 /// Result of one match. "Definite" ones are not inverted by NOT.
 enum class Match : std::uint8_t { kNo, kYes, kDefiniteNo, kDefiniteYes };
 
@@ -22,26 +19,18 @@ Match plain(bool yes) {
   return yes ? Match::kYes : Match::kNo;
 }
 
-/// Where the upper-layer header of an IPv6 packet begins. Source: section 4.1.
-struct UpperLayer {
-  std::size_t position = 0;
-  std::uint8_t protocol = 0;
-};
-
-std::optional<UpperLayer> walk_ipv6(Bytes p) {
-  std::size_t position = 40;
-  std::uint8_t next = p[6];
-  while (position <= p.size()) {
-    if (next != 0 && next != 43 && next != 60 && next != 135) return UpperLayer{position, next};
-    if (position + 8 > p.size()) return std::nullopt;
-    next = p[position];
-    position += std::size_t{p[position + 1]} * 8 + 8;
+RuleStep step_of(Match match) {
+  switch (match) {
+    case Match::kNo:
+      return RuleStep::kNo;
+    case Match::kYes:
+      return RuleStep::kYes;
+    case Match::kDefiniteNo:
+      return RuleStep::kDefiniteNo;
+    case Match::kDefiniteYes:
+      break;
   }
-  return std::nullopt;
-}
-
-bool has_ports(std::uint8_t protocol) {
-  return protocol == 6 || protocol == 17 || protocol == 132 || protocol == 136;
+  return RuleStep::kDefiniteYes;
 }
 
 /// What one frame is, found once for all lists that judge it.
@@ -49,8 +38,8 @@ class FrameFacts {
  public:
   FrameFacts(const RuleContext& context, const RuleFrame& frame)
       : c_(context), f_(frame), p_(frame.payload) {
-    ipv4 = f_.ethertype == kEtherIpv4 && p_.size() >= 20;
-    ipv6 = f_.ethertype == kEtherIpv6 && p_.size() >= 40;
+    ipv4 = is_ipv4(f_.ethertype, p_);
+    ipv6 = is_ipv6(f_.ethertype, p_);
     if (ipv6) upper = walk_ipv6(p_);
   }
 
@@ -83,12 +72,19 @@ class Evaluation {
   ListVerdict run(std::span<const Rule> rules);
 
  private:
+  void told(std::size_t index, RuleStep step) const {
+    if (c_.observer != nullptr) [[unlikely]]
+      c_.observer->on_step(index, step);
+  }
+
+  /// An action whose set matches.
+  [[nodiscard]] RuleStep act(RuleType type, const Rule& rule, wire::Address target,
+                             ListVerdict& verdict);
   [[nodiscard]] Match match(const Rule& rule);
   [[nodiscard]] Match ipv4_in(const Rule& rule, std::size_t offset) const;
   [[nodiscard]] Match ipv6_in(const Rule& rule, std::size_t offset) const;
   [[nodiscard]] Match icmp(const Rule& rule) const;
   [[nodiscard]] Match ports(const Rule& rule, std::size_t offset) const;
-  [[nodiscard]] Match integer_range(const Rule& rule) const;
   [[nodiscard]] Match tags(const Rule& rule);
   [[nodiscard]] Match tag_of(const Rule& rule, bool sender);
 
@@ -100,20 +96,18 @@ class Evaluation {
   bool skip_drop_ = false;
 };
 
-std::optional<std::uint32_t> tag_value(const std::vector<Tag>& tags, std::uint32_t id) {
-  const auto it = std::lower_bound(tags.begin(), tags.end(), id,
-                                   [](const Tag& t, std::uint32_t i) { return t.id < i; });
-  if (it == tags.end() || it->id != id) return std::nullopt;
-  return it->value;
-}
-
 ListVerdict Evaluation::run(std::span<const Rule> rules) {
   ListVerdict verdict;
   bool set = true;
-  for (const Rule& rule : rules) {
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const Rule& rule = rules[i];
     if (!rule.is_action()) {
-      if (!set && !rule.is_or()) continue;
+      if (!set && !rule.is_or()) {
+        told(i, RuleStep::kNotLooked);
+        continue;
+      }
       const Match m = match(rule);
+      told(i, step_of(m));
       const bool yes = m == Match::kDefiniteYes ||
                        (m != Match::kDefiniteNo && ((m == Match::kYes) != rule.is_not()));
       set = rule.is_or() ? (set || yes) : (set && yes);
@@ -124,55 +118,63 @@ ListVerdict Evaluation::run(std::span<const Rule> rules) {
                           type == RuleType::kActionRedirect;
     const wire::Address target{load_be64(rule.data.data()) & 0xffffffffffULL};
     if (!set) {
+      told(i, RuleStep::kNotTaken);
       if (c_.inbound && forwards && target == c_.network->self) super_accept_ = true;
       set = true;
       continue;
     }
-    if (forwards) {
-      if (target == f_.source) continue;
+    const RuleStep step = act(type, rule, target, verdict);
+    told(i, step);
+    if (step == RuleStep::kDecides) return verdict;
+  }
+  return verdict;
+}
+
+RuleStep Evaluation::act(RuleType type, const Rule& rule, wire::Address target,
+                         ListVerdict& verdict) {
+  switch (type) {
+    case RuleType::kActionTee:
+    case RuleType::kActionWatch:
+    case RuleType::kActionRedirect: {
+      if (target == f_.source) return RuleStep::kWithout;
       if (target == c_.network->self) {
-        if (c_.inbound) {
-          verdict.result = ListResult::kSuperAccept;
-          return verdict;
-        }
-        continue;
+        if (!c_.inbound) return RuleStep::kWithout;
+        verdict.result = ListResult::kSuperAccept;
+        return RuleStep::kDecides;
       }
-      if (target == f_.destination) continue;
+      if (target == f_.destination) return RuleStep::kWithout;
       if (type == RuleType::kActionRedirect) {
         verdict.result = ListResult::kRedirect;
         verdict.redirect_to = target;
-        return verdict;
+        return RuleStep::kDecides;
       }
       const std::uint16_t limit = load_be16(rule.data.data() + 12);
       verdict.copy_to = target;
       verdict.copy_length = static_cast<std::uint32_t>(
           f_.tag + (limit == 0 ? p_.size() : std::min<std::size_t>(limit, p_.size())));
       verdict.copy_watch = type == RuleType::kActionWatch;
-      continue;
+      return RuleStep::kCopies;
     }
-    switch (type) {
-      case RuleType::kActionDrop:
-        if (skip_drop_) {
-          skip_drop_ = false;
-          continue;
-        }
-        verdict.result = ListResult::kDrop;
-        return verdict;
-      case RuleType::kActionAccept:
-        verdict.result = super_accept_ ? ListResult::kSuperAccept : ListResult::kAccept;
-        return verdict;
-      case RuleType::kActionPriority:
-        verdict.bucket = rule.data[0] <= 8 ? rule.data[0] : std::uint8_t{4};
-        verdict.result = ListResult::kAccept;
-        return verdict;
-      case RuleType::kActionBreak:
-        verdict.result = ListResult::kNoMatch;
-        return verdict;
-      default:
-        continue;  // an action of a later version
-    }
+    case RuleType::kActionDrop:
+      if (skip_drop_) {
+        skip_drop_ = false;
+        return RuleStep::kSpared;
+      }
+      verdict.result = ListResult::kDrop;
+      return RuleStep::kDecides;
+    case RuleType::kActionAccept:
+      verdict.result = super_accept_ ? ListResult::kSuperAccept : ListResult::kAccept;
+      return RuleStep::kDecides;
+    case RuleType::kActionPriority:
+      verdict.bucket = rule.data[0] <= 8 ? rule.data[0] : std::uint8_t{4};
+      verdict.result = ListResult::kAccept;
+      return RuleStep::kDecides;
+    case RuleType::kActionBreak:
+      verdict.result = ListResult::kNoMatch;
+      return RuleStep::kDecides;
+    default:
+      return RuleStep::kWithout;  // an action of a later version
   }
-  return verdict;
 }
 
 Match Evaluation::match(const Rule& rule) {
@@ -238,17 +240,10 @@ Match Evaluation::match(const Rule& rule) {
     case RuleType::kMatchTagReceiver:
       return tag_of(rule, false);
     case RuleType::kMatchIntegerRange:
-      return integer_range(rule);
+      return plain(integer_in_range(rule, p_));
     default:
       return plain(c_.network->unknown_match_result);
   }
-}
-
-/// Mask of the first `bits` of a word; `bits` may exceed the word.
-template <typename Word>
-constexpr Word prefix_mask(unsigned bits) {
-  constexpr unsigned kWidth = sizeof(Word) * 8;
-  return bits == 0 ? Word{0} : static_cast<Word>(~Word{0} << (kWidth - std::min(bits, kWidth)));
 }
 
 Match Evaluation::ipv4_in(const Rule& rule, std::size_t offset) const {
@@ -272,7 +267,7 @@ Match Evaluation::ipv6_in(const Rule& rule, std::size_t offset) const {
 Match Evaluation::icmp(const Rule& rule) const {
   std::size_t position = 0;
   if (facts_.ipv4 && p_[9] == 1) {
-    position = 4u * (p_[0] & 15u);
+    position = behind_ipv4(p_);
   } else if (facts_.upper && facts_.upper->protocol == 58) {
     position = facts_.upper->position;
   } else {
@@ -287,7 +282,7 @@ Match Evaluation::ports(const Rule& rule, std::size_t offset) const {
   const std::uint16_t first = load_be16(rule.data.data());
   const std::uint16_t last = load_be16(rule.data.data() + 2);
   if (facts_.ipv4) {
-    const std::size_t header = 4u * (p_[0] & 15u);
+    const std::size_t header = behind_ipv4(p_);
     if (!has_ports(p_[9]) || p_.size() <= header + 4) return Match::kNo;
     const std::uint16_t port = load_be16(p_.data() + header + offset);
     return plain(port >= first && port <= last);
@@ -297,28 +292,6 @@ Match Evaluation::ports(const Rule& rule, std::size_t offset) const {
     return Match::kNo;
   const std::uint16_t port = load_be16(p_.data() + facts_.upper->position + offset);
   return plain(port != 0 && port >= first && port <= last);
-}
-
-Match Evaluation::integer_range(const Rule& rule) const {
-  const std::uint64_t start = load_be64(rule.data.data());
-  // A reader keeps the width of the range in 32 bits.
-  const std::uint64_t end =
-      start + static_cast<std::uint32_t>(load_be64(rule.data.data() + 8) - start);
-  const std::size_t index = load_be16(rule.data.data() + 16);
-  const std::uint8_t format = rule.data[18];
-  const unsigned bits = (format & 63u) + 1;
-  const std::size_t bytes = (bits + 7) / 8;
-  const bool little = (format & 0x80) != 0;
-  const std::size_t begin = little ? index : index + (8 - bytes);
-  std::uint64_t value = 0;
-  if (begin + bytes <= p_.size()) {
-    for (std::size_t i = 0; i < bytes; ++i) {
-      value = (value << 8) | p_[begin + (little ? bytes - 1 - i : i)];
-    }
-    if (!little && bits < 64) value &= (std::uint64_t{1} << bits) - 1;
-    if (little && bits % 8 != 0) value = (value << (64 - 8 * bytes)) >> (64 - bits);
-  }
-  return plain(value >= start && value <= end);
 }
 
 Match Evaluation::tags(const Rule& rule) {
@@ -332,18 +305,7 @@ Match Evaluation::tags(const Rule& rule) {
     skip_drop_ = true;
     return Match::kDefiniteYes;
   }
-  switch (static_cast<RuleType>(rule.code())) {
-    case RuleType::kMatchTagsDifference:
-      return plain((*local > *remote ? *local - *remote : *remote - *local) <= value);
-    case RuleType::kMatchTagsBitwiseAnd:
-      return plain((*local & *remote) == value);
-    case RuleType::kMatchTagsBitwiseOr:
-      return plain((*local | *remote) == value);
-    case RuleType::kMatchTagsBitwiseXor:
-      return plain((*local ^ *remote) == value);
-    default:
-      return plain(*local == value && *remote == value);
-  }
+  return plain(compare_tags(static_cast<RuleType>(rule.code()), *local, *remote, value));
 }
 
 Match Evaluation::tag_of(const Rule& rule, bool sender) {
@@ -416,17 +378,7 @@ std::uint64_t FrameFacts::find_characteristics() const {
       std::find(owner->macs.begin(), owner->macs.end(), f_.mac_source) != owner->macs.end()) {
     bits |= std::uint64_t{1} << 59;
   }
-  std::size_t tcp = 0;
-  if (ipv4 && p_[9] == 6) {
-    tcp = 4u * (p_[0] & 15u);
-  } else if (upper && upper->protocol == 6 && p_.size() > upper->position + 14) {
-    tcp = upper->position;
-  } else {
-    return bits;
-  }
-  if (p_.size() > tcp + 13) bits |= p_[tcp + 13];
-  if (p_.size() > tcp + 12) bits |= std::uint64_t{p_[tcp + 12] & 0x0fu} << 8;
-  return bits;
+  return bits | tcp_bits(f_);
 }
 
 void emit(FilterVerdict& verdict, wire::Address to, std::uint8_t flags, std::size_t length) {
@@ -453,10 +405,12 @@ FilterVerdict filter(const RuleContext& context, const RuleFrame& frame,
   FilterVerdict verdict;
   const EmissionFlags& flags = context.inbound ? kInFlags : kOutFlags;
   FrameFacts facts(context, frame);
+  if (context.observer != nullptr) context.observer->on_list(nullptr);
   const ListVerdict base = Evaluation(context, frame, facts).run(context.network->rules);
   ListVerdict deciding = base;
   if (base.result == ListResult::kNoMatch) {
     for (const CapabilityRules& capability : capabilities) {
+      if (context.observer != nullptr) context.observer->on_list(&capability);
       const ListVerdict list = Evaluation(context, frame, facts).run(*capability.rules);
       // A DROP only ends that capability.
       if (list.result == ListResult::kNoMatch || list.result == ListResult::kDrop) continue;
@@ -480,6 +434,50 @@ FilterVerdict filter(const RuleContext& context, const RuleFrame& frame,
 
 }  // namespace
 
+bool integer_in_range(const wire::Rule& rule, Bytes payload) {
+  const std::uint64_t start = load_be64(rule.data.data());
+  // A reader keeps the width of the range in 32 bits.
+  const std::uint64_t end =
+      start + static_cast<std::uint32_t>(load_be64(rule.data.data() + 8) - start);
+  const std::size_t index = load_be16(rule.data.data() + 16);
+  const std::uint8_t format = rule.data[18];
+  const unsigned bits = (format & 63u) + 1;
+  const std::size_t bytes = (bits + 7) / 8;
+  const bool little = (format & 0x80) != 0;
+  const std::size_t begin = little ? index : index + (8 - bytes);
+  std::uint64_t value = 0;
+  if (begin + bytes <= payload.size()) {
+    for (std::size_t i = 0; i < bytes; ++i) {
+      value = (value << 8) | payload[begin + (little ? bytes - 1 - i : i)];
+    }
+    if (!little && bits < 64) value &= (std::uint64_t{1} << bits) - 1;
+    if (little && bits % 8 != 0) value = (value << (64 - 8 * bytes)) >> (64 - bits);
+  }
+  return value >= start && value <= end;
+}
+
+std::uint64_t tcp_bits(const RuleFrame& frame) {
+  const Bytes p = frame.payload;
+  std::size_t tcp = 0;
+  if (is_ipv4(frame.ethertype, p)) {
+    if (p[9] != 6) return 0;
+    tcp = behind_ipv4(p);
+  } else if (is_ipv6(frame.ethertype, p)) {
+    const auto upper = walk_ipv6(p);
+    if (!upper || upper->protocol != 6 || p.size() <= upper->position + 14) return 0;
+    tcp = upper->position;
+  } else {
+    return 0;
+  }
+  std::uint64_t bits = p.size() > tcp + 13 ? p[tcp + 13] : 0;
+  if (p.size() > tcp + 12) bits |= std::uint64_t{p[tcp + 12] & 0x0fu} << 8;
+  return bits;
+}
+
+std::uint64_t characteristics(const RuleContext& context, const RuleFrame& frame) {
+  return FrameFacts(context, frame).characteristics();
+}
+
 ListVerdict evaluate(const RuleContext& context, const RuleFrame& frame,
                      std::span<const wire::Rule> rules) {
   FrameFacts facts(context, frame);
@@ -487,13 +485,13 @@ ListVerdict evaluate(const RuleContext& context, const RuleFrame& frame,
 }
 
 FilterVerdict filter_out(const Network& network, const Member* remote, const RuleFrame& frame,
-                         bool no_tee, std::uint32_t random) {
-  return filter({&network, remote, false, random}, frame, network.capabilities, !no_tee);
+                         bool no_tee, std::uint32_t random, RuleObserver* observer) {
+  return filter({&network, remote, false, random, observer}, frame, network.capabilities, !no_tee);
 }
 
 FilterVerdict filter_in(const Network& network, const Member& member, const RuleFrame& frame,
-                        std::uint32_t random) {
-  return filter({&network, &member, true, random}, frame, member.capabilities, true);
+                        std::uint32_t random, RuleObserver* observer) {
+  return filter({&network, &member, true, random, observer}, frame, member.capabilities, true);
 }
 
 }  // namespace orrery::fib

@@ -37,6 +37,32 @@ struct ListVerdict {
   std::uint8_t bucket = 0;        // PRIORITY
 };
 
+/// What one entry did. Of matches: the result before NOT, which turns the plain ones around.
+enum class RuleStep : std::uint8_t {
+  kNotLooked,  // an AND of a set that does not match any more
+  kNo,
+  kYes,
+  kDefiniteNo,   // whatever NOT says
+  kDefiniteYes,  // whatever NOT says
+  // Of actions.
+  kNotTaken,  // their set does not match
+  kDecides,   // the list ends here
+  kCopies,    // TEE, WATCH: remembered
+  kSpared,    // a DROP without effect, since a tag of the other side was guessed
+  kWithout,   // without effect: its target has the frame anyway, or the action is unknown
+};
+
+/// Told of every entry that is looked at, for those who ask why.
+class RuleObserver {
+ public:
+  /// A list begins; null: the network's, else this capability's.
+  virtual void on_list(const CapabilityRules* capability) = 0;
+  virtual void on_step(std::size_t index, RuleStep step) = 0;
+
+ protected:
+  ~RuleObserver() = default;
+};
+
 /// One evaluation: direction, our own network record, and what we hold of the other side (null:
 /// nothing).
 struct RuleContext {
@@ -44,7 +70,13 @@ struct RuleContext {
   const Member* remote = nullptr;
   bool inbound = false;
   std::uint32_t random = 0;  // for MATCH_RANDOM
+  RuleObserver* observer = nullptr;
 };
+
+/// Bits 11 to 0 of the characteristics: flags of TCP. Source: section 5.
+[[nodiscard]] std::uint64_t tcp_bits(const RuleFrame& frame);
+/// What MATCH_CHARACTERISTICS sees. Source: section 5.
+[[nodiscard]] std::uint64_t characteristics(const RuleContext& context, const RuleFrame& frame);
 
 [[nodiscard]] ListVerdict evaluate(const RuleContext& context, const RuleFrame& frame,
                                    std::span<const wire::Rule> rules);
@@ -71,9 +103,11 @@ struct FilterVerdict {
 
 /// Sender's side. `no_tee`: copies were made in an earlier pass.
 [[nodiscard]] FilterVerdict filter_out(const Network& network, const Member* remote,
-                                       const RuleFrame& frame, bool no_tee, std::uint32_t random);
+                                       const RuleFrame& frame, bool no_tee, std::uint32_t random,
+                                       RuleObserver* observer = nullptr);
 /// Receiver's side; `member` is the sender's record.
 [[nodiscard]] FilterVerdict filter_in(const Network& network, const Member& member,
-                                      const RuleFrame& frame, std::uint32_t random);
+                                      const RuleFrame& frame, std::uint32_t random,
+                                      RuleObserver* observer = nullptr);
 
 }  // namespace orrery::fib

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "fib/rules.h"
+#include "support/rule_race.h"
 #include "support/vectors.h"
 
 namespace orrery::fib {
@@ -88,6 +89,9 @@ const char* name_of(ListResult result) {
 }
 
 TEST(RuleVectors, Evaluate) {
+  RuleJudge judge(4096, 1, 0);
+  const auto lanes = std::make_unique<RuleLanes>();
+  const auto judged = std::make_unique<Judged>();
   std::size_t index = 0;
   for (const json& c : test::cases("rule_eval.json", "cases")) {
     const std::string name = std::to_string(index++) + " " + c["group"].get<std::string>() + ": " +
@@ -141,6 +145,18 @@ TEST(RuleVectors, Evaluate) {
     const FilterVerdict verdict =
         inbound ? filter_in(network, member, frame, 0)
                 : filter_out(network, remote, frame, c["no_tee"].get<bool>(), 0);
+    // The evaluator of many frames: by the list, then by the cache of flows.
+    network.revision = index * 2 + 1;
+    member.revision = index * 2 + 2;
+    const ReadyRules ready(network);
+    for (int round = 0; round < 2; ++round) {
+      RuleLanes::Filling(*lanes).add(frame, inbound ? &member : remote);
+      RuleHits hits;
+      judge.judge(network, ready, inbound, inbound || !c["no_tee"].get<bool>(), *lanes, *judged,
+                  hits, [] { return 0u; });
+      EXPECT_TRUE(test::same(test::verdict_of(*judged, 0), verdict)) << name << ", of many";
+    }
+
     const char* filter = verdict.filter == Filter::kDrop     ? "drop"
                          : verdict.filter == Filter::kAccept ? "accept"
                                                              : "super_accept";

@@ -1,13 +1,14 @@
 // Arbitrary rule lists over arbitrary frames, both ways.
 //
-// Invariants: the same input gives the same verdict; nothing is copied or redirected to ourselves,
-// to the sender or in a length beyond the frame; DROP emits nothing.
+// Invariants: the same input gives the same verdict, from the evaluator of many frames as well, by
+// the list and by the cache of flows; nothing is copied or redirected to ourselves, to the sender
+// or in a length beyond the frame; DROP emits nothing.
 // Input: [1] switches, [2] ethertype, [2] length of the list, list, [2] length of the capability's
 // list, list, [3 x (id, value)] tags, payload.
 #include <cstdlib>
 
 #include "base/cursor.h"
-#include "fib/rules.h"
+#include "fib/rule_judge.h"
 
 namespace {
 
@@ -30,6 +31,28 @@ bool same(const FilterVerdict& a, const FilterVerdict& b) {
     }
   }
   return true;
+}
+
+/// The same by the evaluator of many frames, twice.
+void check_judged(const FilterVerdict& expected, const Network& network, const Member* remote,
+                  const RuleFrame& frame, bool inbound, bool copies, std::uint32_t random) {
+  static RuleJudge judge(64, 1, 0);
+  static RuleLanes lanes{};
+  static Judged said;
+  const ReadyRules ready(network);
+  for (int round = 0; round < 2; ++round) {
+    RuleLanes::Filling(lanes).add(frame, remote);
+    RuleHits hits;
+    judge.judge(network, ready, inbound, copies, lanes, said, hits, [&] { return random; });
+    FilterVerdict verdict;
+    if (said.asked != 0) {
+      verdict = said.verdict[0];
+    } else if ((said.accept | said.super_accept) != 0) {
+      verdict.filter = said.accept != 0 ? Filter::kAccept : Filter::kSuperAccept;
+    }
+    verdict.bucket = expected.bucket;  // nothing looks at it
+    if (!same(expected, verdict)) std::abort();
+  }
 }
 
 void check(const FilterVerdict& v, const Network& network, const RuleFrame& frame) {
@@ -72,6 +95,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (!r.ok()) return 0;
   frame.payload = r.rest();
+  static std::uint64_t revision = 0;
+  network.revision = ++revision;
+  member.revision = ++revision;
   frame.mac_destination = (switches & 4) != 0 ? wire::kBroadcastMac : network.mac;
   frame.mac_source = wire::mac_of(member.address, network.id);
   network.ownership.ips = {wire::Endpoint::v4(0x0a000001, 24)};
@@ -83,14 +109,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const FilterVerdict in = filter_in(network, member, frame, switches);
   check(in, network, frame);
   if (!same(in, filter_in(network, member, frame, switches))) std::abort();
+  check_judged(in, network, &member, frame, true, true, switches);
 
   frame.source = network.self;
   frame.destination = (switches & 8) != 0 ? wire::Address{} : member.address;
-  const Member* remote = (switches & 16) != 0 ? nullptr : &member;
+  const Member* remote = (switches & 24) != 0 ? nullptr : &member;
   const FilterVerdict out = filter_out(network, remote, frame, false, switches);
   check(out, network, frame);
   if (out.filter == Filter::kSuperAccept) std::abort();
+  check_judged(out, network, remote, frame, false, true, switches);
   const FilterVerdict no_tee = filter_out(network, remote, frame, true, switches);
   if (no_tee.filter != out.filter || no_tee.emissions > out.emissions) std::abort();
+  check_judged(no_tee, network, remote, frame, false, false, switches);
   return 0;
 }
