@@ -21,6 +21,7 @@
 #include "service/home.h"
 #include "service/http_client.h"
 #include "service/identity_commands.h"
+#include "service/rules_commands.h"
 #include "wire/address.h"
 
 namespace orrery::service {
@@ -703,6 +704,10 @@ int run_cli(int argc, char** argv) {
   add_capture_command(app, connection, exit_code);
   add_identity_commands(app, connection.as_json, exit_code);
   add_world_commands(app, connection.as_json, exit_code);
+  CLI::App* rules = add_rules_commands(app, connection.as_json, exit_code);
+  add_listing(*rules, connection, exit_code, "hits",
+              "How many frames each rule of the joined networks decided (JSON; asks the daemon)",
+              "/orrery/rules", nullptr);
 
   try {
     std::vector<std::string> arguments = arguments_of(argc, argv);

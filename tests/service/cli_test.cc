@@ -212,7 +212,12 @@ TEST_F(CliTest, HelpEverywhereWithTheExitCodes) {
                               "moon",
                               "moon init",
                               "moon create",
-                              "moon inspect"}) {
+                              "moon inspect",
+                              "rules",
+                              "rules compile",
+                              "rules check",
+                              "rules explain",
+                              "rules hits"}) {
     const Outcome o = run(std::string(command) + " --help");
     EXPECT_EQ(o.exit, 0) << command;
     EXPECT_NE(o.out.find("Exit codes: 0 done, 1 failed"), std::string::npos) << command;
@@ -273,6 +278,7 @@ TEST_F(CliTest, EveryListingAsJson) {
   for (const char* command : {"ports", "workers", "drops", "traffic", "paths"}) {
     EXPECT_EQ(run_json(std::string(command) + " -j")["what"], command);
   }
+  EXPECT_EQ(run_json("rules hits -j")["what"], "rules");
   EXPECT_EQ(run_json(std::string("join -j ") + kNetwork)["id"], kNetwork);
   EXPECT_EQ(run_json(std::string("set -j ") + kNetwork + " allowGlobal=1")["allowGlobal"], true);
   EXPECT_TRUE(run_json("orbit -j 3401ba0b9a 3401ba0b9a")["waiting"]);
@@ -285,6 +291,61 @@ TEST_F(CliTest, EveryListingAsJson) {
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/orrery_dump.txt"));
   EXPECT_EQ(run("dump").exit, 0);
   EXPECT_TRUE(std::filesystem::exists(directory_ + "/orrery_dump.txt"));
+}
+
+TEST_F(CliTest, RulesAreCompiledCheckedAndExplained) {
+  const auto file = [&](const char* name, const std::string& text) {
+    std::ofstream(directory_ + '/' + name) << text;
+    return directory_ + '/' + name;
+  };
+  const std::string source = file("a.rules",
+                                  "tag role id 7 enum 1 admin enum 2 guest;\n"
+                                  "cap web id 3 accept ipprotocol tcp dport 80;;\n"
+                                  "drop teq role guest;\nbreak ipprotocol tcp;\naccept;\n");
+  const json compiled = run_json("rules compile " + source);
+  EXPECT_EQ(compiled["config"]["rules"].size(), 5u);
+  EXPECT_EQ(compiled["capabilitiesByName"]["web"], 3);
+  EXPECT_EQ(run_json("rules compile --binary " + source)["config"]["rules"],
+            "30080000000700000002"
+            "0000"
+            "240106"
+            "0500"
+            "0100");
+  EXPECT_EQ(run("rules check " + source).out,
+            "ok: 5 entries, 1 capabilities, 1 tags, 0 warnings\n");
+
+  const std::string bad = file("bad.rules", "accept;\ndrop dport 70000;\n");
+  const Outcome refused = run("rules check " + bad);
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_EQ(refused.err, bad +
+                             ":2:12: error: expected a number or range (low-high) from 0 to "
+                             "65535, got \"70000\"\n");
+  EXPECT_EQ(run("rules compile " + bad).exit, 1);
+  const json told = json::parse(run("rules check -j " + bad).out);
+  EXPECT_EQ(told["ok"], false);
+  EXPECT_EQ(told["error"]["line"], 2);
+  EXPECT_EQ(told["error"]["column"], 12);
+
+  const std::string web = "rules explain " + source + " --ipsrc 10.0.0.1 --ipdest 10.0.0.2 ";
+  EXPECT_FALSE(run_json(web + "--dport 80 -j")["passes"]);
+  const json passes = run_json(web + "--dport 80 --src-cap web -j");
+  EXPECT_TRUE(passes["passes"]);
+  EXPECT_EQ(passes["receiver"]["decided_by"]["list"], 3);
+  // The same of what was compiled before.
+  const std::string json_file = file("a.json", compiled.dump());
+  EXPECT_TRUE(
+      run_json("rules explain " + json_file +
+               " --ipsrc 10.0.0.1 --ipdest 10.0.0.2 --dport 80 --src-cap web -j")["passes"]);
+  const Outcome guests = run("rules explain " + source + " --ethertype arp --src-tag role=guest " +
+                             "--dest-tag role=guest");
+  EXPECT_EQ(guests.exit, 0);
+  EXPECT_NE(guests.out.find("sender: drop, by rule 1 of the network's rules: drop"),
+            std::string::npos)
+      << guests.out;
+  EXPECT_EQ(run("rules explain " + source + " --src-tag role=king").exit, 2);
+  EXPECT_EQ(run("rules explain " + source + " --ipsrc 10.0.0.1 --ipdest fd00::1").exit, 2);
+  EXPECT_EQ(run("rules explain " + source + " --frame 00").exit, 2);
+  EXPECT_EQ(run("rules check /nowhere").exit, 1);
 }
 
 TEST_F(CliTest, GetPrintsOneValue) {

@@ -97,7 +97,7 @@ class FakeTarget : public service::ApiTarget {
 
   nlohmann::json inspect(const std::string& what) override {
     if (what == "drops" || what == "ports" || what == "workers" || what == "traffic" ||
-        what == "paths")
+        what == "paths" || what == "rules")
       return nlohmann::json::object({{"what", what}});
     return nullptr;
   }
