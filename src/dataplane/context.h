@@ -9,6 +9,7 @@
 #include "crypto/id_permutation.h"
 #include "crypto/nonce.h"
 #include "dataplane/capture.h"
+#include "dataplane/copies.h"
 #include "dataplane/counters.h"
 #include "dataplane/eal.h"
 #include "dataplane/multicasts.h"
@@ -45,8 +46,10 @@ struct FastPathOptions {
   RelayOptions relay;
   PuntOptions punts;
   SeenSet* seen = nullptr;  // of all workers and control; null: control judges what it is given
-  bool clamp_mss = true;    // lower the MSS of SYNs to what is worth sending over the path
-  Recorder* recorder = nullptr;  // of this worker; null: captures are not allowed
+  std::size_t rule_flows = 4096;  // whose verdict by the rules is remembered; 0: none
+  std::uint64_t rule_seed = 0;    // of their hash
+  bool clamp_mss = true;          // lower the MSS of SYNs to what is worth sending over the path
+  Recorder* recorder = nullptr;   // of this worker; null: captures are not allowed
 };
 
 struct WorkerContext {
@@ -61,12 +64,17 @@ struct WorkerContext {
         relay(options.relay),
         punts(options.punts),
         seen(options.seen),
-        traffic(own_traffic(t, options.worker)) {}
+        traffic(own(t.traffic, options.worker)),
+        rule_counts(own(t.rule_counts, options.worker)),
+        judge(options.rule_flows, options.rule_seed),
+        rule_lanes(std::make_unique<fib::RuleLanes>()),
+        judged(std::make_unique<fib::Judged>()) {}
 
-  static TrafficCounts& own_traffic(Tables& tables, unsigned worker) {
-    auto& own = tables.traffic[worker];
-    if (!own) own = std::make_unique<TrafficCounts>();
-    return *own;
+  template <typename Counts>
+  static Counts& own(std::vector<std::unique_ptr<Counts>>& all, unsigned worker) {
+    auto& mine = all[worker];
+    if (!mine) mine = std::make_unique<Counts>();
+    return *mine;
   }
 
   /// A packet id for `suite`; never repeats under one key.
@@ -99,9 +107,14 @@ struct WorkerContext {
   PuntLimits punts;
   Multicasts multicasts;
   SeenSet* const seen;
-  TrafficCounts& traffic;     // this worker's
-  Millis now_ms = 0;          // monotonic, of this turn
-  std::uint64_t wall_ns = 0;  // of this turn
+  Copies copies;            // by rules, that wait to be sent
+  TrafficCounts& traffic;   // this worker's
+  RuleCounts& rule_counts;  // the same
+  fib::RuleJudge judge;
+  const std::unique_ptr<fib::RuleLanes> rule_lanes;  // scratch of judge_lanes()
+  const std::unique_ptr<fib::Judged> judged;         // the same
+  Millis now_ms = 0;                                 // monotonic, of this turn
+  std::uint64_t wall_ns = 0;                         // of this turn
   std::uint64_t random_state = 1;
   Millis events_since = 0;  // of the period that `events` counts
   unsigned events = 0;

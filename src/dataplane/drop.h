@@ -31,6 +31,7 @@
   X(kLocal, "local", "stays on the LAN that it came from")                                        \
   X(kMalformed, "malformed", "payload does not parse")                                            \
   X(kRules, "rules", "refused by the network's rules")                                            \
+  X(kRedirected, "redirected", "sent elsewhere instead, as a rule of the network says")           \
   X(kSourceMac, "source_mac", "source MAC not allowed for this member")                           \
   X(kDestinationMac, "destination_mac", "destination MAC is not ours and we do not bridge")       \
   X(kFixedMac, "fixed_mac", "source MAC is that of a station fixed to another port")              \

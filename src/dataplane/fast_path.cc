@@ -24,10 +24,9 @@ constexpr Step kOpen[] = {
 constexpr Step kSetApart[] = {ORRERY_STEP(flow), ORRERY_STEP(multicast)};
 constexpr Step kFlow[] = {ORRERY_STEP(flow)};
 constexpr Step kResolve[] = {ORRERY_STEP(resolve), ORRERY_STEP(filter_out)};
-constexpr Step kSeal[] = {
-    ORRERY_STEP(credentials), ORRERY_STEP(steer),    ORRERY_STEP(encap),
-    ORRERY_STEP(armor),       ORRERY_STEP(fragment),
-};
+constexpr Step kCredentials[] = {ORRERY_STEP(credentials)};
+constexpr Step kSeal[] = {ORRERY_STEP(steer), ORRERY_STEP(encap), ORRERY_STEP(armor),
+                          ORRERY_STEP(fragment)};
 #undef ORRERY_STEP
 
 }  // namespace
@@ -134,6 +133,7 @@ void FastPath::outbound(wire::NetworkId network, rte_mbuf** burst, unsigned n, O
   load(network, burst, n, out, drops);
   run(kSetApart);
   run(kResolve);
+  run(kCredentials);
   run(kSeal);
 }
 
@@ -150,6 +150,7 @@ void FastPath::seal(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outco
   load(network, burst, n, out, drops);
   run(kFlow);
   run(kResolve);
+  run(kCredentials);
   run(kSeal);
 }
 
@@ -157,21 +158,32 @@ rte_mbuf* FastPath::answer(fib::Neighbour owner, Bytes question) const noexcept 
   return answer_in_name_of(owner, question, context_.pools);
 }
 
-bool FastPath::replicate(Outcome& out, DropCounters& drops) noexcept {
-  if (context_.multicasts.empty()) return false;
+void FastPath::fill(void (*stage)(WorkerContext&, PacketVector&) noexcept, StageId id, Outcome& out,
+                    DropCounters& drops) noexcept {
   context_.out = &out;
   context_.drops = &drops;
   Recorder* const recorder = context_.recorder;
   if (recorder != nullptr) [[unlikely]]
     recorder->begin(kHostOut);
   const std::uint64_t before = rte_rdtsc();
-  orrery::dataplane::replicate(context_, vector_);  // it begins with an empty vector
+  stage(context_, vector_);  // it begins with an empty vector
   if (recorder != nullptr) [[unlikely]]
-    recorder->passed(StageId::replicate, vector_);
-  StageCount& count = stages_[static_cast<std::size_t>(StageId::replicate)];
+    recorder->passed(id, vector_);
+  StageCount& count = stages_[static_cast<std::size_t>(id)];
   count.packets += vector_.n;
   ++count.vectors;
   count.cycles += rte_rdtsc() - before;
+}
+
+bool FastPath::replicate(Outcome& out, DropCounters& drops) noexcept {
+  if (!context_.multicasts.empty()) {
+    fill(orrery::dataplane::replicate, StageId::replicate, out, drops);
+    run(kCredentials);
+  } else if (!context_.copies.empty()) {
+    fill(copies, StageId::copies, out, drops);
+  } else {
+    return false;
+  }
   run(kSeal);
   return true;
 }

@@ -54,12 +54,13 @@ class FastPath {
   /// Gives up packets whose other fragments did not come in time.
   void expire(DropCounters& drops) noexcept;
 
-  /// Datagrams from a port; takes all of them.
+  /// Datagrams from a port; takes all of them, and then wants replicate().
   /// REQUIRES: n <= kBurst, and an `out` whose lists are empty.
   void inbound(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   /// The first half of inbound(). What goes on is left in `burst`; returns how many that are.
   unsigned gather(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
-  /// The second half. REQUIRES: what gather() of some worker left, and its `out` or an empty one.
+  /// The second half; then wants replicate(). REQUIRES: what gather() of some worker left, and its
+  /// `out` or an empty one.
   void open(rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   /// Frames from the host's side of `network`; takes all of them, and then wants replicate().
   /// REQUIRES: as inbound().
@@ -69,19 +70,23 @@ class FastPath {
   /// many that are.
   unsigned set_apart(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
                      DropCounters& drops) noexcept;
-  /// The other part. REQUIRES: what set_apart() of some worker left, and its `out` or an empty one.
+  /// The other part; then wants replicate(). REQUIRES: what set_apart() of some worker left, and
+  /// its `out` or an empty one.
   void seal(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
             DropCounters& drops) noexcept;
 
   /// The frame by which `owner` would answer an ARP request or neighbour solicitation; null: none.
   [[nodiscard]] rte_mbuf* answer(fib::Neighbour owner, Bytes question) const noexcept;
-  /// One more vector of copies of the multicast frames that were kept; false: all are sent. To be
-  /// called until then, in the same turn. REQUIRES: as inbound().
+  /// One more vector of copies: of the multicast frames that were kept, and those that rules asked
+  /// for; false: all are sent. To be called until then, in the same turn. REQUIRES: as inbound().
   [[nodiscard]] bool replicate(Outcome& out, DropCounters& drops) noexcept;
 
  private:
   void load(Spot spot, rte_mbuf** burst, unsigned n, Outcome& out, DropCounters& drops) noexcept;
   void load(wire::NetworkId network, rte_mbuf** burst, unsigned n, Outcome& out,
+            DropCounters& drops) noexcept;
+  /// A stage that makes a vector of its own.
+  void fill(void (*stage)(WorkerContext&, PacketVector&) noexcept, StageId id, Outcome& out,
             DropCounters& drops) noexcept;
   template <std::size_t N>
   void run(const Step (&steps)[N]) noexcept;

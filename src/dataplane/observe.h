@@ -31,6 +31,7 @@
   X(flow)                        \
   X(multicast)                   \
   X(replicate)                   \
+  X(copies)                      \
   X(resolve)                     \
   X(filter_out)                  \
   X(credentials)                 \

@@ -15,9 +15,26 @@ std::uint32_t table_hash(const void* key, std::uint32_t length, std::uint32_t) {
       siphash(table_hash_key(), {static_cast<const std::uint8_t*>(key), length}));
 }
 
-NetworkRecord::NetworkRecord(const fib::Network& n, TrafficSlot counts)
-    : network(n),
+namespace {
+
+fib::Network revised(fib::Network network, std::uint64_t revision) {
+  network.revision = revision;
+  return network;
+}
+
+/// Counters that a list of a network needs.
+std::uint32_t counts_of(const NetworkRecord& record) {
+  return static_cast<std::uint32_t>(record.rules.counts());
+}
+
+}  // namespace
+
+NetworkRecord::NetworkRecord(const fib::Network& n, std::uint64_t revision, TrafficSlot counts,
+                             RuleCountSlot hit_counts)
+    : network(revised(n, revision)),
+      rules(network),
       traffic(counts),
+      hits(hit_counts),
       accepts_all(!n.rules.empty() &&
                   n.rules.front().code() ==
                       static_cast<std::uint8_t>(wire::RuleType::kActionAccept)) {}
@@ -78,6 +95,33 @@ void Publisher::set_active(const PeerRecord& record, bool active) {
   }
 }
 
+void Publisher::publish(const fib::Network& network) {
+  const NetworkKey key{network.id.value};
+  const NetworkRecord* before = tables_.networks.find(key);
+  const TrafficSlot traffic = before != nullptr ? before->traffic : slots_.take();
+  // The same rules go on counting.
+  const bool same_rules = before != nullptr && before->network.rules == network.rules;
+  const auto counts = static_cast<std::uint32_t>(network.rules.size() + 2);
+  const RuleCountSlot hits = same_rules ? before->hits : hits_.take(counts);
+  const RuleCountSlot old_hits = before != nullptr && !same_rules ? before->hits : 0;
+  const std::uint32_t old_counts = before != nullptr ? counts_of(*before) : 0;
+  const bool fitted = tables_.networks.put(
+      key, std::make_unique<const NetworkRecord>(network, ++revision_, traffic, hits));
+  put(fitted);
+  if (fitted) {
+    hits_.give_back(old_hits, old_counts);
+    return;
+  }
+  if (before == nullptr) slots_.give_back(traffic);
+  if (!same_rules) hits_.give_back(hits, counts);
+}
+
+void Publisher::publish(const fib::Member& member) {
+  auto record = std::make_unique<fib::Member>(member);
+  record->revision = ++revision_;
+  put(tables_.members.put({member.network.value, member.address.value}, std::move(record)));
+}
+
 void Publisher::publish(const fib::Group& group) {
   const GroupKey key{group.network.value, group.group.mac.value, group.group.adi};
   auto record = std::make_unique<const GroupRecord>(group);
@@ -128,6 +172,41 @@ void Publisher::tick(Millis now) {
   }
 }
 
+namespace {
+
+/// Removes what a table has of a network.
+template <typename Key, typename Table>
+void remove_all(Table& table, std::uint64_t network) {
+  std::vector<Key> keys;
+  table.for_each_key([&](const Key& k) {
+    if (k.network == network) keys.push_back(k);
+  });
+  for (const Key& k : keys) table.remove(k);
+}
+
+}  // namespace
+
+void Publisher::remove_network(wire::NetworkId id) {
+  if (const NetworkRecord* gone = tables_.networks.find({id.value})) {
+    slots_.give_back(gone->traffic);
+    hits_.give_back(gone->hits, counts_of(*gone));
+  }
+  tables_.networks.remove({id.value});
+  remove_all<MemberKey>(tables_.members, id.value);
+  remove_all<BridgeKey>(tables_.bridge_routes, id.value);
+  remove_all<GroupKey>(tables_.groups, id.value);
+}
+
+Publisher::RuleHitCounts Publisher::hits_of(wire::NetworkId network) const {
+  const NetworkRecord* record = tables_.networks.find({network.value});
+  if (record == nullptr) return {};
+  RuleHitCounts hits{record->network.rules, hits_.of(record->hits, counts_of(*record))};
+  hits.nobody = hits.frames[record->rules.nobody()];
+  hits.by_capability = hits.frames[record->rules.by_capability()];
+  hits.frames.resize(hits.rules.size());
+  return hits;
+}
+
 Traffic Publisher::traffic_of(wire::Address peer) const {
   const PeerRecord* record = tables_.peers.find({peer.value});
   return record == nullptr ? Traffic{} : slots_.of(record->traffic);
@@ -166,40 +245,11 @@ void Publisher::apply(const fib::Update& update) {
       t.relays.store(r.for_strangers, std::memory_order_relaxed);
     }
 
-    void operator()(const fib::Network& n) const {
-      const NetworkRecord* before = t.networks.find({n.id.value});
-      const TrafficSlot traffic = before != nullptr ? before->traffic : self.slots_.take();
-      const bool fitted =
-          t.networks.put({n.id.value}, std::make_unique<const NetworkRecord>(n, traffic));
-      if (!fitted && before == nullptr) self.slots_.give_back(traffic);
-      self.put(fitted);
-    }
+    void operator()(const fib::Network& n) const { self.publish(n); }
 
-    void operator()(const fib::RemoveNetwork& r) const {
-      if (const NetworkRecord* gone = t.networks.find({r.id.value}))
-        self.slots_.give_back(gone->traffic);
-      t.networks.remove({r.id.value});
-      std::vector<MemberKey> members;
-      t.members.for_each_key([&](const MemberKey& k) {
-        if (k.network == r.id.value) members.push_back(k);
-      });
-      for (const MemberKey& k : members) t.members.remove(k);
-      std::vector<BridgeKey> routes;
-      t.bridge_routes.for_each_key([&](const BridgeKey& k) {
-        if (k.network == r.id.value) routes.push_back(k);
-      });
-      for (const BridgeKey& k : routes) t.bridge_routes.remove(k);
-      std::vector<GroupKey> groups;
-      t.groups.for_each_key([&](const GroupKey& k) {
-        if (k.network == r.id.value) groups.push_back(k);
-      });
-      for (const GroupKey& k : groups) t.groups.remove(k);
-    }
+    void operator()(const fib::RemoveNetwork& r) const { self.remove_network(r.id); }
 
-    void operator()(const fib::Member& m) const {
-      self.put(t.members.put({m.network.value, m.address.value},
-                             std::make_unique<const fib::Member>(m)));
-    }
+    void operator()(const fib::Member& m) const { self.publish(m); }
 
     void operator()(const fib::RemoveMember& r) const {
       t.members.remove({r.network.value, r.address.value});

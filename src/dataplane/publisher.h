@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "crypto/peer_keys.h"
 #include "dataplane/observe.h"
+#include "dataplane/rule_counts.h"
 #include "dataplane/tables/rcu_table.h"
 #include "fib/update.h"
 
@@ -75,10 +76,13 @@ struct alignas(kCacheLine) PeerRecord {
 static_assert(sizeof(PeerRecord) == 2 * kCacheLine);
 
 struct NetworkRecord {
-  NetworkRecord(const fib::Network& n, TrafficSlot counts);
+  NetworkRecord(const fib::Network& n, std::uint64_t revision, TrafficSlot counts,
+                RuleCountSlot hits);
 
   fib::Network network;
+  fib::ReadyRules rules;  // of `network`
   TrafficSlot traffic;
+  RuleCountSlot hits;
   bool accepts_all;  // the rules begin with an unconditional ACCEPT: nothing to evaluate
 };
 
@@ -131,6 +135,9 @@ struct Tables {
   // [worker]; made by each one's FastPath before it runs
   std::vector<std::unique_ptr<TrafficCounts>> traffic =
       std::vector<std::unique_ptr<TrafficCounts>>(kMaxWorkers);
+  // The same.
+  std::vector<std::unique_ptr<RuleCounts>> rule_counts =
+      std::vector<std::unique_ptr<RuleCounts>>(kMaxWorkers);
 };
 
 /// Lives on the control thread.
@@ -148,7 +155,10 @@ class Publisher {
   static constexpr Millis kSpared = 3'000;  // since it was used; workers note that by seconds
 
   explicit Publisher(Tables& tables, std::size_t most_active = kMostActive)
-      : tables_(tables), most_active_(most_active), slots_(tables.traffic) {}
+      : tables_(tables),
+        most_active_(most_active),
+        slots_(tables.traffic),
+        hits_(tables.rule_counts) {}
 
   void apply(const fib::Update& update);
   /// Tells the time, mono as the workers' own; call now and then.
@@ -164,6 +174,17 @@ class Publisher {
   [[nodiscard]] Traffic traffic_of(wire::Address peer) const;
   [[nodiscard]] Traffic traffic_of(wire::NetworkId network) const;
 
+  /// What the rules of a network decided in workers since they were published.
+  struct RuleHitCounts {
+    std::vector<wire::Rule> rules;
+    std::vector<std::uint64_t> frames;  // [rule]
+    std::uint64_t nobody = 0;           // dropped, since no rule accepts them
+    std::uint64_t by_capability = 0;    // let through by one
+  };
+
+  /// Empty for a stranger.
+  [[nodiscard]] RuleHitCounts hits_of(wire::NetworkId network) const;
+
   /// Peers with schedules.
   [[nodiscard]] std::size_t active() const { return active_.size(); }
 
@@ -176,7 +197,10 @@ class Publisher {
   void put(bool fitted) { refused_ += fitted ? 0 : 1; }
 
   void publish(const fib::Peer& peer);
+  void publish(const fib::Network& network);
+  void publish(const fib::Member& member);
   void publish(const fib::Group& group);
+  void remove_network(wire::NetworkId id);
   void use(std::uint64_t address);
   void set_active(const PeerRecord& record, bool active);
   [[nodiscard]] bool make_room();
@@ -187,6 +211,8 @@ class Publisher {
   std::unordered_set<std::uint64_t> active_;
   std::vector<Used> by_use_;  // the active ones as of the last look, used longest ago last
   TrafficSlots slots_;
+  RuleCountSlots hits_;
+  std::uint64_t revision_ = 0;  // of networks and members, the last one given
   Millis now_ = 0;
   Millis next_look_ = 0;
   std::uint64_t refused_ = 0;

@@ -49,6 +49,7 @@ struct alignas(kCacheLine) PacketVector {
   std::array<wire::FragmentPlan, kVectorMax> plan;   // outbound: how the packet will be cut
   std::array<std::uint32_t, kVectorMax> adi;         // of a multicast frame's group
   std::array<std::uint64_t, kVectorMax> sent_id;     // inbound: as its sender chose it; 0: unknown
+  std::array<std::uint8_t, kVectorMax> ext_flags;    // outbound: of EXT_FRAME; not 0: a rule's copy
   unsigned n = 0;
 
   void load(rte_mbuf** burst, unsigned count) noexcept {
@@ -58,6 +59,7 @@ struct alignas(kCacheLine) PacketVector {
     next.fill(Next::kGoOn);
     piece.fill(false);
     foreign.fill(false);
+    ext_flags.fill(0);
   }
 
   /// Whether no lane leaves. REQUIRES: next[i] is kGoOn for i >= n, as load() and partition() leave
@@ -94,6 +96,7 @@ struct alignas(kCacheLine) PacketVector {
     plan[to] = plan[from];
     adi[to] = adi[from];
     sent_id[to] = sent_id[from];
+    ext_flags[to] = ext_flags[from];
   }
 
   [[nodiscard]] std::uint8_t* data(unsigned i) const noexcept {

@@ -66,6 +66,7 @@ void Worker::inbound(rte_mbuf** burst, unsigned n) noexcept {
   if (at_once(n)) {
     fast_path_->inbound(burst, n, outcome_, counters_.drops);
     finish(outcome_);
+    replicate();
     latency_.add(rte_rdtsc() - begun);
     return;
   }
@@ -125,6 +126,8 @@ void Worker::work_on(WorkUnit& unit) noexcept {
     fast_path_->seal(unit.network, unit.packets, unit.n, unit.outcome, counters_.drops);
   }
   settle(unit.outcome);
+  // Copies that rules asked for are no part of the unit: whoever works on it sends them.
+  replicate();
 }
 
 bool Worker::work_on_own() noexcept {

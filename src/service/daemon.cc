@@ -132,6 +132,15 @@ class Target final : public ApiTarget {
       return all;
     }
     if (what == "traffic") return traffic();
+    if (what == "rules") {
+      json all = json::array();
+      for (const auto& n : networks_.list()) {
+        json one = to_json(loop_.publisher().hits_of(n.id));
+        one["id"] = wire::to_string(n.id);
+        all.push_back(std::move(one));
+      }
+      return all;
+    }
     if (what == "drops") {
       json drops = json::object();  // of all workers
       for (std::size_t reason = 1; reason < static_cast<std::size_t>(dataplane::Drop::kCount);
@@ -299,6 +308,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   fast.nonce_floor = options->nonce_floor;
   fast.clamp_mss = config.clamp_mss;
   randombytes_buf(&fast.reassembly_key, sizeof fast.reassembly_key);
+  randombytes_buf(&fast.rule_seed, sizeof fast.rule_seed);
   randombytes_buf(&fast.relay.key, sizeof fast.relay.key);
   randombytes_buf(&fast.punts.key, sizeof fast.punts.key);
   randombytes_buf(&dataplane::table_hash_key(), sizeof(SipKey));

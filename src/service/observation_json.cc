@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "control/rules/rule_text.h"
+
 namespace orrery::service {
 
 using nlohmann::json;
@@ -37,6 +39,15 @@ json to_json(const dataplane::Traffic& traffic) {
           {"rxBytes", traffic.rx_bytes},
           {"txPackets", traffic.tx_packets},
           {"txBytes", traffic.tx_bytes}};
+}
+
+json to_json(const dataplane::Publisher::RuleHitCounts& hits) {
+  json rules = json::array();
+  for (std::size_t i = 0; i < hits.rules.size(); ++i) {
+    rules.push_back(
+        {{"rule", i}, {"text", control::rule_text(hits.rules[i])}, {"frames", hits.frames[i]}});
+  }
+  return {{"rules", rules}, {"noRule", hits.nobody}, {"byCapability", hits.by_capability}};
 }
 
 }  // namespace orrery::service

@@ -1,8 +1,10 @@
-// JSON of what workers count of their own work, for /orrery/workers and /orrery/traffic.
+// JSON of what workers count of their own work, for /orrery/workers, /orrery/traffic and
+// /orrery/rules.
 #pragma once
 
 #include <nlohmann/json.hpp>
 
+#include "dataplane/publisher.h"
 #include "dataplane/telemetry.h"
 
 namespace orrery::service {
@@ -13,5 +15,7 @@ namespace orrery::service {
 [[nodiscard]] nlohmann::json to_json(const dataplane::LatencyHistogram& latency);
 /// {rxPackets, rxBytes, txPackets, txBytes}
 [[nodiscard]] nlohmann::json to_json(const dataplane::Traffic& traffic);
+/// {rules: [{rule, text, frames}], noRule, byCapability}
+[[nodiscard]] nlohmann::json to_json(const dataplane::Publisher::RuleHitCounts& hits);
 
 }  // namespace orrery::service

@@ -430,6 +430,34 @@ TEST_P(TeamTest, StopsInTheMiddleOfTheWork) {
   stop();
 }
 
+TEST_P(TeamTest, WhatRulesCopyIsSentByWhoeverWorksOnIt) {
+  if (GetParam().helpers == Helpers::kSlow) GTEST_SKIP() << "it does not send copies";
+  make(UINT64_MAX);
+  const wire::Address third{0x3333333333ULL};
+  wire::Rule tee;
+  tee.type = static_cast<std::uint8_t>(wire::RuleType::kActionTee);
+  store_be64(tee.data.data(), third.value);
+  for (Node* node : {a_.get(), b_.get()}) {
+    fib::Peer peer = node->end.peer();
+    peer.address = third;
+    node->end.publisher.apply(peer);
+    fib::Network n = node->end.network();
+    n.rules.insert(n.rules.begin(), tee);
+    node->end.publisher.apply(n);
+  }
+  const auto copied = [](const Node& node) {
+    std::uint64_t frames = 0;
+    for (const auto& w : node.workers) frames += w->counters().copies;
+    return frames;
+  };
+  const std::uint64_t before = there_.arrived;
+  for (unsigned i = 0; i < 5'000 && there_.arrived < before + 2'000; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  stop();
+  EXPECT_GE(copied(*a_), 1'000u);
+  EXPECT_GE(copied(*b_), 1'000u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Teams, TeamTest,
                          ::testing::Values(Row{2, Helpers::kReady}, Row{3, Helpers::kReady},
                                            Row{2, Helpers::kDistracted},

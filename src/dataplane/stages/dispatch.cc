@@ -1,4 +1,5 @@
 #include "dataplane/stages/stages.h"
+#include "wire/verbs/frame.h"
 #include "wire/verbs/multicast.h"
 
 namespace orrery::dataplane {
@@ -20,9 +21,9 @@ void dispatch(WorkerContext&, PacketVector& v) noexcept {
       frame.ethertype = load_be16(payload.data() + 8);
       frame.payload = payload.subspan(wire::kFrameHead);
     } else if (verb == wire::Verb::kExtFrame && payload.size() > wire::kExtFrameHead &&
-               payload[8] == 0) {
-      // [8] network, [1] flags, [6] destination, [6] source, [2] ethertype, payload. Flags ask for
-      // more than delivery.
+               (payload[8] & (wire::kExtFrameCom | wire::kExtFrameWantsOk)) == 0) {
+      // [8] network, [1] flags, [6] destination, [6] source, [2] ethertype, payload. Certificates
+      // and what wants an answer are control's; the other flags say which rule made a copy.
       v.verb[i] = fib::Carrier::kExtFrame;
       frame.destination = wire::Mac::load(payload.data() + 9);
       frame.source = wire::Mac::load(payload.data() + 15);

@@ -58,7 +58,7 @@ void encap(WorkerContext& w, PacketVector& v) noexcept {
       continue;
     }
     store_be64(p + wire::kHeaderSize, v.network[i]->network.id.value);
-    if (ext) p[wire::kHeaderSize + 8] = 0;  // flags
+    if (ext) p[wire::kHeaderSize + 8] = v.ext_flags[i];
   }
 }
 

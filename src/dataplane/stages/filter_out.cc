@@ -1,21 +1,17 @@
-#include "dataplane/stages/stages.h"
+#include "dataplane/stages/judge.h"
 
 namespace orrery::dataplane {
 
 void filter_out(WorkerContext& w, PacketVector& v) noexcept {
-  for (unsigned i = 0; i < v.n; ++i) {
-    const NetworkRecord& record = *v.network[i];
-    if (record.accepts_all) continue;
-    const fib::FilterVerdict verdict =
-        fib::filter_out(record.network, v.member[i],
-                        fib::rule_frame_out(record.network, v.frame[i], v.peer[i]->peer.address),
-                        false, w.random());
-    if (verdict.emissions != 0) {
-      v.punt_lane(i, Message::kFrame);
-    } else if (verdict.filter == fib::Filter::kDrop) {
-      v.drop_lane(i, Drop::kRules);
-    }
-  }
+  const auto ends = [&](unsigned i) { return Ends{w.self, v.peer[i]->peer.address, v.member[i]}; };
+  judge_lanes(w, v, lanes_to_judge(w, v), false, true, ends,
+              [&](unsigned i, fib::Filter filter, const fib::FilterVerdict* verdict) {
+                if (verdict != nullptr && verdict->emissions != 0 && !copy_out(w, v, i, *verdict)) {
+                  v.punt_lane(i, Message::kFrame);
+                } else if (filter == fib::Filter::kDrop) {
+                  v.drop_lane(i, drop_of_rules(verdict));
+                }
+              });
 }
 
 }  // namespace orrery::dataplane

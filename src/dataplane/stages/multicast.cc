@@ -1,4 +1,4 @@
-#include "dataplane/stages/stages.h"
+#include "dataplane/stages/judge.h"
 
 namespace orrery::dataplane {
 
@@ -21,9 +21,9 @@ void multicast(WorkerContext& w, PacketVector& v) noexcept {
     if (!record.accepts_all) {
       const fib::FilterVerdict verdict = fib::filter_out(
           network, nullptr, fib::rule_frame_out(network, frame, {}), false, w.random());
-      if (verdict.emissions != 0) continue;
+      if (verdict.emissions != 0 && !copy_out(w, v, i, verdict)) continue;
       if (verdict.filter == fib::Filter::kDrop) {
-        v.drop_lane(i, Drop::kRules);
+        v.drop_lane(i, drop_of_rules(&verdict));
         continue;
       }
     }

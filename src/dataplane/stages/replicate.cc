@@ -107,6 +107,7 @@ void fill(WorkerContext& w, PacketVector& v, PendingMulticast& p) {
     v.next[i] = Next::kGoOn;
     v.verb[i] = fib::Carrier::kMulticastFrame;
     v.adi[i] = p.adi;
+    v.ext_flags[i] = 0;
     v.frame[i] = p.frame;
     v.frame[i].payload = v.bytes(i).subspan(fib::EthernetFrame::kHead);
   }

@@ -6,7 +6,8 @@
 //              filter, learn, deliver
 //   outbound   flow, multicast | flow, resolve, filter_out, credentials, steer, encap, armor,
 //              fragment
-//   and then   replicate, credentials, steer, encap, armor, fragment, until all copies are sent
+//   and then   replicate, credentials, steer, encap, armor, fragment, until all copies are sent;
+//              copies, steer, encap, armor, fragment, for what rules send elsewhere
 //
 // Before and behind them stand rx, underlay, outer and tx, which are a Port's (port.h), and
 // ingress, a FramePort's. What a stage cannot finish is punted: the datagram or the frame
@@ -125,9 +126,9 @@ void dispatch(WorkerContext& w, PacketVector& v) noexcept;
 void gate(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Rules, and which MACs this sender may use.
-/// Reads: network, member. Writes: frame. Exits: drop by the reason of the refusal; punt
-/// kAuthenticated (a rule asks for a copy or a redirect).
-/// Cost: the rules, nothing where they begin with an unconditional accept.
+/// Reads: network, member. Writes: frame. Exits: drop by the reason of the refusal, kRedirected;
+/// punt kAuthenticated (a rule asks for a copy or a redirect to somebody whom only control can
+/// serve). Cost: the rules, nothing where they begin with an unconditional accept.
 void filter(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Stations behind remote bridges: a miss or a move is an event for control; a hit writes nothing,
@@ -147,7 +148,7 @@ void flow(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Frames to a group whose members control has published: each of them gets one, see replicate().
 /// Those that suppress() answers go no further. Reads: groups. Exits: kept; drop kSuppressed,
-/// kRules (of the sender's side, without a recipient in mind).
+/// kRules, kRedirected (of the sender's side, without a recipient in mind).
 void multicast(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Fills the vector with copies of the frames that multicast() has kept, one for each recipient: up
@@ -164,8 +165,13 @@ void replicate(WorkerContext& w, PacketVector& v) noexcept;
 void resolve(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Rules of the sender's side.
-/// Exits: drop kRules; punt kFrame (a rule asks for a copy or a redirect).
+/// Exits: drop kRules, kRedirected; punt kFrame (a rule asks for a copy or a redirect to somebody
+/// whom only control can serve).
 void filter_out(WorkerContext& w, PacketVector& v) noexcept;
+
+/// Fills the vector with copies that rules asked for in this turn (copy_out()). Writes: all facts
+/// of outbound lanes, ext_flags. Exits: none.
+void copies(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Whether the recipient holds our credentials of today: if not, an event; the frame goes on.
 void credentials(WorkerContext& w, PacketVector& v) noexcept;
@@ -187,6 +193,14 @@ void armor(WorkerContext& w, PacketVector& v) noexcept;
 /// Exits: transmit, whole packets and all their pieces. Cost: a copy of what does not fit the first
 /// datagram. Exits: drop kNoMbuf (no buffer for a fragment: the rest of the packet is useless).
 void fragment(WorkerContext& w, PacketVector& v) noexcept;
+
+// --- side: what rules send elsewhere
+
+/// Keeps the copies and redirects that `verdict` asks for of the frame in lane `i`, for copies().
+/// False, and nothing is kept: there is no room, or somebody lacks a record, schedules or a path;
+/// then the frame is control's. Cost: a copy of so much of the frame.
+[[nodiscard]] bool copy_out(WorkerContext& w, const PacketVector& v, unsigned i,
+                            const fib::FilterVerdict& verdict) noexcept;
 
 // --- side: what control is given
 

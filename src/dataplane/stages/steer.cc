@@ -12,7 +12,9 @@ void steer(WorkerContext& w, PacketVector& v) noexcept {
     }
     const std::size_t mtu = v.network[i]->network.mtu;
     const fib::EthernetFrame& frame = v.frame[i];
-    const bool unicast = v.verb[i] != fib::Carrier::kMulticastFrame;
+    // A copy by a rule is no frame of its sender: it goes as it is, and nobody is told of it.
+    const bool copy = v.ext_flags[i] != 0;
+    const bool unicast = v.verb[i] != fib::Carrier::kMulticastFrame && !copy;
     const std::size_t head = verb_head(v, i);
     const std::size_t size = wire::kHeaderSize + head + frame.payload.size();
     v.plan[i] = {};  // whole, as most are
@@ -21,9 +23,11 @@ void steer(WorkerContext& w, PacketVector& v) noexcept {
     if (size > peer.mtu) v.plan[i] = wire::plan_equal_fragments(size, peer.mtu);
     const bool fits = v.plan[i].pieces <= wire::kMaxFragments;
     if (!fits || (unicast && fib::exceeds(frame, mtu))) [[unlikely]] {
-      answer_too_big(w, v, i,
-                     std::min(mtu, wire::largest_packet(peer.mtu) - wire::kHeaderSize - head -
-                                       wire::behind_tag(frame.ethertype, frame.payload).tag));
+      if (!copy) {
+        answer_too_big(w, v, i,
+                       std::min(mtu, wire::largest_packet(peer.mtu) - wire::kHeaderSize - head -
+                                         wire::behind_tag(frame.ethertype, frame.payload).tag));
+      }
       v.drop_lane(i, Drop::kTooBig);
       continue;
     }
