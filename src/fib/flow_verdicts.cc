@@ -28,51 +28,55 @@ FlowVerdicts::FlowVerdicts(std::size_t entries, std::uint64_t seed) {
   for (std::uint64_t& s : seeds_) s = next_seed(seed) | 1;
 }
 
+// The hash takes words as they are made, not from the key: a load that spans two stores waits for
+// both. Multiply-shift: upper bits of the sum of products are universal, lower ones depend on lower
+// bits of the words alone. The second product lets all of them count.
 void FlowVerdicts::make_key(const Network& network, bool inbound, const RuleNeeds& needs,
                             const RuleLanes& l, unsigned i) {
   auto& key = keys_[i];
+  std::uint64_t h = 0;
+  const auto put = [&](std::size_t word, std::uint64_t value) {
+    key[word] = value;
+    h += value * seeds_[word];
+  };
   const auto bit = [&](std::uint64_t mask) { return static_cast<unsigned>(mask >> i & 1); };
   const auto looks_at = [&](RuleNeeds::Field field) { return (needs.fields & field) != 0; };
   const std::uint64_t member = l.member[i] != nullptr ? l.member[i]->revision : 0;
   const unsigned v4 = bit(l.ipv4), v6 = bit(l.ipv6), upper = bit(l.upper);
   const unsigned ports = bit(l.ports), icmp = bit(l.icmp);
-  key[0] = network.revision;
-  key[1] = member * 2 + (inbound ? 1 : 0);
-  key[2] =
+  put(0, network.revision);
+  put(1, member * 2 + (inbound ? 1 : 0));
+  std::uint64_t word =
       std::uint64_t{l.ethertype[i]} << 48 | v4 << 0 | v6 << 1 | upper << 2 | ports << 3 | icmp << 4;
-  if (v4 + upper != 0) key[2] |= std::uint64_t{l.protocol[i]} << 24;
-  if (looks_at(RuleNeeds::kTos) && v4 + v6 != 0) key[2] |= std::uint64_t{l.tos[i]} << 16;
-  if (looks_at(RuleNeeds::kTag)) key[2] |= std::uint64_t{l.tag_control[i]} << 32;
-  key[3] = 0;
-  if (looks_at(RuleNeeds::kPorts) && ports != 0) {
-    key[3] = std::uint64_t{l.source_port[i]} << 48 | std::uint64_t{l.destination_port[i]} << 32;
-  }
+  if (v4 + upper != 0) word |= std::uint64_t{l.protocol[i]} << 24;
+  if (looks_at(RuleNeeds::kTos) && v4 + v6 != 0) word |= std::uint64_t{l.tos[i]} << 16;
+  if (looks_at(RuleNeeds::kTag)) word |= std::uint64_t{l.tag_control[i]} << 32;
+  put(2, word);
+  word = 0;
+  if (looks_at(RuleNeeds::kPorts) && ports != 0)
+    word = std::uint64_t{l.source_port[i]} << 48 | std::uint64_t{l.destination_port[i]} << 32;
   // Beyond 65,535 no size is in a range.
-  if (looks_at(RuleNeeds::kSize)) key[3] |= std::uint64_t{std::min(l.size[i], 0x10000u)} << 15;
+  if (looks_at(RuleNeeds::kSize)) word |= std::uint64_t{std::min(l.size[i], 0x10000u)} << 15;
   if (looks_at(RuleNeeds::kIcmp) && icmp != 0)
-    key[3] |= std::uint64_t{l.icmp_type[i]} << 40 | std::uint64_t{l.icmp_code[i]} << 32;
-  key[4] = key[5] = key[6] = key[7] = 0;
-  if (looks_at(RuleNeeds::kIps)) {
-    if (v4 != 0) {
-      key[4] = std::uint64_t{l.ipv4_source[i]} << 32 | l.ipv4_destination[i];
-    } else if (v6 != 0) {
-      std::memcpy(key.data() + 4, l.frame[i].payload.data() + 8, 32);
-    }
+    word |= std::uint64_t{l.icmp_type[i]} << 40 | std::uint64_t{l.icmp_code[i]} << 32;
+  put(3, word);
+  if (looks_at(RuleNeeds::kIps) && v6 != 0) {
+    const std::uint8_t* ips = l.frame[i].payload.data() + 8;
+    for (std::size_t w = 0; w < 4; ++w) put(4 + w, load_be64(ips + 8 * w));
+  } else {
+    const bool v4_ips = looks_at(RuleNeeds::kIps) && v4 != 0;
+    put(4, v4_ips ? std::uint64_t{l.ipv4_source[i]} << 32 | l.ipv4_destination[i] : 0);
+    key[5] = key[6] = key[7] = 0;
   }
-  if (words_ == kNarrow) return;
-  const bool macs = looks_at(RuleNeeds::kMacs);
-  key[8] = macs ? l.frame[i].mac_source.value : 0;
-  key[9] = macs ? l.frame[i].mac_destination.value : 0;
-  key[10] = needs.characteristics != 0 ? l.characteristics[i] : 0;
-}
-
-// Multiply-shift over the words: the upper half of the sum is universal.
-FlowVerdicts::Place FlowVerdicts::place_of(unsigned i, std::size_t words) const {
-  const auto& key = keys_[i];
-  std::uint64_t h = 0;
-  for (std::size_t w = 0; w < words; ++w) h += key[w] * seeds_[w];
-  return {static_cast<std::uint32_t>(h >> 32 & (sets_.size() - 1)),
-          static_cast<std::uint16_t>(h >> 48 | 1)};
+  if (words_ != kNarrow) {
+    const bool macs = looks_at(RuleNeeds::kMacs);
+    put(8, macs ? l.frame[i].mac_source.value : 0);
+    put(9, macs ? l.frame[i].mac_destination.value : 0);
+    put(10, needs.characteristics != 0 ? l.characteristics[i] : 0);
+  }
+  h = (h ^ h >> 32) * seeds_[0];
+  places_[i] = {static_cast<std::uint32_t>(h >> 32 & (sets_.size() - 1)),
+                static_cast<std::uint16_t>(h >> 48 | 1)};
 }
 
 FlowVerdicts::Verdict* FlowVerdicts::find(unsigned i, std::size_t words) {
@@ -106,15 +110,7 @@ std::uint64_t FlowVerdicts::look(const Network& network, bool inbound, const Rul
   for (std::uint64_t left = wanted; left != 0; left &= left - 1) {
     const auto i = static_cast<unsigned>(std::countr_zero(left));
     make_key(network, inbound, needs, lanes, i);
-    const Place place = places_[i] = place_of(i, kUsed);
-    __builtin_prefetch(&sets_[place.set]);
-  }
-  for (std::uint64_t left = wanted; left != 0; left &= left - 1) {
-    const Place place = places_[std::countr_zero(left)];
-    for (std::size_t way = 0; way < kWays; ++way) {
-      if (sets_[place.set].tags[way] == place.tag)
-        __builtin_prefetch(&entries_[place.set * kWays + way]);
-    }
+    __builtin_prefetch(&sets_[places_[i].set]);
   }
   std::uint64_t known = 0;
   for (std::uint64_t left = wanted; left != 0; left &= left - 1) {

@@ -74,9 +74,9 @@ class FlowVerdicts {
   [[nodiscard]] std::uint64_t look(const Network& network, bool inbound, const RuleNeeds& needs,
                                    const RuleLanes& lanes, std::uint64_t wanted,
                                    RuleLanes::Lane<Verdict>& found);
+  /// And where it may stand.
   void make_key(const Network& network, bool inbound, const RuleNeeds& needs,
                 const RuleLanes& lanes, unsigned i);
-  [[nodiscard]] Place place_of(unsigned i, std::size_t words) const;
   /// The verdict that belongs to the key of lane `i`; null: there is none.
   [[nodiscard]] Verdict* find(unsigned i, std::size_t words);
 

@@ -94,11 +94,17 @@ struct Resolution {
 
 [[nodiscard]] Resolution resolve(const Network& network, const EthernetFrame& frame);
 
-/// A frame as rules see it between these two.
-[[nodiscard]] inline RuleFrame rule_frame(const Network& network, const EthernetFrame& frame,
-                                          wire::Address source, wire::Address destination) {
-  RuleFrame f{source,          destination, frame.source,  frame.destination,
-              frame.ethertype, 0,           frame.payload, 0};
+/// Writes a frame as rules see it between these two.
+inline void set_rule_frame(RuleFrame& f, const Network& network, const EthernetFrame& frame,
+                           wire::Address source, wire::Address destination) {
+  f.source = source;
+  f.destination = destination;
+  f.mac_source = frame.source;
+  f.mac_destination = frame.destination;
+  f.ethertype = frame.ethertype;
+  f.tag_control = 0;
+  f.payload = frame.payload;
+  f.tag = 0;
   if (network.match_tags) {
     const wire::BehindTag in = wire::behind_tag(frame.ethertype, frame.payload);
     f.ethertype = in.ethertype;
@@ -106,6 +112,12 @@ struct Resolution {
     f.tag = in.tag;
     f.tag_control = in.tag_control;
   }
+}
+
+[[nodiscard]] inline RuleFrame rule_frame(const Network& network, const EthernetFrame& frame,
+                                          wire::Address source, wire::Address destination) {
+  RuleFrame f;
+  set_rule_frame(f, network, frame, source, destination);
   return f;
 }
 

@@ -98,7 +98,7 @@ void RuleJudge::judge(const Network& network, const ReadyRules& rules, bool inbo
       (verdict.kind == Kind::kDrop     ? out.drop
        : verdict.kind == Kind::kAccept ? out.accept
                                        : out.super_accept) |= bit;
-      hits.add(verdict.rule, bit);
+      hits.add_one(verdict.rule);
     });
   }
   const std::uint64_t unknown = all & ~known;

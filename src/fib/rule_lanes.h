@@ -97,8 +97,18 @@ class RuleLanes::Filling {
 
   [[nodiscard]] unsigned size() const { return n_; }
 
-  /// REQUIRES: size() < kRuleLanes. The payload must stay as it is while the lanes are in use.
-  void add(const RuleFrame& f, const Member* remote);
+  /// The frame of the lane to come, to be written in place: a copy of a frame that has just been
+  /// put together waits for all of its parts, which costs more than all the rest of this.
+  /// REQUIRES: size() < kRuleLanes.
+  [[nodiscard]] RuleFrame& frame() { return l_.frame[n_]; }
+
+  /// Takes what stands in frame(). The payload must stay as it is while the lanes are in use.
+  void add(const Member* remote);
+
+  void add(const RuleFrame& f, const Member* remote) {
+    frame() = f;
+    add(remote);
+  }
 
  private:
   void read_upper(Bytes p, std::size_t position, std::uint8_t protocol, std::uint8_t icmp);
@@ -124,9 +134,9 @@ inline void RuleLanes::Filling::read_upper(Bytes p, std::size_t position, std::u
   }
 }
 
-inline void RuleLanes::Filling::add(const RuleFrame& f, const Member* remote) {
+inline void RuleLanes::Filling::add(const Member* remote) {
+  const RuleFrame& f = l_.frame[n_];
   const Bytes p = f.payload;
-  l_.frame[n_] = f;
   l_.member[n_] = remote;
   l_.ethertype[n_] = f.ethertype;
   l_.tag_control[n_] = f.tag_control;

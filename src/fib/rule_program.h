@@ -41,6 +41,15 @@ struct RuleHits {
     hit[count++] = {static_cast<std::uint16_t>(rule),
                     static_cast<std::uint16_t>(__builtin_popcountll(lanes))};
   }
+
+  /// One frame; of those in a row for one rule one hit.
+  void add_one(std::uint16_t rule) {
+    if (count != 0 && hit[count - 1].rule == rule) {
+      ++hit[count - 1].frames;
+    } else if (count != kMost) {
+      hit[count++] = {rule, 1};
+    }
+  }
 };
 
 class RuleProgram {

@@ -47,8 +47,9 @@ void fill_lanes(fib::RuleLanes& asked, const PacketVector& v, const NetworkRecor
     lanes &= ~(left & -left);
     lane_of[filling.size()] = static_cast<std::uint8_t>(i);
     const Ends between = ends(i);
-    filling.add(fib::rule_frame(record.network, v.frame[i], between.source, between.destination),
-                between.other);
+    fib::set_rule_frame(filling.frame(), record.network, v.frame[i], between.source,
+                        between.destination);
+    filling.add(between.other);
   }
 }
 
