@@ -17,21 +17,11 @@ void init() {
 }
 
 SecretIdentity::SecretIdentity(const wire::Identity& identity, const wire::PrivateKey& key)
-    : identity_(identity) {
+    : identity_(identity), key_(make_locked<wire::PrivateKey>(key)) {
   init();
-  key_.reset(static_cast<wire::PrivateKey*>(sodium_malloc(sizeof(wire::PrivateKey))));
-  if (!key_) {
-    std::fputs("no locked memory for a secret key (see RLIMIT_MEMLOCK)\n", stderr);
-    std::abort();
-  }
-  *key_ = key;
 }
 
 SecretIdentity::~SecretIdentity() = default;
-
-void SecretIdentity::Unlock::operator()(wire::PrivateKey* key) const {
-  sodium_free(key);
-}
 
 wire::PublicKey public_key_of(const wire::PrivateKey& key) {
   wire::PublicKey result{};

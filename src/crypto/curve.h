@@ -1,7 +1,7 @@
 // Identities with their private half, key agreement and signatures. X25519 and Ed25519 are
 // libsodium's.
 //
-// A SecretIdentity keeps its key in locked memory (sodium_malloc) and burns it.
+// A SecretIdentity keeps its key in locked memory (locked_memory.h), which burns it.
 // Source: docs/protocol/01-identity.md sections 4, 6; tests/vectors/agreement.json,
 // signatures.json.
 #pragma once
@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "crypto/locked_memory.h"
 #include "wire/identity.h"
 
 namespace orrery::crypto {
@@ -40,12 +41,8 @@ class SecretIdentity {
   [[nodiscard]] const wire::PrivateKey& private_key() const { return *key_; }
 
  private:
-  struct Unlock {
-    void operator()(wire::PrivateKey* key) const;
-  };
-
   wire::Identity identity_;
-  std::unique_ptr<wire::PrivateKey, Unlock> key_;
+  Locked<wire::PrivateKey> key_;
 };
 
 /// Public half of a private key (X25519 || Ed25519).
