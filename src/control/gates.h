@@ -22,8 +22,9 @@ class StrangerGate {
   static constexpr unsigned kAllBurst = 2'000;
   static constexpr unsigned kAllPerSecond = 5'000;  // a quarter of a core
 
-  explicit StrangerGate(SipKey key)
-      : hash_{key}, prefixes_(kPrefixes), all_(kAllBurst, kAllPerSecond) {}
+  /// REQUIRES: prefixes > 0.
+  StrangerGate(std::size_t prefixes, SipKey key)
+      : hash_{key}, prefixes_(prefixes), all_(kAllBurst, kAllPerSecond) {}
 
   [[nodiscard]] bool allow(Millis now, const wire::Endpoint& from) {
     wire::Endpoint prefix = from;
@@ -38,7 +39,6 @@ class StrangerGate {
     PrefixBucket() : TokenBucket(kBurst, kPerSecond) {}
   };
 
-  static constexpr std::size_t kPrefixes = 16'384;
   KeyedHash hash_;
   std::vector<PrefixBucket> prefixes_;
   TokenBucket all_;
@@ -49,11 +49,12 @@ class StrangerGate {
 /// fills the table only makes it forget.
 class EchoGate {
  public:
-  explicit EchoGate(SipKey key) : hash_{key}, entries_(kEntries) {}
+  EchoGate(std::size_t entries, SipKey key)
+      : hash_{key}, entries_((entries + kWays - 1) / kWays * kWays) {}
 
   [[nodiscard]] bool allow(Millis now, Millis interval, const fib::PathKey& path) {
     const std::uint64_t tag = hash_(path) | 1;
-    Entry* const set = &entries_[tag / 2 % (kEntries / kWays) * kWays];
+    Entry* const set = &entries_[tag / 2 % (entries_.size() / kWays) * kWays];
     Entry* oldest = set;
     for (Entry* entry = set; entry != set + kWays; ++entry) {
       if (entry->tag == tag) {
@@ -68,7 +69,6 @@ class EchoGate {
   }
 
  private:
-  static constexpr std::size_t kEntries = 4'096;
   static constexpr std::size_t kWays = 4;
 
   struct Entry {

@@ -85,7 +85,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
       return count(Count::kMac);  // another key inside than the one it was sealed with
     if (!strangers.allow(now.mono, via.remote)) return count(Count::kHelloRate);
     crypto::SharedSecret secret;
-    if (!crypto::agree(options.identity.private_key(), identity.public_key, secret)) {
+    if (!agree(identity.public_key, secret)) {
       return count(Count::kIdentityInvalid);
     }
     stranger = std::make_unique<Peer>(identity, secret);

@@ -284,7 +284,7 @@ std::unique_ptr<Peer> Node::State::cached_candidate(Now now, wire::Address addre
     return nullptr;
   }
   crypto::SharedSecret secret;
-  if (!crypto::agree(options.identity.private_key(), found->identity.public_key, secret)) {
+  if (!agree(found->identity.public_key, secret)) {
     count(Count::kCacheRefused);
     cache.erase(address);
     return nullptr;
@@ -325,10 +325,15 @@ Peer::Standing Node::State::standing_of(const wire::Identity& identity) const {
   return named || pinned(identity) ? Peer::Standing::kEstablished : Peer::Standing::kProvisional;
 }
 
+bool Node::State::agree(const wire::PublicKey& theirs, crypto::SharedSecret& out) const {
+  return options.agree ? options.agree(theirs, out)
+                       : crypto::agree(options.identity.private_key(), theirs, out);
+}
+
 Peer* Node::State::add_peer(Now now, const wire::Identity& identity, Peer::Standing standing,
                             Effects& out) {
   crypto::SharedSecret secret;
-  if (!crypto::agree(options.identity.private_key(), identity.public_key, secret)) {
+  if (!agree(identity.public_key, secret)) {
     count(Count::kIdentityInvalid);
     return nullptr;
   }

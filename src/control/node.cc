@@ -38,11 +38,13 @@ Node::State::State(Node& node_, NodeOptions options_)
       topology(options.limits.peers, fresh_key()),
       replies(options.limits.requests, fresh_key()),
       probes(fresh_key()),
-      introductions(fresh_key()),
-      strangers(fresh_key()),
-      echoes(fresh_key()),
+      introductions(options.limits.introductions, fresh_key()),
+      strangers(options.limits.prefixes, fresh_key()),
+      echoes(options.limits.echoes, fresh_key()),
       seen(options.limits.seen, fresh_key()),
       nonces(options.nonce_lane, options.nonce_floor, permutation_key(options.identity)),
+      own_armorer(options.armorer == nullptr ? std::make_unique<crypto::Armorer>() : nullptr),
+      armorer(options.armorer == nullptr ? *own_armorer : *options.armorer),
       schedules(options.limits.schedules, fresh_key()),
       reassembler({options.limits.reassembly / 4 * 3, options.limits.reassembly_bytes / 4 * 3},
                   fresh_key()),
@@ -291,6 +293,12 @@ std::vector<std::pair<const char*, std::uint64_t>> Node::counters() const {
           ORRERY_FOR_EACH_NODE_COUNTER(ORRERY_NODE_COUNTER_ROW)
 #undef ORRERY_NODE_COUNTER_ROW
   };
+}
+
+TableSizes Node::table_sizes() const {
+  const State& s = *state_;
+  return {s.topology.size(), s.paths.size(),   s.receives.size(), s.sends.size(),
+          s.lookups.size(),  s.replies.size(), s.pins.size()};
 }
 
 const crypto::SecretIdentity& Node::self() const {

@@ -23,6 +23,10 @@
 #include "fib/event.h"
 #include "fib/seen.h"
 
+namespace orrery::crypto {
+class Armorer;
+}
+
 namespace orrery::control {
 
 /// Sizes of every table a stranger can touch; all fixed at construction.
@@ -31,11 +35,25 @@ struct Limits {
   std::size_t paths = 131072;
   std::size_t reassembly = 4096;  // packets in flight
   std::size_t reassembly_bytes = 32u << 20;
-  std::size_t waiting = 1024;    // packets waiting for an identity or credentials
-  std::size_t outgoing = 1024;   // packets waiting for an identity or a path
-  std::size_t requests = 8192;   // outstanding request ids
-  std::size_t seen = 65536;      // ids of handled packets, against replay
-  std::size_t schedules = 4096;  // peers whose AES schedules are held, 1.5 KB each
+  std::size_t waiting = 1024;         // packets waiting for an identity or credentials
+  std::size_t outgoing = 1024;        // packets waiting for an identity or a path
+  std::size_t requests = 8192;        // outstanding request ids
+  std::size_t seen = 65536;           // ids of handled packets, against replay
+  std::size_t schedules = 4096;       // peers whose AES schedules are held, 1.5 KB each
+  std::size_t prefixes = 16384;       // buckets of strangers' HELLOs, 40 bytes each
+  std::size_t echoes = 4096;          // paths of strangers whose ECHO was answered
+  std::size_t introductions = 65536;  // pairs that a root remembers
+};
+
+/// What the bounded tables hold now; each is at most what Limits says of it.
+struct TableSizes {
+  std::size_t peers = 0;
+  std::size_t paths = 0;
+  std::size_t waiting = 0;
+  std::size_t outgoing = 0;
+  std::size_t lookups = 0;   // at most Limits::waiting
+  std::size_t requests = 0;  // outstanding
+  std::size_t pins = 0;      // at most Limits::peers, and those given at the start
 };
 
 /// A bound local address. `announced`: worth telling peers.
@@ -70,6 +88,10 @@ struct NodeOptions {
   std::function<void(MutableBytes)> entropy{};
   /// Ids of handled packets, which workers enter too; outlives the node. Null: control's own.
   fib::SeenIds* seen = nullptr;
+  /// Of this thread; outlives the node. Null: one of its own.
+  crypto::Armorer* armorer = nullptr;
+  /// In place of crypto::agree() with our private key: simulations remember what was agreed on.
+  std::function<bool(const wire::PublicKey& theirs, crypto::SharedSecret& out)> agree{};
 };
 
 /// What the API and the command line show. Values, detached from the node.
@@ -156,6 +178,7 @@ class Node final : public Transport {
   [[nodiscard]] std::vector<MoonStatus> moons() const;
   /// Packets in and handled, drops and rejections by reason since start: label and count.
   [[nodiscard]] std::vector<std::pair<const char*, std::uint64_t>> counters() const;
+  [[nodiscard]] TableSizes table_sizes() const;
 
   // --- Transport
   // ----------------------------------------------------------------------------------------

@@ -230,6 +230,8 @@ struct Node::State {
   // -------------------------------------------------------------------------------------------
   [[nodiscard]] SipKey fresh_key();
   [[nodiscard]] std::uint64_t random_u64();
+  /// The secret that we share with the holder of this key; false: the key is of no use.
+  [[nodiscard]] bool agree(const wire::PublicKey& theirs, crypto::SharedSecret& out) const;
 
   void count(Count reason) { counters.add(reason); }
 
@@ -253,7 +255,8 @@ struct Node::State {
   EchoGate echoes;
   SeenSet seen;
   Nonces nonces;
-  crypto::Armorer armorer;
+  std::unique_ptr<crypto::Armorer> own_armorer;  // null: it was given one
+  crypto::Armorer& armorer;
   KeyPool schedules;
   wire::Reassembler reassembler;           // of fragments over paths that peers use
   wire::Reassembler stranger_reassembler;  // of all others: a flood leaves the first alone

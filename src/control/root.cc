@@ -12,7 +12,7 @@ bool Introductions::due(Millis now, wire::Address a, wire::Address b) {
   store_be64(bytes, low);
   store_be64(bytes + 8, high);
   const std::uint64_t tag = siphash(key_, bytes) | 1;
-  Pair* const set = &pairs_[tag / 2 % (kPairs / kWays) * kWays];
+  Pair* const set = &pairs_[tag / 2 % (pairs_.size() / kWays) * kWays];
   Pair* oldest = set;
   for (Pair* pair = set; pair != set + kWays; ++pair) {
     if (pair->tag == tag) {

@@ -19,7 +19,8 @@ class Introductions {
   static constexpr Millis kInterval = 30'000;  // per unordered pair
   static constexpr std::size_t kPairs = 65'536;
 
-  explicit Introductions(SipKey key) : key_(key), pairs_(kPairs) {}
+  Introductions(std::size_t pairs, SipKey key)
+      : key_(key), pairs_((pairs + kWays - 1) / kWays * kWays) {}
 
   /// Whether the two may be introduced now, and remembers it.
   [[nodiscard]] bool due(Millis now, wire::Address a, wire::Address b);

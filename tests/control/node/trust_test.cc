@@ -459,12 +459,13 @@ TEST_F(Trust, APathOfAStrangerIsOneOfFew) {  // 2.14
 }
 
 TEST(Introductions, AFloodOfPairsRefusesNobody) {  // 2.14
-  control::Introductions introductions({3, 4});
+  constexpr std::size_t kPairs = 65'536;
+  control::Introductions introductions(kPairs, {3, 4});
   const wire::Address alice{0x1111111111};
   const wire::Address carol{0x2222222222};
   EXPECT_TRUE(introductions.due(1'000, alice, carol));
   EXPECT_FALSE(introductions.due(1'001, carol, alice));
-  for (std::uint64_t i = 0; i < 10 * control::Introductions::kPairs; ++i) {
+  for (std::uint64_t i = 0; i < 10 * kPairs; ++i) {
     ASSERT_TRUE(introductions.due(2'000, wire::Address{i + 1}, wire::Address{0x3333333333}));
   }
   const wire::Address dave{0x4444444444};
