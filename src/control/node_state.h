@@ -73,6 +73,7 @@ struct Node::State {
                                 unsigned hops) const;
   /// The same for a packet that a worker sent on.
   void relayed(Now now, const fib::Relayed& event, Effects& out);
+  /// Unless they were lately.
   void introduce(Now now, Peer& a, Peer& b, Effects& out);
 
   // --- hello.cc

@@ -69,6 +69,7 @@ struct Peer {
   TokenBucket whois{64, 32};        // answers of a root to this peer
   TokenBucket equal_hellos{16, 8};  // answers to HELLOs of the same time as the newest
   TokenBucket echoes{32, 32};       // answers over paths that are not known yet
+  TokenBucket introduced{8, 1};     // probes of it on the word of roots
   TokenBucket waits{64, 16};        // packets of it that are kept until something is known
   Millis last_whois = 0;            // mono; last answer of a leaf
   std::int64_t hello_time = 0;      // newest time field of a HELLO, sender's clock

@@ -107,8 +107,7 @@ void Node::State::relay(Now now, const fib::PathKey& via, Bytes bytes, Effects& 
       count(Count::kRelayed);
       emit(now, entry->path->key, std::move(copy), out);
       if (source != nullptr && source->established() && destination->established() &&
-          comes_from(now, *source, via, hops) &&
-          introductions.due(now.mono, source->address(), to)) {
+          comes_from(now, *source, via, hops)) {
         introduce(now, *source, *destination, out);
       }
       return;
@@ -116,14 +115,14 @@ void Node::State::relay(Now now, const fib::PathKey& via, Bytes bytes, Effects& 
   }
   Peer* root = topology.best_root(now.mono);
   const PeerPath* entry = root == nullptr ? nullptr : root->best(now.mono, true);
-  if (entry == nullptr || (head && root == source) || root == destination)
-    return count(Count::kNoRoute);
+  if (entry == nullptr || (head && root == source) || root == destination ||
+      entry->path->key == via) {
+    return count(Count::kNoRoute);  // back to where it came from, or round in circles
+  }
   count(Count::kRelayed);
   emit(now, entry->path->key, std::move(copy), out);
-  if (source != nullptr && source->established() && comes_from(now, *source, via, hops) &&
-      introductions.due(now.mono, source->address(), root->address())) {
+  if (source != nullptr && source->established() && comes_from(now, *source, via, hops))
     introduce(now, *source, *root, out);
-  }
 }
 
 void Node::State::relayed(Now now, const fib::Relayed& event, Effects& out) {
@@ -131,8 +130,7 @@ void Node::State::relayed(Now now, const fib::Relayed& event, Effects& out) {
   Peer* source = topology.find(event.source);
   Peer* destination = topology.find(event.destination);
   if (source == nullptr || destination == nullptr || !source->established() ||
-      !destination->established() || !comes_from(now, *source, event.via, event.hops) ||
-      !introductions.due(now.mono, event.source, event.destination)) {
+      !destination->established() || !comes_from(now, *source, event.via, event.hops)) {
     return;
   }
   introduce(now, *source, *destination, out);
@@ -150,7 +148,9 @@ bool Node::State::comes_from(Now now, const Peer& source, const fib::PathKey& vi
 }
 
 void Node::State::introduce(Now now, Peer& a, Peer& b, Effects& out) {
-  const auto point = meeting_point(a, b, now.mono);
+  const std::optional<unsigned> before = introductions.due(now.mono, a.address(), b.address());
+  if (!before) return;
+  const auto point = meeting_point(a, b, now.mono, *before);
   if (!point || !introduce_budget.take(now.mono)) return;
   const auto tell = [&](Peer& whom, const Path& over, const Peer& about, const Path& where) {
     std::array<std::uint8_t, 32> payload;
@@ -293,7 +293,7 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
       break;
     case Handled::kNotYet: {
       if (retry_until == 0 && !may_wait(now, peer)) return count(Count::kWaitingRate);
-      count(Count::kWaiting);
+      if (retry_until == 0) count(Count::kWaiting);
       const Millis until = retry_until != 0 ? retry_until : now.mono + kQueueLifetime;
       if (now.mono >= until) {
         count(Count::kReceiveExpired);

@@ -130,8 +130,15 @@ Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
     return Handled::kIgnored;
   }
   Peer* peer = topology.find(decoded->with);
+  if (peer == nullptr && topology.is_upstream(*in.peer) &&
+      decoded->with != options.identity.address() && !decoded->with.is_reserved()) {
+    // Whoever is introduced hears of it together with the other's first packet, and is about to
+    // learn who that is. The root will not say it again for half a minute.
+    request_identity(now, decoded->with, true, out);
+    return Handled::kNotYet;
+  }
   if (peer == nullptr || !topology.is_upstream(*in.peer) ||
-      !path_allowed(*peer, decoded->endpoint) ||
+      !path_allowed(*peer, decoded->endpoint) || !peer->introduced.take(now.mono) ||
       !probes.allow_target(now.mono, decoded->endpoint)) {
     count(Count::kRendezvousRefused);
     return Handled::kDone;

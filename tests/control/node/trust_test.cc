@@ -518,6 +518,7 @@ TEST_F(Trust, WhatWorkersRelayedIsIntroducedAsWell) {
   };
   EXPECT_EQ(tell(kThiefAt), 0U) << "a lie about the source";
   EXPECT_EQ(tell(kAliceAt), 2U) << "RENDEZVOUS to both";
+  net_.run_for(2'000);  // they ask who the other is, and meet
   EXPECT_EQ(tell(kAliceAt), 0U) << "once in a while";
 }
 
