@@ -292,6 +292,7 @@ void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& aske
     }
   }
   Peer& peer = *in.peer;
+  if (in.hops > 0) peer.relay_answered = now.mono;
   if (peer.stale_path && peer.stale_path == in.via && in.hops == 0) {
     peer.hello_time = peer.stale_time;
     peer.stale_path = {};
@@ -355,6 +356,23 @@ void Node::State::on_collision(Now now, const Incoming& in, const Expectation& a
         out);
     return;
   }
+  // The word of one root is not enough while another may still accept us.
+  if (collided_by.empty()) collided_at = now.mono;
+  if (!collided_by.insert(in.source).second) return;
+  notice(now, Notice::Level::kAlarm,
+         "root " + wire::to_string(in.source) + " knows our new address with another key", out);
+  give_way(now, out);
+}
+
+void Node::State::give_way(Now now, Effects& out) {
+  constexpr Millis kVerdict = 10'000;  // two rounds of keep-alive for the other roots
+  if (collided_by.empty()) return;
+  if (accepted) return collided_by.clear();
+  const bool all = std::all_of(
+      topology.upstreams().begin(), topology.upstreams().end(),
+      [&](const Upstream& root) { return collided_by.contains(root.identity.address); });
+  if (!all && now.mono - collided_at < kVerdict) return;
+  collided_by.clear();
   notice(now, Notice::Level::kAlarm, "our new identity collides with one that roots know", out);
   out.identity_collided = true;
 }

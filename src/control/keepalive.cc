@@ -67,6 +67,7 @@ void Node::State::tick(Now now, Effects& out) {
   if (now.mono >= sizes_wait) probe_sizes(now, out);
   if (now.mono >= next_ping) {
     next_ping = now.mono + kPingCheck * (options.low_bandwidth ? 5 : 1);
+    give_way(now, out);
     ping_check(now, out);
   }
   if (now.mono >= next_housekeeping) {
@@ -118,7 +119,10 @@ void Node::State::ping_check(Now now, Effects& out) {
     }
   }
   topology.for_each([&](Peer& peer) {
-    if (!wanted.contains(peer.address()) && peer.active(now.mono)) ping(now, peer, out);
+    if (!wanted.contains(peer.address()) && peer.active(now.mono)) {
+      ping(now, peer, out);
+      if (peer.best(now.mono, false) == nullptr) check_relay(now, peer, out);
+    }
     publish(now, peer, out);
   });
 }

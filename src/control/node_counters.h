@@ -21,6 +21,7 @@
   X(kRelayed, "relayed", kEnds)                      \
   X(kRelayRefused, "relay_refused", kEnds)           \
   X(kNoRoute, "no_route", kEnds)                     \
+  X(kRelayTurned, "relay_turned", kNote)             \
   X(kFragment, "fragment", kEnds)                    \
   X(kParked, "parked", kEnds)                        \
   X(kCipher, "cipher", kEnds)                        \

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "control/features.h"
 #include "control/gates.h"
@@ -85,6 +86,8 @@ struct Node::State {
   void probe_succeeded(Now now, Incoming& in, const Expectation& asked, Effects& out);
   [[nodiscard]] std::optional<wire::Identity> known_identity(wire::Address address) const;
   void on_collision(Now now, const Incoming& in, const Expectation& asked, Effects& out);
+  /// Gives up an identity of ours that roots know with another key, and none has accepted.
+  void give_way(Now now, Effects& out);
   /// Whether our records allow this key for its address; a mismatch is counted and noticed.
   bool pin_allows(Now now, const wire::Identity& identity, Effects& out);
   [[nodiscard]] bool pinned(const wire::Identity& identity) const;
@@ -125,6 +128,9 @@ struct Node::State {
 
   Peer* peer_of(Now now, wire::Address address, Effects& out);  // known, or from the cache on disk
   std::optional<Route> route_to(Now now, Peer& peer) const;
+  /// The peer is reached by relay: asks for an answer that way, now and then, and has the next root
+  /// take its turn when there was none.
+  void check_relay(Now now, Peer& peer, Effects& out);
   /// False when there is no way to the peer now.
   bool send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload, const SendOptions& options,
                 Effects& out);
@@ -224,6 +230,8 @@ struct Node::State {
   void leave(Peer& peer, Effects& out);
   Peer* add_peer(Now now, const wire::Identity& identity, Peer::Standing standing, Effects& out);
   Peer* add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out);
+  /// The secret that we share with the holder of this key; false: the key is of no use.
+  [[nodiscard]] bool agree(const wire::PublicKey& theirs, crypto::SharedSecret& out) const;
   void refresh_upstreams(Now now, Effects& out);
   void world_accepted(Now now, const wire::World& world, Effects& out);
 
@@ -231,8 +239,6 @@ struct Node::State {
   // -------------------------------------------------------------------------------------------
   [[nodiscard]] SipKey fresh_key();
   [[nodiscard]] std::uint64_t random_u64();
-  /// The secret that we share with the holder of this key; false: the key is of no use.
-  [[nodiscard]] bool agree(const wire::PublicKey& theirs, crypto::SharedSecret& out) const;
 
   void count(Count reason) { counters.add(reason); }
 
@@ -280,6 +286,8 @@ struct Node::State {
   std::size_t checking = 0;               // proofs of work of strangers under way
   bool withheld = false;                  // workers have no keys, see withhold()
   bool accepted = false;                  // a root has accepted our identity
+  std::set<wire::Address> collided_by;    // roots that know our address with another key
+  Millis collided_at = 0;                 // mono; when the first of them said so
   bool started = false;
   bool relaying = false;                // as published
   std::vector<Notice> pending_notices;  // of the constructor

@@ -60,8 +60,8 @@ void Node::State::full_size(Now now, Peer& peer, bool frame) {
       !frame && known != nullptr && known->size.known()) {
     return;
   }
-  const Peer* answering = route->direct ? &peer : topology.best_root(now.mono);
-  if (!answering->established()) return;
+  const Peer* answering = route->direct ? &peer : topology.relay_to(now.mono, peer);
+  if (answering == nullptr || !answering->established()) return;
   if (!sizes.use(now.mono, route->key, answering->address())) count(Count::kTableFull);
 }
 

@@ -66,6 +66,10 @@ struct Peer {
   std::int64_t stale_time = 0;  // its time field, believed when its path answers a probe
   fib::PathKey stale_path;
   Millis last_hint = 0;
+  Millis relay_checked = 0;         // mono; last probe by relay
+  Millis relay_answered = 0;        // mono; last answer to one
+  unsigned relay_missed = 0;        // probes in a row without an answer
+  wire::Address relay;              // the root that has its turn; zero: the best one
   TokenBucket whois{64, 32};        // answers of a root to this peer
   TokenBucket equal_hellos{16, 8};  // answers to HELLOs of the same time as the newest
   TokenBucket echoes{32, 32};       // answers over paths that are not known yet

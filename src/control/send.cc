@@ -14,6 +14,11 @@ namespace orrery::control {
 namespace {
 
 constexpr Millis kHintInterval = 30'000;
+// Between probes of the relay to a peer, where there is a choice of roots. The next one has its
+// turn when two in a row were not answered: a root may be near, alive, and drop what it should pass
+// on.
+constexpr Millis kRelayCheck = 5'000;
+constexpr unsigned kRelayMissed = 2;
 
 bool is_clear_verb(wire::Verb verb) {
   return verb == wire::Verb::kHello || verb == wire::Verb::kAck ||
@@ -99,12 +104,37 @@ Peer* Node::State::peer_of(Now now, wire::Address address, Effects& out) {
 
 std::optional<Node::State::Route> Node::State::route_to(Now now, Peer& peer) const {
   if (const PeerPath* direct = peer.best(now.mono, false)) return Route{direct->path->key, true};
-  Peer* root = const_cast<Topology&>(topology).best_root(now.mono);
-  if (root != nullptr && root != &peer) {
-    if (const PeerPath* relay = root->best(now.mono, false)) return Route{relay->path->key, false};
-  }
+  if (Peer* relay = const_cast<Topology&>(topology).relay_to(now.mono, peer))
+    return Route{relay->best(now.mono, false)->path->key, false};
   if (const PeerPath* expired = peer.best(now.mono, true)) return Route{expired->path->key, true};
   return std::nullopt;
+}
+
+void Node::State::check_relay(Now now, Peer& peer, Effects& out) {
+  if (peer.relay_checked != 0 && now.mono - peer.relay_checked < kRelayCheck) return;
+  if (topology.relays(now.mono, peer) < 2) return;
+  const bool asked = peer.relay_checked != 0 && now.mono - peer.relay_checked < 3 * kRelayCheck;
+  peer.relay_missed = asked && peer.relay_answered < peer.relay_checked ? peer.relay_missed + 1 : 0;
+  if (peer.relay_missed == kRelayMissed) {
+    peer.relay_missed = 0;
+    topology.turn_relay(now.mono, peer);
+    count(Count::kRelayTurned);
+  }
+  peer.relay_checked = now.mono;
+  const std::optional<Route> route = route_to(now, peer);
+  if (!route || route->direct) return;
+  if (!peer.knows_echo()) return hello(now, peer, route->key, out);
+  // Of any size, like what is relayed for us: nobody can let probes through and nothing else.
+  std::array<std::uint8_t, 512> buffer;
+  const MutableBytes payload = MutableBytes(buffer).first(random_u64() % buffer.size());
+  node.random(payload);
+  const wire::Suite suite = peer.suite();
+  if (suite == wire::Suite::kAesGmacSiv) expand(peer);
+  const std::uint64_t id =
+      send_via(now, peer.keys, peer.address(), suite, route->key, wire::Verb::kEcho, payload, out);
+  if (id == 0) return;
+  replies.expect(id, {wire::Verb::kEcho, peer.address(), route->key, 0, now.mono,
+                      now.mono + reply_window(wire::Verb::kEcho), true});
 }
 
 bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
@@ -121,6 +151,7 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
       if (probes.allow_target(now.mono, hint)) contact(now, peer, {0, hint}, true, out);
     }
   }
+  if (peer.best(now.mono, false) == nullptr) check_relay(now, peer, out);
   const std::optional<Route> route = route_to(now, peer);
   if (!route) return false;
 

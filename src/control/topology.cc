@@ -48,6 +48,49 @@ Peer* Topology::best_root(Millis now) {
   return best;
 }
 
+std::size_t Topology::find_relays(Millis now, const Peer& peer, Relays& relays) {
+  std::size_t n = 0;
+  for (const Upstream& listed : upstreams_) {
+    if (n == relays.size()) break;
+    Peer* root = find(listed.identity.address);
+    if (root == nullptr || root == &peer || root->identity != listed.identity) continue;
+    if (root->best(now, false) == nullptr) continue;
+    // By insertion; of equals the later one comes first, as best_root() has it.
+    std::size_t at = n++;
+    const std::int64_t quality = root->relay_quality(now);
+    for (; at > 0 && relays[at - 1].quality >= quality; --at) relays[at] = relays[at - 1];
+    relays[at] = {quality, root};
+  }
+  return n;
+}
+
+Peer* Topology::relay_to(Millis now, const Peer& peer) {
+  if (peer.relay) {
+    Peer* root = find(peer.relay);
+    if (root != nullptr && root != &peer && is_upstream(*root) && root->best(now, false) != nullptr)
+      return root;
+  }
+  Relays relays;
+  return find_relays(now, peer, relays) == 0 ? nullptr : relays[0].root;
+}
+
+void Topology::turn_relay(Millis now, Peer& peer) {
+  const Peer* present = relay_to(now, peer);
+  Relays relays;
+  const std::size_t n = find_relays(now, peer, relays);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (relays[i].root == present) {
+      peer.relay = relays[(i + 1) % n].root->address();
+      return;
+    }
+  }
+}
+
+std::size_t Topology::relays(Millis now, const Peer& peer) {
+  Relays relays;
+  return find_relays(now, peer, relays);
+}
+
 Peer* Topology::least_missed(Millis now) {
   // A sample keeps the cost of a full table independent of its size.
   constexpr std::size_t kSample = 64;

@@ -7,6 +7,7 @@
 // docs/protocol/05-planet-and-moons.md section 5.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <unordered_map>
@@ -71,10 +72,28 @@ class Topology {
   [[nodiscard]] const Upstream* upstream(wire::Address address) const;
   /// Whether the peer is a root: by its whole identity, not by its address.
   [[nodiscard]] bool is_upstream(const Peer& peer) const;
-  /// The root to relay through; null without any.
+  /// The best root; null without any.
   [[nodiscard]] Peer* best_root(Millis now);
+  /// The root to relay through to `peer`: the one that has its turn, or the best; null when none
+  /// can be reached.
+  [[nodiscard]] Peer* relay_to(Millis now, const Peer& peer);
+  /// From now on the next root is the relay to `peer`.
+  void turn_relay(Millis now, Peer& peer);
+  /// How many roots relay_to() has to choose from.
+  [[nodiscard]] std::size_t relays(Millis now, const Peer& peer);
 
  private:
+  static constexpr std::size_t kMostRelays = 16;  // a planet and three moons; the rest has no turn
+
+  struct Relay {
+    std::int64_t quality = 0;
+    Peer* root = nullptr;
+  };
+
+  using Relays = std::array<Relay, kMostRelays>;
+
+  /// Roots over which the peer may be reached, best first; returns how many.
+  std::size_t find_relays(Millis now, const Peer& peer, Relays& relays);
   /// The peer that is missed least, or null.
   [[nodiscard]] Peer* least_missed(Millis now);
 

@@ -155,7 +155,9 @@ Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
 Handled Node::State::on_echo(Now now, Incoming& in, Effects& out) {
   Path* path = paths.find(in.via);
   bool allowed = false;
-  if (path != nullptr) {
+  if (in.hops > 0) {
+    allowed = in.peer->echoes.take(now.mono);  // the path is shared by all whom the root relays
+  } else if (path != nullptr) {
     allowed = path->last_echo_answer == 0 || now.mono - path->last_echo_answer >= kEchoGate;
     if (allowed) path->last_echo_answer = path->last_in = now.mono;
   } else {

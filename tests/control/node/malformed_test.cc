@@ -29,7 +29,7 @@ const Endpoint kStrangerAt = Endpoint::v4(0x0a000909, 9993);
 const std::set<std::string> kNotes = {
     "packets",       "handled",       "table_full",   "proof_refused",   "probe_refused",
     "amplification", "world_refused", "send_expired", "receive_expired", "too_big",
-    "pin_mismatch",  "no_packet_id",  "lookup_rate",  "cache_refused"};
+    "pin_mismatch",  "relay_turned",  "no_packet_id", "lookup_rate",     "cache_refused"};
 
 constexpr Verb kVerbs[] = {
 #define ORRERY_TEST_VERB(name, code, label) Verb::name,
