@@ -1,0 +1,54 @@
+#include "sim/identities.h"
+
+#include "crypto/kdf.h"
+
+namespace orrery::sim {
+
+namespace {
+
+wire::Address address_of(const wire::PublicKey& key) {
+  const crypto::Sha384 digest = crypto::sha384(key);
+  wire::Address address{load_be64(digest.data()) >> 24};
+  if (address.is_reserved()) address.value ^= 0x5a'0000'0001;
+  return address;
+}
+
+}  // namespace
+
+crypto::SecretIdentity make_identity(Random& random) {
+  wire::PrivateKey key;
+  random.fill(key);
+  wire::Identity identity;
+  identity.public_key = crypto::public_key_of(key);
+  identity.address = address_of(identity.public_key);
+  return {identity, key};
+}
+
+crypto::SecretIdentity copy_of(const crypto::SecretIdentity& identity) {
+  return {identity.identity(), identity.private_key()};
+}
+
+bool work_holds(const wire::Identity& identity) {
+  return identity.address == address_of(identity.public_key);
+}
+
+bool Agreements::agree(const crypto::SecretIdentity& mine, const wire::PublicKey& theirs,
+                       crypto::SharedSecret& out) {
+  const std::uint64_t own = load_be64(mine.identity().public_key.data());
+  const std::uint64_t other = load_be64(theirs.data());
+  const Pair pair{std::min(own, other), std::max(own, other)};
+  const auto known = known_.find(pair);
+  if (known != known_.end() && known->second.by != own) {
+    out = known->second.secret;
+    known_.erase(known);
+    ++remembered_;
+    return true;
+  }
+  ++computed_;
+  if (!crypto::agree(mine.private_key(), theirs, out)) return false;
+  if (known_.size() >= limit_) known_.clear();
+  known_.insert_or_assign(pair, Known{out, own});
+  return true;
+}
+
+}  // namespace orrery::sim

@@ -1,0 +1,280 @@
+// What happens in one step: an event comes to a host, its node answers with effects, these are
+// carried out as the daemon does it, and the watch looks at all of it.
+#include "control/controller/controller.h"
+#include "control/network.h"
+#include "sim/scene.h"
+
+namespace orrery::sim {
+
+namespace {
+
+std::uint64_t pair_of(HostId from, HostId at) {
+  return std::uint64_t{from} << 32 | at;
+}
+
+constexpr std::size_t kMostNotices = 256;  // kept of one host; later ones count in the transcript
+
+}  // namespace
+
+void Scene::dispatch(const Event& event) {
+  ++events_;
+  switch (event.kind) {
+    case Event::Kind::kArrival:
+      return arrival(event.subject);
+    case Event::Kind::kTimer:
+      if (hosts_[event.subject].timer_at == event.at) timer(event.subject);
+      return;
+    case Event::Kind::kProof:
+      return proof(event.subject);
+    case Event::Kind::kAction:
+      return actions_.take(event.subject)();
+  }
+}
+
+void Scene::arrival(std::uint32_t number) {
+  const std::optional<Flight> flight = internet_.arrive(now_, number);
+  if (!flight) return;
+  const HostId id = internet_.owner_of(flight->at);
+  Host& h = hosts_[id];
+  if (h.hand) {
+    internet_.end(*flight, Fate::kDelivered);
+    return h.hand(*flight);
+  }
+  const auto socket = std::find_if(h.sockets.begin(), h.sockets.end(), [&](const Host::Socket& s) {
+    return s.line == flight->at && s.local.address.port == flight->to.port;
+  });
+  if (!h.on() || socket == h.sockets.end()) return internet_.end(*flight, Fate::kOff);
+  internet_.end(*flight, Fate::kDelivered);
+  ++h.datagrams_in;
+  h.bytes_in += flight->payload.size();
+  if (options_.watched) watch_.heard(id, *flight);
+  h.node->on_datagram(now_of(id), {socket->local.socket, flight->from}, flight->payload, h.effects);
+  settle(id, {&*flight});
+}
+
+void Scene::timer(HostId id) {
+  Host& h = hosts_[id];
+  h.timer_at = 0;
+  if (!h.on()) return;
+  const Now at = now_of(id);
+  if (h.node->next_deadline() <= at.mono) {
+    h.node->tick(at, h.effects);
+    if (options_.watched) {
+      try {
+        watch_.ticked(id, at.mono, h.node->next_deadline());
+      } catch (const Breach& breach) {
+        throw Breach(h.name + ": " + breach.what());
+      }
+    }
+    settle(id, {});
+  } else {
+    arm(id);
+  }
+}
+
+void Scene::proof(std::uint32_t number) {
+  const Proof job = proofs_.take(number);
+  Host& h = hosts_[job.host];
+  if (!h.on() || h.run != job.run) return;
+  --h.proofs;
+  const bool holds = work_holds(job.identity) ||
+                     std::find(granted_.begin(), granted_.end(), job.identity) != granted_.end();
+  h.node->on_identity_validated(now_of(job.host), job.identity, holds, h.effects);
+  settle(job.host, {});
+}
+
+void Scene::with_node(HostId id,
+                      const std::function<void(control::Node&, Now, control::Effects&)>& act) {
+  act(*hosts_[id].node, now_of(id), hosts_[id].effects);
+  settle(id, {});
+}
+
+void Scene::settle(HostId id, const Watch::Cause& cause) {
+  Host& h = hosts_[id];
+  try {
+    // What is refused asks for more at once.
+    for (unsigned turns = 0; !h.effects.empty(); ++turns) {
+      if (turns > 16) throw Breach("one input has effects without end");
+      control::Effects out = std::exchange(h.effects, {});
+      carry_out(id, out, cause);
+    }
+    if (options_.watched) watch_.tables(h.node->table_sizes(), h.options.limits, h.given_pins);
+  } catch (const Breach& breach) {
+    throw Breach("at " + std::to_string(now_ / 1'000) + " ms, " + h.name + ": " + breach.what());
+  }
+  if (h.controller != nullptr) commit(h);
+  arm(id);
+}
+
+void Scene::carry_out(HostId id, control::Effects& out, const Watch::Cause& cause) {
+  Host& h = hosts_[id];
+  bool ids_covered = true;
+  for (const control::SaveState& state : out.saves) {
+    if (state.kind == control::StateKind::kNonce && h.disk_full) {
+      ids_covered &= h.node->on_save_failed(now_of(id), state, h.effects);
+    } else {
+      save(id, state);
+    }
+  }
+  // Nothing that follows from a controller's records leaves before they are kept.
+  if (h.controller != nullptr && !commit(h)) out.datagrams.clear();
+  if (ids_covered) {
+    for (control::Datagram& datagram : out.datagrams) emit(id, datagram, cause);
+  }
+  for (const control::DeliverFrame& frame : out.frames) deliver(id, frame, cause);
+  for (const control::ValidateIdentity& job : out.validations) {
+    if (h.proofs >= options_.proof_room) {
+      h.node->on_validation_refused(now_of(id), job.identity, h.effects);
+      continue;
+    }
+    ++h.proofs;
+    queue_.push(now_ + micros(options_.proof_delay), Event::Kind::kProof,
+                proofs_.put({id, h.run, job.identity}));
+  }
+  for (control::Notice& notice : out.notices) {
+    transcript_.event(now_, id, notice.text);
+    if (h.notices.size() < kMostNotices) h.notices.push_back(std::move(notice));
+  }
+  if (out.identity_collided) {
+    transcript_.event(now_, id, "gives up its identity");
+    h.collided = true;
+  }
+}
+
+bool Scene::commit(Host& h) {
+  std::vector<control::StoreWrite> writes = h.controller->take_writes();
+  if (writes.empty()) return true;
+  if (h.disk_full) {
+    const bool was = h.controller->suspended();
+    h.controller->put_back(std::move(writes));
+    h.controller->suspend(true);
+    return was;
+  }
+  h.controller->suspend(false);
+  if (!h.options.keep_disk) return true;
+  for (control::StoreWrite& write : writes) {
+    if (write.json.empty()) {
+      h.disk.records.erase({write.network, write.member});
+    } else {
+      h.disk.records[{write.network, write.member}] = std::move(write.json);
+    }
+  }
+  return true;
+}
+
+void Scene::save(HostId id, const control::SaveState& state) {
+  Host& h = hosts_[id];
+  Disk& disk = h.disk;
+  const auto keep = [&](auto& files, auto key) {
+    if (state.remove) {
+      files.erase(key);
+    } else {
+      files[key] = state.bytes;
+    }
+  };
+  switch (state.kind) {
+    case control::StateKind::kNonce:
+      disk.nonce = load_be64(state.bytes.data());
+      return;
+    case control::StateKind::kAccepted:
+      disk.accepted = true;
+      return;
+    case control::StateKind::kPlanet:
+      disk.planet = state.bytes;
+      return;
+    case control::StateKind::kMoon:
+      return keep(disk.moons, state.id);
+    case control::StateKind::kPin: {
+      if (!h.options.keep_disk) return;
+      const auto known = disk.pins.find(wire::Address{state.id});
+      if (known != disk.pins.end()) {
+        watch_.pinned(known->first, known->second, state.bytes);
+        return;
+      }
+      std::copy_n(state.bytes.begin(), 48, disk.pins[wire::Address{state.id}].begin());
+      return;
+    }
+    case control::StateKind::kPeer:
+      if (h.options.keep_disk) keep(disk.peers, wire::Address{state.id});
+      return;
+    case control::StateKind::kNetwork:
+      if (h.options.keep_disk) keep(disk.networks, wire::NetworkId{state.id});
+      return;
+    case control::StateKind::kIdentity:
+    case control::StateKind::kNetworkLocal:
+      return;  // the scene itself knows both
+  }
+}
+
+void Scene::emit(HostId id, control::Datagram& datagram, const Watch::Cause& cause) {
+  Host& h = hosts_[id];
+  for (const Host::Socket& socket : h.sockets) {
+    if (datagram.via.socket != 0 && datagram.via.socket != socket.local.socket) continue;
+    if (socket.local.address.family != datagram.via.remote.family) continue;
+    if (options_.watched)
+      watch_.spoke(id, h.address(), cause, datagram.via.remote, datagram.payload, frames_);
+    ++h.datagrams_out;
+    h.bytes_out += datagram.payload.size();
+    Flight flight;
+    flight.from = socket.local.address;
+    flight.to = datagram.via.remote;
+    if (datagram.via.socket != 0) {
+      flight.payload = std::move(datagram.payload);
+    } else {
+      flight.payload = datagram.payload;
+    }
+    flight.origin = id;
+    flight.ttl = datagram.ttl;
+    flight.whole = datagram.whole;
+    internet_.send(now_, socket.line, std::move(flight));
+  }
+}
+
+void Scene::deliver(HostId id, const control::DeliverFrame& frame, const Watch::Cause& cause) {
+  const Frames::Verdict verdict =
+      frames_.received(now_, id, frame.network, frame.destination, frame.ethertype, frame.payload,
+                       cause.datagram == nullptr ? kNobody : cause.datagram->origin);
+  if (!verdict.wrong.empty()) throw Breach(verdict.wrong);
+  if (verdict.sent == nullptr) return;
+  if (!is_member(id, frame.network)) throw Breach("a frame comes out at a host that is no member");
+  if (!verdict.sent->to.is_multicast() &&
+      frame.destination != wire::mac_of(hosts_[id].address(), frame.network))
+    throw Breach("a frame comes out at another host than its own");
+  transcript_.event(now_, id, "gets a frame of " + std::to_string(frame.payload.size()) + " bytes");
+  Heard& newest = heard_[pair_of(verdict.sent->from, id)];
+  if (verdict.sent->at < newest.sent) return;
+  newest = {verdict.sent->at, now_, verdict.sent->receipts.back().direct};
+}
+
+void Scene::arm(HostId id) {
+  Host& h = hosts_[id];
+  const Millis deadline = h.node->next_deadline();
+  if (deadline == INT64_MAX) return;
+  const Micros at = std::max(micros(deadline - h.mono_offset), now_);
+  if (h.timer_at != 0 && h.timer_at <= at) return;
+  h.timer_at = at;
+  queue_.push(at, Event::Kind::kTimer, id);
+}
+
+void Scene::send(HostId from, const wire::Endpoint& to, ByteVector payload) {
+  Flight flight;
+  flight.from = hosts_[from].sockets.front().local.address;
+  flight.to = to;
+  flight.payload = std::move(payload);
+  flight.origin = from;
+  internet_.send(now_, hosts_[from].sockets.front().line, std::move(flight));
+}
+
+void Scene::send_spoofed(HostId by, const wire::Endpoint& from, const wire::Endpoint& to,
+                         ByteVector payload) {
+  const HostId target = internet_.whose(to);
+  if (target != kNobody) watch_.lies(target, from);
+  Flight flight;
+  flight.from = from;
+  flight.to = to;
+  flight.payload = std::move(payload);
+  flight.origin = by;
+  internet_.send(now_, hosts_[by].sockets.front().line, std::move(flight));
+}
+
+}  // namespace orrery::sim
