@@ -283,13 +283,9 @@ void Node::State::validation_refused(const wire::Identity& identity) {
 
 void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& asked, Effects& out) {
   if (in.hops == 0) {
-    if (Path* path = paths.obtain(in.via)) {
-      // Our own record of the sending time, not an echoed one: the monotonic clock does not jump.
-      const int latency =
-          static_cast<int>(std::clamp<Millis>(now.mono - asked.sent, 0, kLatencyUnknown - 1));
-      path->latency_ms =
-          path->latency_ms == kLatencyUnknown ? latency : (path->latency_ms + latency) / 2;
-    }
+    // Our own record of the sending time, not an echoed one: the monotonic clock does not jump.
+    if (Path* path = paths.obtain(in.via)) path->measured.answered(now.mono - asked.sent);
+    path_answered(now, *in.peer, in.via, asked.sent, out);
   }
   Peer& peer = *in.peer;
   if (in.hops > 0) peer.relay_answered = now.mono;

@@ -22,6 +22,7 @@ constexpr Millis kRootHello = 16 * kHeartbeat;  // a root that has paths is left
 constexpr Millis kOtherHello = 2 * kHeartbeat;  // so is an always-contact node that is no root
 constexpr Millis kProvisionalTimeout = 60'000;  // a stranger that did not answer our probe
 constexpr std::uint8_t kPeerFileVersion = 2;
+constexpr std::uint16_t kSizesRecord = 0x4f53;
 
 bool due(Millis now, Millis last, Millis interval) {
   return last == 0 || now - last >= interval;
@@ -65,6 +66,7 @@ void Node::State::tick(Now now, Effects& out) {
       next_queue = now.mono + kQueueRetry;
   }
   if (now.mono >= sizes_wait) probe_sizes(now, out);
+  watch_paths(now, out);
   if (now.mono >= next_ping) {
     next_ping = now.mono + kPingCheck * (options.low_bandwidth ? 5 : 1);
     give_way(now, out);
@@ -95,9 +97,11 @@ void Node::State::ping_check(Now now, Effects& out) {
       continue;
     }
     Millis wait = listed != nullptr ? kRootHello : kOtherHello;
-    if (listed != nullptr && peer->paths.empty()) wait = 0;
-    if (wait != 0 && peer->last_full_hello != 0 && now.mono - peer->last_full_hello <= wait)
+    if (listed != nullptr && peer->best(now.mono, false) == nullptr) wait = 0;
+    if (wait != 0 && peer->last_full_hello != 0 && now.mono - peer->last_full_hello <= wait) {
+      if (listed != nullptr) keep_root_open(now, *peer, out);
       continue;
+    }
     unsigned sent = ping(now, *peer, out);
     if (listed != nullptr && listed->identity == peer->identity) {
       for (const std::uint8_t family : {std::uint8_t{4}, std::uint8_t{6}}) {
@@ -168,7 +172,7 @@ unsigned Node::State::ping(Now now, Peer& peer, Effects& out) {
       contact(now, peer, entry.path->key, full, out);
       entry.path->last_out = now.mono;
     }
-    families |= entry.path->key.remote.family == 4 ? 1 : 2;
+    if (!entry.failed()) families |= entry.path->key.remote.family == 4 ? 1 : 2;
     ++i;
   }
   return families;
@@ -206,17 +210,15 @@ void Node::State::forget(Now, Peer& peer, Effects& out) {
 }
 
 void Node::State::leave(Peer& peer, Effects& out) {
+  unwatch(peer);
   if (peer.standing == Peer::Standing::kChecking && checking > 0) --checking;
   if (peer.published) out.updates.push_back(fib::RemovePeer{peer.address()});
   // What the disk says stays known, unless save_peer() had something newer.
   if (!peer.from_cache.empty()) cache.try_emplace(peer.address(), std::move(peer.from_cache));
 }
 
-namespace {
-
-/// The content of a peer's file. Equal peers have equal records, whatever the order of their paths.
-ByteVector record_of(const Peer& peer) {
-  std::array<std::uint8_t, 128 + kMaxPathsPerPeer * 19> buffer;
+ByteVector Node::State::record_of(const Peer& peer) const {
+  std::array<std::uint8_t, 128 + kMaxPathsPerPeer * (19 + 2)> buffer;
   Writer writer(buffer);
   writer.u8(kPeerFileVersion);
   wire::write_identity(writer, peer.identity);
@@ -230,9 +232,26 @@ ByteVector record_of(const Peer& peer) {
   endpoints.erase(std::unique(endpoints.begin(), endpoints.end()), endpoints.end());
   writer.u16(static_cast<std::uint16_t>(endpoints.size()));
   for (const wire::Endpoint& endpoint : endpoints) wire::write_endpoint(writer, endpoint);
+  // Ours alone, behind what the reference reads: [2] type, [2] length, [2] for each endpoint the
+  // datagrams that it is known to carry, bytes, or 0.
+  writer.u16(kSizesRecord);
+  writer.u16(static_cast<std::uint16_t>(2 * endpoints.size()));
+  for (const wire::Endpoint& endpoint : endpoints) writer.u16(known_size(peer, endpoint));
   const Bytes written = writer.written();
   return {written.begin(), written.end()};
 }
+
+std::uint16_t Node::State::known_size(const Peer& peer, const wire::Endpoint& endpoint) const {
+  for (const PeerPath& entry : peer.paths) {
+    const fib::PathKey& key = entry.path->key;
+    if (key.remote != endpoint) continue;
+    const PathSizes::Entry* known = sizes.find(key);
+    if (known != nullptr && known->size.known()) return known->size.size(size_limits(key));
+  }
+  return 0;
+}
+
+namespace {
 
 /// To tell records apart; whoever forges an equal hash keeps his own old record.
 std::uint64_t hash_of(Bytes record) {
@@ -262,8 +281,12 @@ void Node::State::save_and_cache(Now now, Peer& peer, Effects& out) {
 
 std::optional<Node::State::CachedPeer> Node::State::read_cached(wire::Address address) const {
   const auto cached = cache.find(address);
-  if (cached == cache.end()) return std::nullopt;
-  Reader reader(cached->second);
+  return cached == cache.end() ? std::nullopt : parse_cached(cached->second, address);
+}
+
+std::optional<Node::State::CachedPeer> Node::State::parse_cached(Bytes record,
+                                                                 wire::Address address) {
+  Reader reader(record);
   const std::uint8_t version = reader.u8();
   const auto parsed = wire::read_identity(reader);
   if (version != kPeerFileVersion || !parsed || parsed->identity.address != address)
@@ -271,12 +294,29 @@ std::optional<Node::State::CachedPeer> Node::State::read_cached(wire::Address ad
   CachedPeer found{parsed->identity, {}};
   reader.skip(8);  // versions are learned again
   const std::uint16_t size = reader.u16();
-  for (std::uint16_t i = 0; i < size && reader.ok() && found.endpoints.size() < kMaxPathsPerPeer;
-       ++i) {
+  std::vector<std::size_t> numbers;  // of those that are kept
+  for (std::uint16_t i = 0; i < size && reader.ok(); ++i) {
     const wire::Endpoint endpoint = wire::read_endpoint(reader);
-    if (reader.ok() && endpoint) found.endpoints.push_back(endpoint);
+    if (!reader.ok() || !endpoint || found.endpoints.size() >= kMaxPathsPerPeer) continue;
+    found.endpoints.push_back({endpoint, 0});
+    numbers.push_back(i);
+  }
+  if (!reader.ok() || reader.u16() != kSizesRecord) return found;
+  const Bytes sizes = reader.bytes(reader.u16());
+  for (std::size_t i = 0; reader.ok() && i < numbers.size(); ++i) {
+    if (2 * numbers[i] + 2 <= sizes.size())
+      found.endpoints[i].datagram = load_be16(&sizes[2 * numbers[i]]);
   }
   return found;
+}
+
+void Node::State::recall_size(const Peer& peer, const fib::PathKey& path) {
+  if (peer.from_cache.empty()) return;
+  const std::optional<CachedPeer> found = parse_cached(peer.from_cache, peer.address());
+  if (!found) return;
+  for (const auto& [endpoint, datagram] : found->endpoints) {
+    if (endpoint == path.remote && datagram != 0) sizes.recall(path, peer.address(), datagram);
+  }
 }
 
 std::unique_ptr<Peer> Node::State::cached_candidate(Now now, wire::Address address, Effects& out) {
@@ -315,10 +355,9 @@ Peer* Node::State::load_cached(Now now, wire::Address address, Effects& out) {
   if (candidate == nullptr) return nullptr;
   Peer* peer = adopt(now, std::move(candidate), out);
   if (peer == nullptr) return nullptr;
-  for (const wire::Endpoint& endpoint : found->endpoints) {
-    if (path_allowed(*peer, endpoint) && probes.allow_target(now.mono, endpoint)) {
+  for (const auto& [endpoint, datagram] : found->endpoints) {
+    if (offered(now, *peer, endpoint, CandidateSource::kCache))
       hello(now, *peer, {0, endpoint}, out);
-    }
   }
   return peer;
 }

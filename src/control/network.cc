@@ -65,6 +65,10 @@ void Networks::set_station_limits(std::size_t per_bridge, std::size_t per_networ
   state_->station_limits = {per_bridge, per_network};
 }
 
+void Networks::set_refuse_nested(bool on) {
+  state_->refuse_nested = on;
+}
+
 void Networks::set_clamp_mss(bool on) {
   state_->clamp_mss = on;
 }
@@ -328,11 +332,26 @@ Millis Networks::next_deadline() const {
   return next;
 }
 
+namespace {
+
+/// Whether an address is in the subnet of one of ours (prefix length in its port field).
+bool beside(const wire::Endpoint& own, const wire::Endpoint& ip) {
+  if (own.family != ip.family || own.port > own.ip_size() * 8) return false;
+  const std::size_t whole = own.port / 8;
+  if (!std::equal(own.ip.begin(), own.ip.begin() + static_cast<std::ptrdiff_t>(whole),
+                  ip.ip.begin())) {
+    return false;
+  }
+  return own.port % 8 == 0 || ((own.ip[whole] ^ ip.ip[whole]) >> (8 - own.port % 8)) == 0;
+}
+
+}  // namespace
+
 bool Networks::is_managed_ip(const wire::Endpoint& ip) const {
   return std::any_of(state_->joined.begin(), state_->joined.end(), [&](const auto& entry) {
     const auto& config = entry.second.config;
     return config && std::any_of(config->static_ips.begin(), config->static_ips.end(),
-                                 [&](const wire::Endpoint& own) { return own.same_ip(ip); });
+                                 [&](const wire::Endpoint& own) { return beside(own, ip); });
   });
 }
 

@@ -59,6 +59,8 @@ class Networks final : public NetworkRole {
 
   /// Whether SYNs that hosts send get the MSS that is worth sending; on by default.
   void set_clamp_mss(bool on);
+  /// Whether datagrams of this node itself are refused as frames; they are, unless told.
+  void set_refuse_nested(bool on);
   /// The network's rules see frames behind their VLAN tag, and match on it; before it is joined.
   void set_match_tags(wire::NetworkId id);
   /// Numbers of the network's LAN ports; before it is joined.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/network_state.h"
+#include "fib/nested.h"
 #include "fib/path_mtu.h"
 #include "wire/verbs/frame.h"
 #include "wire/verbs/ok.h"
@@ -155,6 +156,8 @@ void Networks::State::on_host_frame(Now now, Joined& net, Bytes ethernet, Effect
   const fib::Resolution where = fib::resolve(net.record, *frame);
   ByteVector clamped;  // holds the payload of a SYN that is changed
   if (where.to == fib::Outbound::kMember || where.to == fib::Outbound::kBridge) {
+    if (refuse_nested && fib::is_own_datagram(frame->ethertype, frame->payload, net.record.self))
+      return counters.add(Way::kOut, fib::Refusal::kNested);
     if (fib::exceeds(*frame, net.record.mtu)) {
       answer_too_big(now, net, *frame, out);
       return counters.add(Way::kOut, fib::Refusal::kLength);

@@ -266,6 +266,7 @@ struct Networks::State {
   std::map<wire::NetworkId, std::vector<unsigned>> lan_ports;  // joined or not
   std::set<wire::NetworkId> match_tags;                        // the same
   TokenBucket too_big_answers{32, 100};
+  bool refuse_nested = true;
   bool clamp_mss = true;
   BridgeTable::Limits station_limits;  // of networks joined from now on
   Millis next_tick = 0;                // mono; 0: nothing joined

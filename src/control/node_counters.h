@@ -57,6 +57,11 @@
   X(kSendExpired, "send_expired", kNote)             \
   X(kReceiveExpired, "receive_expired", kNote)       \
   X(kTooBig, "too_big", kNote)                       \
+  X(kOverlayRefused, "overlay_in_overlay", kNote)    \
+  X(kPathProbes, "path_probes", kNote)               \
+  X(kPathProbesLost, "path_probes_lost", kNote)      \
+  X(kPathFailed, "path_failed", kNote)               \
+  X(kPathBack, "path_back", kNote)                   \
   X(kSizeProbes, "size_probes", kNote)               \
   X(kSizeAcked, "size_probes_answered", kNote)       \
   X(kSizeLost, "size_probes_lost", kNote)            \

@@ -12,6 +12,7 @@
 
 #include "base/time.h"
 #include "control/keyed_hash.h"
+#include "control/path_quality.h"
 #include "fib/path_key.h"
 
 namespace orrery::control {
@@ -20,7 +21,6 @@ inline constexpr Millis kPathAlive =
     19'000;  // a path is alive if any datagram came within this time
 inline constexpr Millis kPathExpire = 243'000;  // a peer's path without authenticated direct packet
 inline constexpr Millis kTrustTimeout = 600'000;  // life of "trust established"
-inline constexpr int kLatencyUnknown = 65'535;    // ms
 
 struct Path {
   fib::PathKey key;
@@ -28,7 +28,7 @@ struct Path {
   Millis last_out = 0;          // mono
   Millis last_trust = 0;        // mono; last packet accepted for common membership
   Millis last_echo_answer = 0;  // mono
-  int latency_ms = kLatencyUnknown;
+  PathQuality measured;
   unsigned references = 0;  // entries of peers that point here
   std::size_t place = 0;    // in the list of all records
 

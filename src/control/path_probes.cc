@@ -78,7 +78,7 @@ void Node::State::probe_sizes(Now now, Effects& out) {
       sizes.erase(key);
       continue;
     }
-    const int latency = entry->path->latency_ms;
+    const int latency = entry->path->measured.latency_ms();
     const PathSize::Turn turn =
         sizes.turn(now.mono, key, size_limits(key), latency == kLatencyUnknown ? 0 : latency);
     counters.add(Count::kSizeLost, turn.lost);
@@ -89,7 +89,7 @@ void Node::State::probe_sizes(Now now, Effects& out) {
     size_budget.take_all(turn.ask.size());
     if (!turn.fell) continue;
     count(Count::kSizeFell);
-    size_changed(now, *peer, out);
+    route_changed(now, *peer, out);
   }
 }
 
@@ -103,12 +103,7 @@ void Node::State::size_answered(Now now, const Incoming& in, std::uint64_t conte
     return;
   }
   count(Count::kSizeAcked);
-  if (known->size.size(limits) != before) size_changed(now, *in.peer, out);
-}
-
-void Node::State::size_changed(Now now, Peer& peer, Effects& out) {
-  if (!topology.is_upstream(peer)) return publish(now, peer, out);
-  topology.for_each([&](Peer& other) { publish(now, other, out); });
+  if (known->size.size(limits) != before) route_changed(now, *in.peer, out);
 }
 
 }  // namespace orrery::control

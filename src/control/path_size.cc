@@ -144,6 +144,13 @@ bool PathSizes::use(Millis now, const fib::PathKey& path, wire::Address peer) {
   return true;
 }
 
+void PathSizes::recall(const fib::PathKey& path, wire::Address peer, std::uint16_t size) {
+  if (table_.size() >= limit_ && !table_.contains(path)) return;
+  Entry& known = table_[path];
+  known.peer = peer;
+  known.size.recall(size);
+}
+
 PathSize::Turn PathSizes::turn(Millis now, const fib::PathKey& path, const SizeLimits& limits,
                                int latency_ms) {
   PathSize& size = table_.at(path).size;

@@ -43,10 +43,11 @@ class PathSize {
   static constexpr unsigned kRounds = 3;  // without an answer to what is asked for
   static constexpr Millis kWait = 1'000;  // for the answers of a round, at least
   static constexpr Millis kMostWait = 5'000;
-  static constexpr Millis kConfirm = 4'000;   // from the end of a search to the next
-  static constexpr Millis kRaise = 600'000;   // until larger sizes are asked for again
-  static constexpr Millis kSilence = 60'000;  // after a search that nothing answered
-  static constexpr Millis kInUse = 30'000;    // so long after a packet of full size
+  static constexpr Millis kConfirm = 4'000;             // from the end of a search to the next
+  static constexpr Millis kRaise = 600'000;             // until larger sizes are asked for again
+  static constexpr Millis kSilence = 60'000;            // after a search that nothing answered
+  static constexpr Millis kInUse = 30'000;              // so long after a packet of full size
+  static constexpr std::uint16_t kLeastRecalled = 528;  // bytes; no search ends below
 
   /// What follows from a turn.
   struct Turn {
@@ -64,6 +65,12 @@ class PathSize {
   /// Ends the round before and begins the next, if there is one. `latency_ms` of the path.
   /// REQUIRES: now >= due().
   Turn turn(Millis now, const SizeLimits& limits, int latency_ms);
+
+  /// What was known of the path before this node began. It is used at once, and asked for again
+  /// like any size in use as soon as packets of full size go there.
+  void recall(std::uint16_t size) {
+    if (size_ == 0 && size >= kLeastRecalled) size_ = size;
+  }
 
   /// Names the round that probes sent now belong to.
   [[nodiscard]] std::uint32_t round() const { return round_; }
@@ -125,6 +132,8 @@ class PathSizes {
   /// REQUIRES: next() is not kNever.
   [[nodiscard]] const fib::PathKey& first() const { return due_.begin()->second; }
 
+  /// See PathSize::recall. Nothing happens when the table is full.
+  void recall(const fib::PathKey& path, wire::Address peer, std::uint16_t size);
   /// REQUIRES: find(path).
   PathSize::Turn turn(Millis now, const fib::PathKey& path, const SizeLimits& limits,
                       int latency_ms);

@@ -4,18 +4,30 @@
 
 namespace orrery::control {
 
-const PeerPath* Peer::best(Millis now, bool include_expired) const {
-  const PeerPath* chosen = nullptr;
-  std::int64_t chosen_value = 0;
+const PeerPath* Peer::chosen(Millis now) const {
+  if (steering == nullptr || !steering->chosen) return nullptr;
   for (const PeerPath& entry : paths) {
-    if (!include_expired && !entry.unexpired(now)) continue;
-    const std::int64_t value = entry.path->quality(now) / std::max(entry.priority, 1);
-    if (chosen == nullptr || value <= chosen_value) {
-      chosen = &entry;
-      chosen_value = value;
+    if (entry.path->key != steering->chosen) continue;
+    const bool current = steering->in_use(now) || entry.path->alive(now);
+    return current && entry.usable(now) ? &entry : nullptr;
+  }
+  return nullptr;
+}
+
+const PeerPath* Peer::best(Millis now, bool include_expired) const {
+  const PeerPath* chosen_before = chosen(now);
+  if (chosen_before != nullptr) return chosen_before;
+  const PeerPath* best = nullptr;
+  std::pair<bool, std::int64_t> least;
+  for (const PeerPath& entry : paths) {
+    if (!include_expired && !entry.usable(now)) continue;
+    const std::pair value(entry.failed(), entry.path->quality(now) / std::max(entry.priority, 1));
+    if (best == nullptr || value <= least) {
+      best = &entry;
+      least = value;
     }
   }
-  return chosen;
+  return best;
 }
 
 PeerPath* Peer::best(Millis now, bool include_expired) {
@@ -38,11 +50,15 @@ bool Peer::confirmed(const fib::PathKey& key, Millis now) const {
 }
 
 void Peer::learn(Path* path, Millis now) {
+  // Ours has one port behind its NAT. Where frames pass, answers decide which one it is.
+  constexpr Millis kSilent = 1'500;
+  const bool one_port = features && (steering == nullptr || !steering->in_use(now));
   std::size_t slot = paths.size();
   for (std::size_t i = 0; i < paths.size(); ++i) {
     const Path& known = *paths[i].path;
+    const bool silent = one_port && now - paths[i].last_authenticated >= kSilent;
     if (known.key.socket == path->key.socket && known.key.remote.same_ip(path->key.remote) &&
-        !known.alive(now)) {
+        (!known.alive(now) || paths[i].failed() || silent)) {
       slot = i;
       break;
     }
@@ -55,12 +71,12 @@ void Peer::learn(Path* path, Millis now) {
     slot = static_cast<std::size_t>(oldest - paths.begin());
   }
   ++path->references;
-  const PeerPath entry{path, now, 1};
+  PeerPath entry{path, now, 1, nullptr};
   if (slot == paths.size()) {
-    paths.push_back(entry);
+    paths.push_back(std::move(entry));
   } else {
     --paths[slot].path->references;
-    paths[slot] = entry;
+    paths[slot] = std::move(entry);
   }
 }
 
@@ -76,14 +92,13 @@ void Peer::drop_all_paths() {
 
 int Peer::latency(Millis now) const {
   const PeerPath* entry = best(now, false);
-  return entry == nullptr ? kLatencyUnknown : entry->path->latency_ms;
+  return entry == nullptr ? kLatencyUnknown : entry->path->measured.latency_ms();
 }
 
 std::int64_t Peer::relay_quality(Millis now) const {
   if (!alive(now)) return 4'294'967'295;
-  const int known = latency(now);
-  return static_cast<std::int64_t>(known == 0 ? kLatencyUnknown : known) *
-         ((now - last_receive) / 61'000 + 1);
+  if (best(now, false) == nullptr) return 4'294'967'294;
+  return static_cast<std::int64_t>(std::max(latency(now), 1)) * ((now - last_receive) / 61'000 + 1);
 }
 
 }  // namespace orrery::control

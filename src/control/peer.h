@@ -6,11 +6,15 @@
 // docs/protocol/01-identity.md section 3.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "control/candidates.h"
 #include "control/features.h"
 #include "control/path.h"
+#include "control/path_choice.h"
+#include "control/path_watch.h"
 #include "control/token_bucket.h"
 #include "crypto/peer_keys.h"
 #include "fib/records.h"
@@ -28,10 +32,19 @@ struct PeerPath {
   Millis last_authenticated =
       0;             // mono; last authenticated direct packet of this peer; 0: must answer first
   int priority = 1;  // higher after redirects
+  std::unique_ptr<PathWatch> watch;  // of a peer that exchanged frames with us, or of a root
 
   [[nodiscard]] bool unexpired(Millis now) const {
     return last_authenticated != 0 && now - last_authenticated < kPathExpire;
   }
+
+  [[nodiscard]] bool failed() const { return watch != nullptr && watch->failed(); }
+
+  /// Whether frames may be sent over it.
+  [[nodiscard]] bool usable(Millis now) const { return unexpired(now) && !failed(); }
+
+  /// Probes that found no answer since the last one.
+  [[nodiscard]] unsigned doubt() const { return watch == nullptr ? 0 : watch->unanswered(); }
 };
 
 struct Peer {
@@ -81,7 +94,9 @@ struct Peer {
   Millis probe_window = 0;          // start of the minute in which `probes` counts
   unsigned probes = 0;              // addresses probed on this peer's word
 
-  std::vector<PeerPath> paths;  // at most kMaxPathsPerPeer
+  std::vector<PeerPath> paths;         // at most kMaxPathsPerPeer
+  std::unique_ptr<Steering> steering;  // since frames were exchanged, or of a root
+  Candidates candidates;               // addresses that somebody named
 
   struct RecentProbe {
     fib::PathKey path;
@@ -129,7 +144,8 @@ struct Peer {
     return protocol >= 5 && !(version_major == 1 && version_minor == 1 && version_revision == 0);
   }
 
-  /// Best entry by quality and priority, the later one on ties; null if there is none.
+  /// The entry that frames take; null if none is usable. With `include_expired` the most promising
+  /// one of all. By quality and priority, the later one on ties, unless there is a choice.
   [[nodiscard]] PeerPath* best(Millis now, bool include_expired);
   [[nodiscard]] const PeerPath* best(Millis now, bool include_expired) const;
   /// The entry of exactly this path, or null.
@@ -137,6 +153,14 @@ struct Peer {
   /// Whether a confirmed path leads to the host and socket of `key`; the port may differ while the
   /// path is alive.
   [[nodiscard]] bool confirmed(const fib::PathKey& key, Millis now) const;
+  /// The entry chosen before, while it is usable and nothing speaks against it.
+  [[nodiscard]] const PeerPath* chosen(Millis now) const;
+  /// Whether packets over another port of the same host and socket say no more than we know: only
+  /// one port of a host is kept while it answers. Of one of ours each is, since it has one port: a
+  /// second one is what its NAT gave it.
+  [[nodiscard]] bool keeps_port(const PeerPath& entry, const fib::PathKey& via, Millis now) const;
+  /// Thinks over which path is to carry frames. True if it is another one.
+  bool reconsider(Millis now);
   /// Puts a confirmed path in place: over a dead one of the same host, a free one, or the longest
   /// silent one.
   void learn(Path* path, Millis now);

@@ -286,7 +286,10 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
       woke |= handled == Handled::kDoneTrusted && in.verb == wire::Verb::kNetworkCredentials;
       received_step(now, peer, via, in.hops, in.verb, handled == Handled::kDoneTrusted,
                     probe_answered, out);
-      if (handled == Handled::kDoneTrusted && wire::is_frame(in.verb)) in_use(now, peer, out);
+      if (handled == Handled::kDoneTrusted && wire::is_frame(in.verb)) {
+        in_use(now, peer, out);
+        frame_passed(now, peer);
+      }
       break;
     case Handled::kIgnored:
       if (counters.open()) count(Count::kIgnored);
@@ -400,6 +403,7 @@ Handled Node::State::on_ok(Now now, Incoming& in, Effects& out) {
     case wire::Verb::kEcho:
       probe_answered = in.hops == 0 && asked->path;
       probe_succeeded(now, in, *asked, out);
+      if (asked->context != 0) ping_answered(now, in, asked->context);
       return Handled::kDone;
     case wire::Verb::kWhois:
       on_whois_ok(now, *asked, ok->rest, out);

@@ -14,11 +14,6 @@ namespace orrery::control {
 namespace {
 
 constexpr Millis kHintInterval = 30'000;
-// Between probes of the relay to a peer, where there is a choice of roots. The next one has its
-// turn when two in a row were not answered: a root may be near, alive, and drop what it should pass
-// on.
-constexpr Millis kRelayCheck = 5'000;
-constexpr unsigned kRelayMissed = 2;
 
 bool is_clear_verb(wire::Verb verb) {
   return verb == wire::Verb::kHello || verb == wire::Verb::kAck ||
@@ -57,17 +52,19 @@ std::uint64_t Node::State::trusted_id_of(const wire::Endpoint& remote) const {
   return network == nullptr ? 0 : network->trusted_path_id;
 }
 
-bool Node::State::path_allowed(const Peer& peer, const wire::Endpoint& remote) const {
-  if (!usable_as_path(remote)) return false;
+CandidateVerdict Node::State::judge_path(const Peer& peer, const wire::Endpoint& remote) const {
+  if (!usable_as_path(remote)) return CandidateVerdict::kUnusable;
   if (const Upstream* root = topology.upstream(peer.address());
       root != nullptr && !root->anywhere) {
     const bool listed = std::any_of(root->endpoints.begin(), root->endpoints.end(),
                                     [&](const wire::Endpoint& e) { return e.same_ip(remote); });
-    if (!listed) return false;
+    if (!listed) return CandidateVerdict::kNotOfRoot;
   }
-  if (networks != nullptr && networks->is_managed_ip(remote)) return false;
+  if (!options.nested && networks != nullptr && networks->is_managed_ip(remote))
+    return CandidateVerdict::kOverlay;
   const PhysicalNetwork* network = physical(remote);
-  return network == nullptr || !network->blacklist;
+  return network != nullptr && network->blacklist ? CandidateVerdict::kForbidden
+                                                  : CandidateVerdict::kProbed;
 }
 
 std::vector<fib::PathKey> Node::State::copies(const fib::PathKey& via) const {
@@ -110,31 +107,33 @@ std::optional<Node::State::Route> Node::State::route_to(Now now, Peer& peer) con
   return std::nullopt;
 }
 
-void Node::State::check_relay(Now now, Peer& peer, Effects& out) {
-  if (peer.relay_checked != 0 && now.mono - peer.relay_checked < kRelayCheck) return;
-  if (topology.relays(now.mono, peer) < 2) return;
-  const bool asked = peer.relay_checked != 0 && now.mono - peer.relay_checked < 3 * kRelayCheck;
+bool Node::State::check_relay(Now now, Peer& peer, Effects& out) {
+  const bool busy = peer.steering != nullptr && peer.steering->in_use(now.mono);
+  const Millis every = busy ? kRelayLook : kRelayCheck;
+  if (peer.relay_checked != 0 && now.mono - peer.relay_checked < every) return false;
+  if (topology.relays(now.mono, peer) < 2) return false;
+  const bool asked = peer.relay_checked != 0 && now.mono - peer.relay_checked < 3 * every;
   peer.relay_missed = asked && peer.relay_answered < peer.relay_checked ? peer.relay_missed + 1 : 0;
-  if (peer.relay_missed == kRelayMissed) {
+  const bool turned = peer.relay_missed >= (busy ? kRelayDoubt : kRelayMissed);
+  if (turned) {
     peer.relay_missed = 0;
     topology.turn_relay(now.mono, peer);
     count(Count::kRelayTurned);
   }
   peer.relay_checked = now.mono;
   const std::optional<Route> route = route_to(now, peer);
-  if (!route || route->direct) return;
-  if (!peer.knows_echo()) return hello(now, peer, route->key, out);
+  if (!route || route->direct) return turned;
+  if (!peer.knows_echo()) {
+    hello(now, peer, route->key, out);
+    return turned;
+  }
   // Of any size, like what is relayed for us: nobody can let probes through and nothing else.
   std::array<std::uint8_t, 512> buffer;
   const MutableBytes payload = MutableBytes(buffer).first(random_u64() % buffer.size());
   node.random(payload);
-  const wire::Suite suite = peer.suite();
-  if (suite == wire::Suite::kAesGmacSiv) expand(peer);
-  const std::uint64_t id =
-      send_via(now, peer.keys, peer.address(), suite, route->key, wire::Verb::kEcho, payload, out);
-  if (id == 0) return;
-  replies.expect(id, {wire::Verb::kEcho, peer.address(), route->key, 0, now.mono,
-                      now.mono + reply_window(wire::Verb::kEcho), true});
+  // The answer comes by whatever root has the peer's ear.
+  (void)echo(now, peer, route->key, {}, 0, out, payload);
+  return turned;
 }
 
 bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
@@ -148,7 +147,8 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
     if (!hints.empty()) {
       peer.last_hint = now.mono;
       const wire::Endpoint& hint = hints[random_u64() % hints.size()];
-      if (probes.allow_target(now.mono, hint)) contact(now, peer, {0, hint}, true, out);
+      if (offered(now, peer, hint, CandidateSource::kHint))
+        contact(now, peer, {0, hint}, true, out);
     }
   }
   if (peer.best(now.mono, false) == nullptr) check_relay(now, peer, out);
@@ -206,7 +206,10 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
     emit(now, route->key, std::move(packet), out);
   }
   peer.traffic = true;
-  if (wire::is_frame(verb)) in_use(now, peer, out);
+  if (wire::is_frame(verb)) {
+    in_use(now, peer, out);
+    frame_passed(now, peer);
+  }
   if (packet_size >= fib::kFullSize) full_size(now, peer, wire::is_frame(verb));
   return true;
 }
@@ -304,21 +307,34 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     const std::uint64_t id = load_be64(packet.data());
     if (!emit(now, copy, std::move(packet), out)) continue;
     out.datagrams.back().whole = padding.size != 0;
+    // One that asks for a size may be lost because of it.
+    if (padding.size == 0) note_probe(now, peer, copy);
     replies.expect(id, {wire::Verb::kHello, peer.address(), copy, padding.context, now.mono,
                         now.mono + reply_window(wire::Verb::kHello), true});
   }
 }
 
-void Node::State::echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+bool Node::State::echo(Now now, Peer& peer, const fib::PathKey& via, const fib::PathKey& answer_at,
+                       std::uint64_t context, Effects& out, Bytes payload) {
   const wire::Suite suite = peer.suite();
   if (suite == wire::Suite::kAesGmacSiv) expand(peer);
+  const std::uint64_t id =
+      send_via(now, peer.keys, peer.address(), suite, via, wire::Verb::kEcho, payload, out);
+  if (id == 0) return false;
+  replies.expect(id, {wire::Verb::kEcho, peer.address(), answer_at, context, now.mono,
+                      now.mono + reply_window(wire::Verb::kEcho), true});
+  return true;
+}
+
+void Node::State::echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
   for (const fib::PathKey& copy : copies(via)) {
-    const std::uint64_t id =
-        send_via(now, peer.keys, peer.address(), suite, copy, wire::Verb::kEcho, {}, out);
-    if (id == 0) continue;
-    replies.expect(id, {wire::Verb::kEcho, peer.address(), copy, 0, now.mono,
-                        now.mono + reply_window(wire::Verb::kEcho), true});
+    if (echo(now, peer, copy, copy, 0, out)) note_probe(now, peer, copy);
   }
+}
+
+void Node::State::note_probe(Now now, Peer& peer, const fib::PathKey& via) {
+  PeerPath* entry = peer.entry_of(via);
+  if (entry != nullptr && entry->watch != nullptr) entry->watch->sent(now.mono);
 }
 
 void Node::State::contact(Now now, Peer& peer, const fib::PathKey& via, bool full, Effects& out) {

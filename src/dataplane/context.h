@@ -49,6 +49,7 @@ struct FastPathOptions {
   std::size_t rule_flows = 4096;  // whose verdict by the rules is remembered; 0: none
   std::uint64_t rule_seed = 0;    // of their hash
   bool clamp_mss = true;          // lower the MSS of SYNs to what is worth sending over the path
+  bool refuse_nested = true;      // datagrams of this node itself are no frames (fib/nested.h)
   Recorder* recorder = nullptr;   // of this worker; null: captures are not allowed
 };
 
@@ -60,6 +61,7 @@ struct WorkerContext {
         nonces(options.nonce_lane, options.nonce_floor),
         permute(options.permutation),
         clamp_mss(options.clamp_mss),
+        refuse_nested(options.refuse_nested),
         reassembly(p, options.reassembly_key, options.workers),
         relay(options.relay),
         punts(options.punts),
@@ -100,6 +102,7 @@ struct WorkerContext {
   crypto::NonceLane nonces;
   crypto::IdPermutation permute;
   const bool clamp_mss;
+  const bool refuse_nested;
   static constexpr Rate kTooBigAnswers{100, 32};  // "packet too big" for hosts
   TokenBucket too_big_answers;
   Reassembly reassembly;

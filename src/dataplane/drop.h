@@ -41,6 +41,7 @@
   X(kBlocked, "blocked", "LAN port is blocked: another bridges the same LAN")                     \
   X(kGuard, "guard", "a DHCP server's or router's word that a LAN port keeps on its side")        \
   X(kProbes, "probes", "more bridge probes than bridges send")                                    \
+  X(kNested, "nested", "a datagram of this node itself: an overlay inside the overlay")           \
   X(kSuppressed, "suppressed", "ARP or neighbour solicitation answered in its owner's name")
 
 namespace orrery::dataplane {

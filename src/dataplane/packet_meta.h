@@ -24,6 +24,7 @@ enum class Message : std::uint8_t {
   kLearned,    // a station was seen behind a remote bridge: [6] MAC, [5] bridge
   kStale,      // a frame went to a member that may lack our credentials: [5] member
   kGroupUsed,  // frames went to a group: [6] MAC, [4] ADI, [1] by a bridged station
+  kSent,       // frames go to a peer: [5] peer
   kFullSize,   // packets of full size go to a peer: [5] peer
   kRelayed,    // a packet was relayed: [5] source, [5] destination, [1] hops
   kProbe,      // a probe of bridges came in, whole; `side` says where

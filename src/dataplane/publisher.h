@@ -64,13 +64,24 @@ struct alignas(kCacheLine) PeerRecord {
            10'000;
   }
 
+  /// The same of what it asks for in its multicast frames.
+  [[nodiscard]] bool gather_due(Millis now) const noexcept {
+    return static_cast<std::uint32_t>(now) - last_gather.load(std::memory_order_relaxed) >= 1'000;
+  }
+
+  /// The same of frames at all.
+  [[nodiscard]] bool sent_due(Millis now) const noexcept {
+    return static_cast<std::uint32_t>(now) - last_sent.load(std::memory_order_relaxed) >= 1'000;
+  }
+
   fib::Peer peer;
   crypto::PeerKeys keys;
   TrafficSlot traffic;
   mutable std::atomic<std::uint32_t> last_full_size{0};  // when control heard that (ms, modulo)
-  mutable std::atomic<Millis> last_event{0};   // when control last heard of this peer from a worker
-  mutable std::atomic<Millis> last_use{0};     // of its schedules
-  mutable std::atomic<Millis> last_gather{0};  // when control last heard what it asks for in frames
+  mutable std::atomic<std::uint32_t> last_sent{0};       // the same
+  mutable std::atomic<std::uint32_t> last_gather{0};     // of what it asks for in frames; the same
+  mutable std::atomic<Millis> last_event{0};  // when control last heard of this peer from a worker
+  mutable std::atomic<Millis> last_use{0};    // of its schedules
 };
 
 static_assert(sizeof(PeerRecord) == 2 * kCacheLine);

@@ -61,7 +61,12 @@ struct FullSizeSent {
   wire::Address peer;
 };
 
+/// A worker sends frames to this peer. At most once a second for each peer.
+struct Sent {
+  wire::Address peer;
+};
+
 using Event = std::variant<Received, CredentialsStale, BridgeLearned, Relayed, GroupUsed,
-                           MulticastRest, FullSizeSent>;
+                           MulticastRest, FullSizeSent, Sent>;
 
 }  // namespace orrery::fib

@@ -34,6 +34,7 @@ inline constexpr std::size_t kBridgeFanOut = 32;
   X(kMulticastOff, "multicast_off", "multicast is off in this network")                     \
   X(kNoMember, "no_member", "destination MAC names no possible member")                     \
   X(kNoBridge, "no_bridge", "foreign destination and no active bridge")                     \
+  X(kNested, "nested", "a datagram of this node itself: an overlay inside the overlay")     \
   X(kRules, "rules", "refused by the network's rules")
 
 enum class Refusal : std::uint8_t {

@@ -21,6 +21,7 @@
 #include "service/home.h"
 #include "service/http_client.h"
 #include "service/identity_commands.h"
+#include "service/path_commands.h"
 #include "service/rules_commands.h"
 #include "wire/address.h"
 
@@ -702,6 +703,14 @@ int run_cli(int argc, char** argv) {
   add_network_commands(app, connection, exit_code);
   add_controller_commands(app, connection, exit_code);
   add_capture_command(app, connection, exit_code);
+  add_path_commands(
+      app,
+      [&](const std::string& command, const std::string& method,
+          const std::string& path) -> std::optional<json> {
+        const auto body = ask(connection, exit_code, command, method, path);
+        return body ? std::optional(parse(*body)) : std::nullopt;
+      },
+      connection.as_json, exit_code);
   add_identity_commands(app, connection.as_json, exit_code);
   add_world_commands(app, connection.as_json, exit_code);
   CLI::App* rules = add_rules_commands(app, connection.as_json, exit_code);

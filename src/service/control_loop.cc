@@ -248,6 +248,11 @@ void ControlLoop::take_punt(Now at, const rte_mbuf* m) {
       node_.on_event(at, fib::FullSizeSent{wire::Address{r.u40()}}, effects_);
       break;
     }
+    case dataplane::Message::kSent: {
+      Reader r(bytes);
+      node_.on_event(at, fib::Sent{wire::Address{r.u40()}}, effects_);
+      break;
+    }
     case dataplane::Message::kProbe:
       networks_.on_bridge_probe(at, wire::NetworkId{meta.network}, meta.side - 1u,
                                 wire::bridge_probe_payload(bytes), effects_);

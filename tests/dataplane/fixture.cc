@@ -114,7 +114,8 @@ void cross(rte_mbuf** datagrams, unsigned n, const wire::Endpoint& from) {
 
 unsigned punts_of(const Outcome& out) {
   return static_cast<unsigned>(std::count_if(out.punt, out.punt + out.punts, [](rte_mbuf* m) {
-    return meta_of(m).message != Message::kFullSize;
+    const Message message = meta_of(m).message;
+    return message != Message::kFullSize && message != Message::kSent;
   }));
 }
 

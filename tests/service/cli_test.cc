@@ -146,6 +146,9 @@ TEST_F(CliTest, UnknownInputIsNamedAndWhatWasExpected) {
   expect_refusal(run("orbit 1122334455 12"), 2, "\"12\"", "10 hexadecimal digits");
   expect_refusal(run("set 8056c2e21c000001 nosuch=1"), 2, "nosuch", "allowManaged");
   expect_refusal(run("capture --point inner"), 2, "inner", "decrypted");
+  expect_refusal(run("why 12"), 2, "\"12\"", "10 hexadecimal digits");
+  expect_refusal(run("ping 12"), 2, "\"12\"", "10 hexadecimal digits");
+  expect_refusal(run("ping 3401ba0b9a -c 0"), 2, "0", "1");
   expect_refusal(run("capture --peer 12"), 2, "\"12\"", "10 hexadecimal digits");
   expect_refusal(run("capture --network 12"), 2, "\"12\"", "16 hexadecimal digits");
   expect_refusal(run("capture --snap 10"), 2, "10", "64");
@@ -182,6 +185,8 @@ TEST_F(CliTest, HelpEverywhereWithTheExitCodes) {
                               "drops",
                               "traffic",
                               "paths",
+                              "why",
+                              "ping",
                               "dump",
                               "request",
                               "join",
@@ -348,6 +353,79 @@ TEST_F(CliTest, RulesAreCompiledCheckedAndExplained) {
   EXPECT_EQ(run("rules check /nowhere").exit, 1);
 }
 
+TEST_F(CliTest, WhyExplainsEveryPathAndAddress) {
+  start_daemon();
+  control::RouteStatus& route = target_.route;
+  route.kind = control::RouteStatus::Kind::kDirect;
+  route.peer.identity = target_.root;
+  route.reason = control::ChoiceReason::kDoubt;
+  control::PathStatus taken, failed, dearer;
+  taken.key = {1, *wire::parse_endpoint("10.0.0.1/9993")};
+  taken.preferred = true;
+  taken.latency_ms = 4;
+  taken.cost = 4;
+  taken.mtu = 1472;
+  failed.key = {1, *wire::parse_endpoint("10.0.1.1/9993")};
+  failed.state = control::PathStatus::State::kFailed;
+  failed.loss_permille = 875;
+  failed.trial_ms = 800;
+  dearer.key = {1, *wire::parse_endpoint("198.51.100.1/9993")};
+  dearer.cost = 90;
+  route.peer.paths = {failed, taken, dearer};
+  route.candidates = {
+      {*wire::parse_endpoint("10.9.0.1/9993"), control::CandidateSource::kPush,
+       control::CandidateVerdict::kOverlay, 5},
+      {*wire::parse_endpoint("10.8.0.1/9993"), control::CandidateSource::kRendezvous,
+       control::CandidateVerdict::kProbed, 5}};
+  const Outcome o = run("why 3401ba0b9a");
+  EXPECT_EQ(o.exit, 0) << o.err;
+  EXPECT_EQ(o.out,
+            "3401ba0b9a: packets go directly\n"
+            "  <path> <state> <latency> <jitter> <loss> <mtu> <cost>\n"
+            "  10.0.1.1/9993 failed - 0 ms 87.5% 0 0\n"
+            "    it does not answer; used again when it answers for 0.8 s\n"
+            "* 10.0.0.1/9993 works 4 ms 0 ms 0.0% 1472 4\n"
+            "    the path before it did not answer, this one did\n"
+            "  198.51.100.1/9993 works - 0 ms 0.0% 0 90\n"
+            "    it costs more than the one that is taken\n"
+            "- 10.9.0.1/9993\n"
+            "    the peer named it; refused: it leads into a joined network, an overlay inside the "
+            "overlay\n"
+            "- 10.8.0.1/9993\n"
+            "    a root named it; asked, and no answer came\n");
+  const json value = run_json("why -j 3401ba0b9a");
+  EXPECT_EQ(value["route"], "direct");
+  EXPECT_EQ(value["paths"][1]["taken"], true);
+  EXPECT_EQ(value["candidates"][0]["verdict"], "overlay");
+  route.kind = control::RouteStatus::Kind::kRelayed;
+  route.relay = wire::Address{0x1122334455};
+  route.peer.paths.clear();
+  route.candidates.clear();
+  EXPECT_EQ(run("why 3401ba0b9a").out,
+            "3401ba0b9a: packets go through root 1122334455, since no path is known\n");
+  const Outcome unknown = run("why 1122334455");
+  EXPECT_EQ(unknown.exit, 1);
+  EXPECT_EQ(unknown.out, "404 why \n");
+}
+
+TEST_F(CliTest, PingTellsTimeAndWay) {
+  start_daemon();
+  const Outcome two = run("ping 3401ba0b9a -c 2 -i 100");
+  EXPECT_EQ(two.exit, 0) << two.err;
+  EXPECT_EQ(two.out,
+            "3401ba0b9a: 12 ms directly from 198.51.100.1/9993\n"
+            "3401ba0b9a: 12 ms directly from 198.51.100.1/9993\n"
+            "2 of 2 answered\n");
+  EXPECT_EQ(run_json("ping -j 3401ba0b9a -c 1")[0]["latency"], 12);
+  target_.answers = false;
+  const Outcome silent = run("ping 3401ba0b9a -c 1 -W 100");
+  EXPECT_EQ(silent.exit, 1);
+  EXPECT_EQ(silent.out, "3401ba0b9a: no answer in 100 ms\n0 of 1 answered\n");
+  const Outcome unknown = run("ping 1122334455 -c 1");
+  EXPECT_EQ(unknown.exit, 1);
+  EXPECT_EQ(unknown.out, "1122334455: not sent: no such peer\n0 of 1 answered\n");
+}
+
 TEST_F(CliTest, GetPrintsOneValue) {
   start_daemon();
   const std::string get = std::string("get ") + kNetwork;
@@ -377,9 +455,10 @@ TEST_F(CliTest, AnswersThatAreNotThoseOfADaemon) {
                           "[{\"address\":7,\"id\":7,\"assignedAddresses\":[7],\"paths\":[7]}]",
                           "{\"address\":7}", "\"\xff\""}) {
     body = odd;
-    for (const std::string& line : {std::string("info"), std::string("listpeers"),
-                                    std::string("peers"), std::string("listnetworks"),
-                                    std::string("get ") + kNetwork + " ip", std::string("dump")}) {
+    for (const std::string& line :
+         {std::string("info"), std::string("listpeers"), std::string("peers"),
+          std::string("listnetworks"), std::string("get ") + kNetwork + " ip", std::string("dump"),
+          std::string("why 3401ba0b9a"), std::string("ping 3401ba0b9a -c 1 -W 100")}) {
       const Outcome o = run(line);
       EXPECT_TRUE(o.exit == 0 || o.exit == 1) << line << " of " << odd << '\n' << o.err;
       EXPECT_LE(std::count(o.err.begin(), o.err.end(), '\n'), 1) << o.err;

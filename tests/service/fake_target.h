@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "service/local_api.h"
+#include "service/path_json.h"
 #include "wire/world.h"
 
 namespace orrery::test {
@@ -95,10 +96,20 @@ class FakeTarget : public service::ApiTarget {
     orbited.push_back({world.id, false, {}, wire::encode_world(world)});
   }
 
+  nlohmann::json ping(wire::Address peer) override {
+    if (peer != root.address) return {{"error", "no such peer"}};
+    ++pinged;
+    return {{"sequence", pinged}};
+  }
+
   nlohmann::json inspect(const std::string& what) override {
     if (what == "drops" || what == "ports" || what == "workers" || what == "traffic" ||
         what == "paths" || what == "rules")
       return nlohmann::json::object({{"what", what}});
+    if (what == "ping/" + root_text())
+      return service::to_json(std::vector<control::PingStatus>{
+          {pinged, 100, answers ? 112 : 0, {1, *wire::parse_endpoint("198.51.100.1/9993")}}});
+    if (what == "why/" + root_text()) return service::to_json(route, 1'000'000, 1'700'000'000'000);
     return nullptr;
   }
 
@@ -109,6 +120,9 @@ class FakeTarget : public service::ApiTarget {
   wire::Identity self, root;
   bool online = true;
   std::string failure;  // thrown by status() unless empty
+  unsigned pinged = 0;
+  bool answers = true;         // to pings
+  control::RouteStatus route;  // to the root
   std::vector<control::NetworkStatus> joined;
   std::vector<control::MoonStatus> orbited;
 };

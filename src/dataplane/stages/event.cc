@@ -5,7 +5,6 @@ namespace orrery::dataplane {
 namespace {
 
 constexpr Millis kGroupInterval = 10'000;    // that a group is in use
-constexpr Millis kGatherInterval = 1'000;    // what a peer asks for in its multicast frames
 constexpr Millis kReceivedInterval = 1'000;  // control hears of an active peer this often
 // Events of learned stations and stale credentials, together: what a bridged LAN of some thousand
 // stations needs to be learned within a second; a flood of MACs costs control no more than this.
@@ -115,11 +114,10 @@ void raise_gather(WorkerContext& w, const PacketVector& v, unsigned i) noexcept 
   const std::uint8_t* d = v.data(i);
   if ((d[wire::kHeaderSize + 8] & 0x02) == 0 || load_be32(d + wire::kHeaderSize + 9) == 0) return;
   const PeerRecord& peer = *v.peer[i];
-  const Millis last = peer.last_gather.load(std::memory_order_relaxed);
-  if (w.now_ms - last < kGatherInterval) return;
+  if (!peer.gather_due(w.now_ms)) return;
   rte_mbuf* m = event(w, Message::kAuthenticated, v.mbuf[i], v.network[i]->network.id.value);
   if (m == nullptr) return;
-  peer.last_gather.store(w.now_ms, std::memory_order_relaxed);
+  peer.last_gather.store(static_cast<std::uint32_t>(w.now_ms), std::memory_order_relaxed);
   meta_of(m).wire_size = meta_of(v.mbuf[i]).wire_size;
   const auto head = static_cast<std::uint16_t>(v.frame[i].payload.data() - d);
   std::memcpy(rte_pktmbuf_append(m, head), d, head);
@@ -177,6 +175,11 @@ void raise_full_size(WorkerContext& w, const PacketVector& v, unsigned i) noexce
   if (tell_recipient(w, v, i, Message::kFullSize))
     v.peer[i]->last_full_size.store(static_cast<std::uint32_t>(w.now_ms),
                                     std::memory_order_relaxed);
+}
+
+void raise_sent(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {
+  if (tell_recipient(w, v, i, Message::kSent))
+    v.peer[i]->last_sent.store(static_cast<std::uint32_t>(w.now_ms), std::memory_order_relaxed);
 }
 
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept {

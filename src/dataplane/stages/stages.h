@@ -252,6 +252,8 @@ void raise_gather(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
                                  const PeerRecord& source) noexcept;
 /// A packet of full size goes to the recipient of lane `i`; asked once in ten seconds.
 void raise_full_size(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
+/// A frame goes to the recipient of lane `i` alone; asked once a second.
+void raise_sent(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 /// The recipient of lane `i` lacks our credentials.
 void raise_stale(WorkerContext& w, const PacketVector& v, unsigned i) noexcept;
 

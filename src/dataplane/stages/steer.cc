@@ -1,4 +1,5 @@
 #include "dataplane/stages/stages.h"
+#include "fib/nested.h"
 #include "fib/path_mtu.h"
 
 namespace orrery::dataplane {
@@ -15,11 +16,18 @@ void steer(WorkerContext& w, PacketVector& v) noexcept {
     // A copy by a rule is no frame of its sender: it goes as it is, and nobody is told of it.
     const bool copy = v.ext_flags[i] != 0;
     const bool unicast = v.verb[i] != fib::Carrier::kMulticastFrame && !copy;
+    if (w.refuse_nested && unicast && fib::is_own_datagram(frame.ethertype, frame.payload, w.self))
+        [[unlikely]] {
+      v.drop_lane(i, Drop::kNested);
+      continue;
+    }
     const std::size_t head = verb_head(v, i);
     const std::size_t size = wire::kHeaderSize + head + frame.payload.size();
     v.plan[i] = {};  // whole, as most are
     if (size >= fib::kFullSize && v.peer[i]->full_size_due(w.now_ms)) [[unlikely]]
       raise_full_size(w, v, i);
+    if (unicast && v.peer[i]->sent_due(w.now_ms)) [[unlikely]]
+      raise_sent(w, v, i);
     if (size > peer.mtu) v.plan[i] = wire::plan_equal_fragments(size, peer.mtu);
     const bool fits = v.plan[i].pieces <= wire::kMaxFragments;
     if (!fits || (unicast && fib::exceeds(frame, mtu))) [[unlikely]] {

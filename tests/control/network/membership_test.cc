@@ -27,6 +27,8 @@ TEST(Networks, JoinsAsksAndExchangesFrames) {
   EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kOk);
   EXPECT_EQ(lab.out.ports.back().addresses.size(), 1u);
   EXPECT_TRUE(lab.networks.is_managed_ip(wire::Endpoint::v4(0x0a000001, 0)));
+  EXPECT_TRUE(lab.networks.is_managed_ip(wire::Endpoint::v4(0x0a0000fe, 0))) << "in its subnet";
+  EXPECT_FALSE(lab.networks.is_managed_ip(wire::Endpoint::v4(0x0a000101, 0)));
 
   lab.clear();
   EXPECT_EQ(lab.introduce(lab.alice), Handled::kDoneTrusted);

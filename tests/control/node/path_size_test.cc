@@ -90,6 +90,21 @@ TEST(PathSize, EverySizeOfLinksIsFound) {
   }
 }
 
+TEST(PathSize, WhatWasKnownBeforeIsUsedAtOnceAndAskedForLikeAnySize) {
+  Path path(kJumbo);
+  path.idle = true;
+  path.size.recall(300);
+  EXPECT_FALSE(path.size.known()) << "no link is that small";
+  path.size.recall(8'972);
+  EXPECT_EQ(path.now_is(), 8'972);
+  path.run(3'600'000);
+  EXPECT_EQ(path.probes, 0u);
+  path.idle = false;
+  path.carries = 1'472;
+  path.run(10'000);
+  EXPECT_EQ(path.now_is(), 1'472) << "no longer true";
+}
+
 TEST(PathSize, SizesBetweenTheStepsOfTheLadderAreRoundedDown) {
   Path path(kJumbo);
   path.carries = 1'300 - 28;

@@ -6,6 +6,7 @@
 // answer that claims to be JSON is JSON; nothing runs on the control thread for a refused request.
 #include "fuzz/wire/verb_fuzz.h"
 #include "service/local_api.h"
+#include "service/path_json.h"
 
 namespace {
 
@@ -32,9 +33,11 @@ class Target final : public service::ApiTarget {
     Reader r(told_);
     peer.version_major = r.u8();
     peer.latency_ms = static_cast<int>(r.u32());
-    peer.paths.push_back({{1, wire::Endpoint::v4(r.u32(), r.u16())}, 1, 2, true, false, true, 0});
+    peer.paths.push_back(path(r));
     return json::array({service::to_json(peer, 1, 1'700'000'000'000)});
   }
+
+  json ping(wire::Address peer) override { return {{"sequence", peer.value}}; }
 
   json moons() override {
     control::MoonStatus moon;
@@ -62,6 +65,12 @@ class Target final : public service::ApiTarget {
   void deorbit(std::uint64_t) override {}
 
   json inspect(const std::string& what) override {
+    if (what.starts_with("why/")) return service::to_json(route(), 1'000, 1'700'000'000'000);
+    if (what.starts_with("ping/")) {
+      Reader r(told_);
+      return service::to_json(std::vector<control::PingStatus>{
+          {r.u32(), r.u16(), r.u16(), {1, wire::Endpoint::v4(r.u32(), r.u16())}, r.u8() != 0}});
+    }
     return what == "drops" ? json::object() : json();
   }
 
@@ -70,6 +79,33 @@ class Target final : public service::ApiTarget {
   }
 
  private:
+  static control::PathStatus path(Reader& r) {
+    control::PathStatus path;
+    path.key = {1, wire::Endpoint::v4(r.u32(), r.u16())};
+    path.last_in = r.u16();
+    path.preferred = (r.u8() & 1) != 0;
+    path.state = static_cast<control::PathStatus::State>(r.u8() % 6);
+    path.latency_ms = r.u16();
+    path.cost = r.u32();
+    path.trial_ms = r.u16();
+    return path;
+  }
+
+  [[nodiscard]] control::RouteStatus route() const {
+    Reader r(told_);
+    control::RouteStatus route;
+    route.kind = static_cast<control::RouteStatus::Kind>(r.u8() % 4);
+    route.peer.identity.address = route.relay = wire::Address{r.u40()};
+    if ((r.u8() & 1) != 0) route.reason = static_cast<control::ChoiceReason>(r.u8() % 6);
+    for (int i = r.u8() % 4; i > 0; --i) route.peer.paths.push_back(path(r));
+    for (int i = r.u8() % 4; i > 0; --i) {
+      route.candidates.push_back({wire::Endpoint::v4(r.u32(), r.u16()),
+                                  static_cast<control::CandidateSource>(r.u8() % 5),
+                                  static_cast<control::CandidateVerdict>(r.u8() % 7), r.u16()});
+    }
+    return route;
+  }
+
   Bytes told_;
   std::size_t settings_ = 0;
 };
@@ -78,10 +114,23 @@ class Target final : public service::ApiTarget {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static constexpr const char* kMethods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"};
-  static constexpr const char* kPaths[] = {
-      "/status",          "/health",  "/config",     "/network", "/network/74139a3ce3000001",
-      "/network/",        "/peer",    "/peer/",      "/moon",    "/moon/000000171ed924fb",
-      "/peer/171ed924fb", "/orrery/", "/controller", "/",        ""};
+  static constexpr const char* kPaths[] = {"/status",
+                                           "/health",
+                                           "/config",
+                                           "/network",
+                                           "/network/74139a3ce3000001",
+                                           "/network/",
+                                           "/peer",
+                                           "/peer/",
+                                           "/moon",
+                                           "/moon/000000171ed924fb",
+                                           "/peer/171ed924fb",
+                                           "/orrery/",
+                                           "/controller",
+                                           "/",
+                                           "",
+                                           "/orrery/why/171ed924fb",
+                                           "/orrery/ping/171ed924fb"};
   Reader r(Bytes(data, size));
   service::HttpRequest request;
   request.method = kMethods[r.u8() % std::size(kMethods)];
