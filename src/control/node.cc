@@ -154,7 +154,12 @@ void Node::on_event(Now now, const fib::Event& event, Effects& out) {
       state_->received_step(now, *peer, received->via, received->hops,
                             static_cast<wire::Verb>(received->verb & wire::kVerbMask),
                             static_cast<bool>(received->network), false, out);
+      if (wire::is_frame(static_cast<wire::Verb>(received->verb & wire::kVerbMask)))
+        state_->frame_passed(now, *peer);
     }
+  }
+  if (const auto* sent = std::get_if<fib::Sent>(&event)) {
+    if (Peer* peer = state_->topology.find(sent->peer)) state_->frame_passed(now, *peer);
   }
   if (const auto* relayed = std::get_if<fib::Relayed>(&event)) state_->relayed(now, *relayed, out);
   if (const auto* sent = std::get_if<fib::FullSizeSent>(&event)) {
@@ -181,6 +186,12 @@ void Node::on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Eff
   state_->next_ping = now.mono;
 }
 
+void Node::on_port_mappings(Now, std::vector<wire::Endpoint> external) {
+  state_->mapped = std::move(external);
+  // Who talks with us hears of it with his next packet.
+  state_->topology.for_each([](Peer& peer) { peer.last_push_sent = 0; });
+}
+
 bool Node::on_save_failed(Now now, const SaveState& save, Effects& out) {
   if (save.kind != StateKind::kNonce || save.bytes.size() != 8) return true;
   if (state_->nonces.save_failed(now, load_be64(save.bytes.data()))) return true;
@@ -198,6 +209,7 @@ Millis Node::next_deadline() const {
   Millis next = std::min(s.next_ping, s.next_housekeeping);
   if (s.next_queue != 0) next = std::min(next, s.next_queue);
   next = std::min(next, std::max(s.sizes.next(), s.sizes_wait));
+  if (!s.watched.empty()) next = std::min(next, s.watched.begin()->first);
   if (s.nonces.retry_at() != 0) next = std::min(next, s.nonces.retry_at());
   if (s.networks != nullptr) next = std::min(next, s.networks->next_deadline());
   if (s.controller != nullptr) next = std::min(next, s.controller->next_deadline());
@@ -234,43 +246,13 @@ NodeStatus Node::status(Now now) const {
   status.planet_id = s.worlds.planet().id;
   status.planet_timestamp = static_cast<std::int64_t>(s.worlds.planet().timestamp);
   status.surface = s.surface.endpoints();
+  status.mapped = s.mapped;
   return status;
 }
 
 std::vector<PeerStatus> Node::peers(Now now) const {
-  const State& s = *state_;
   std::vector<PeerStatus> all;
-  s.topology.for_each([&](const Peer& peer) {
-    PeerStatus status;
-    status.identity = peer.identity;
-    if (peer.protocol != 0) {
-      status.version_major = peer.version_major;
-      status.version_minor = peer.version_minor;
-      status.version_revision = peer.version_revision;
-      status.protocol = peer.protocol;
-    }
-    const int latency = peer.latency(now.mono);
-    status.latency_ms = latency == kLatencyUnknown ? -1 : latency;
-    if (s.topology.is_upstream(peer)) {
-      status.role = s.topology.upstream(peer.address())->planet ? PeerStatus::Role::kPlanet
-                                                                : PeerStatus::Role::kMoon;
-    }
-    status.suite = peer.suite();
-    status.features = peer.features;
-    const PeerPath* best = peer.best(now.mono, false);
-    for (const PeerPath& entry : peer.paths) {
-      const PathSizes::Entry* size = s.sizes.find(entry.path->key);
-      status.paths.push_back({entry.path->key, entry.path->last_in, entry.path->last_out,
-                              entry.path->alive(now.mono), !entry.unexpired(now.mono),
-                              &entry == best, s.trusted_id_of(entry.path->key.remote),
-                              s.datagram_size({entry.path->key, true}),
-                              size == nullptr          ? PathStatus::Mtu::kAssumed
-                              : size->size.known()     ? PathStatus::Mtu::kProbed
-                              : size->size.searching() ? PathStatus::Mtu::kSearching
-                                                       : PathStatus::Mtu::kAssumed});
-    }
-    all.push_back(std::move(status));
-  });
+  state_->topology.for_each([&](const Peer& peer) { all.push_back(state_->status_of(now, peer)); });
   std::sort(all.begin(), all.end(), [](const PeerStatus& a, const PeerStatus& b) {
     return a.identity.address < b.identity.address;
   });
@@ -363,7 +345,7 @@ int Node::direct_latency(Now now, wire::Address address) const {
   const Peer* peer = state_->topology.find(address);
   if (peer == nullptr || !peer->alive(now.mono)) return -1;
   const PeerPath* best = peer->best(now.mono, false);
-  return best == nullptr ? -1 : best->path->latency_ms;
+  return best == nullptr ? -1 : best->path->measured.latency_ms();
 }
 
 bool Node::path_confirmed(const Incoming& in) const {

@@ -18,7 +18,9 @@
 #include <vector>
 
 #include "base/siphash.h"
+#include "control/candidates.h"
 #include "control/effects.h"
+#include "control/path_choice.h"
 #include "control/roles.h"
 #include "fib/event.h"
 #include "fib/seen.h"
@@ -83,6 +85,7 @@ struct NodeOptions {
   std::uint64_t nonce_floor = 0;                                 // from nonce.state
   unsigned nonce_lane = 15;                                      // control's own lane
   bool low_bandwidth = false;
+  bool nested = false;  // addresses of joined networks may be paths
   Limits limits{};
   /// Fills with random bytes; cryptographic in the daemon, seeded in simulations.
   std::function<void(MutableBytes)> entropy{};
@@ -99,6 +102,19 @@ struct PathStatus {
   fib::PathKey key;
   Millis last_in = 0, last_out = 0;  // mono; 0 never
   bool active = false, expired = false, preferred = false;
+  enum class State : std::uint8_t {
+    kWorks,     // answered, or was heard of late
+    kDoubtful,  // does not answer of late
+    kFailed,    // did not for so long that it carries nothing
+    kSilent,    // nothing came for 19 s; nobody asked
+    kUntested,  // our address changed; it has not answered since
+    kExpired,
+  } state = State::kWorks;
+  int latency_ms = -1, jitter_ms = 0, loss_permille = 0;  // -1: not measured
+  std::int64_t cost = 0;    // what the choice compares; lower is better
+  unsigned unanswered = 0;  // probes since the last answer
+  Millis last_answer = 0;   // mono; to a probe while it is watched; 0 never
+  Millis trial_ms = 0;      // a failed path must answer for so long before it is used again
   std::uint64_t trusted_path_id = 0;
   std::uint16_t mtu = 0;  // largest datagram, bytes
   enum class Mtu : std::uint8_t { kAssumed, kSearching, kProbed } mtu_state = Mtu::kAssumed;
@@ -114,6 +130,32 @@ struct PeerStatus {
   std::vector<PathStatus> paths;
 };
 
+/// Why packets to a peer go where they go.
+struct RouteStatus {
+  enum class Kind : std::uint8_t {
+    kNone,        // no way at all: packets wait
+    kDirect,      // over the path that is preferred
+    kRelayed,     // through a root, since no path works
+    kLastResort,  // over a path that does not work, since no root is there either
+  } kind = Kind::kNone;
+  PeerStatus peer;
+  fib::PathKey path;                   // the first hop
+  wire::Address relay;                 // kRelayed
+  bool in_use = false;                 // frames pass, so paths are watched
+  Millis last_frame = 0;               // mono; 0 never
+  std::optional<ChoiceReason> reason;  // kDirect: of the path; nothing while no frames pass
+  Millis chosen_at = 0;                // mono
+  std::vector<Candidate> candidates;   // addresses that are no paths
+};
+
+/// An ECHO that an operator asked for.
+struct PingStatus {
+  unsigned sequence = 0;
+  Millis sent = 0, answered = 0;  // mono; 0: not yet
+  fib::PathKey path;              // the first hop, of the answer once it is there
+  bool relayed = false;
+};
+
 struct MoonStatus {
   std::uint64_t id = 0;
   bool waiting = false;  // wanted, not yet received
@@ -127,6 +169,7 @@ struct NodeStatus {
   std::uint64_t planet_id = 0;
   std::int64_t planet_timestamp = 0;
   std::vector<wire::Endpoint> surface;  // external addresses as peers see them
+  std::vector<wire::Endpoint> mapped;   // those that routers let through to us
 };
 
 /// Content of identity.accepted: a root has accepted this very key, not just one of this home.
@@ -162,6 +205,9 @@ class Node final : public Transport {
   [[nodiscard]] bool on_save_failed(Now now, const SaveState& save, Effects& out);
   /// The complete list of bound sockets, at start and whenever it changes.
   void on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out);
+  /// The complete list of endpoints at which routers of the host's networks let us be reached:
+  /// named to peers beside our own addresses.
+  void on_port_mappings(Now now, std::vector<wire::Endpoint> external);
   void tick(Now now, Effects& out);
   [[nodiscard]] Millis next_deadline() const;
 
@@ -175,6 +221,13 @@ class Node final : public Transport {
 
   [[nodiscard]] NodeStatus status(Now now) const;
   [[nodiscard]] std::vector<PeerStatus> peers(Now now) const;
+  /// Nothing when the peer is unknown.
+  [[nodiscard]] std::optional<RouteStatus> route_of(Now now, wire::Address address) const;
+  /// Sends one ECHO the way that packets take now, and names it; at most ten a second. Nothing: the
+  /// peer is unknown or there is no way, or too many were asked for.
+  std::optional<unsigned> ping(Now now, wire::Address address, Effects& out);
+  /// The last pings of a peer, oldest first.
+  [[nodiscard]] std::vector<PingStatus> pings(wire::Address address) const;
   [[nodiscard]] std::vector<MoonStatus> moons() const;
   /// Packets in and handled, drops and rejections by reason since start: label and count.
   [[nodiscard]] std::vector<std::pair<const char*, std::uint64_t>> counters() const;

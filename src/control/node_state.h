@@ -5,6 +5,7 @@
 //   waiting packets hello.cc      HELLO, its OK, collisions, pins    send.cc       paths, armor,
 //   queues, WHOIS, probes verbs.cc      WHOIS, ECHO, RENDEZVOUS, pushes    keepalive.cc  liveness,
 //   peer cache, worlds path_probes.cc datagram sizes
+//   path_watching.cc which paths work, and which one is taken    node_view.cc what operators see
 #pragma once
 
 #include <map>
@@ -117,6 +118,10 @@ struct Node::State {
   Handled on_rendezvous(Now now, Incoming& in, Effects& out);
   Handled on_echo(Now now, Incoming& in, Effects& out);
   Handled on_push(Now now, Incoming& in, Effects& out);
+  /// Somebody named an address of the peer: whether it is to be probed now. Remembers what became
+  /// of it.
+  [[nodiscard]] bool offered(Now now, Peer& peer, const wire::Endpoint& endpoint,
+                             CandidateSource source);
   void push_paths(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
 
   // --- send.cc
@@ -129,8 +134,8 @@ struct Node::State {
   Peer* peer_of(Now now, wire::Address address, Effects& out);  // known, or from the cache on disk
   std::optional<Route> route_to(Now now, Peer& peer) const;
   /// The peer is reached by relay: asks for an answer that way, now and then, and has the next root
-  /// take its turn when there was none.
-  void check_relay(Now now, Peer& peer, Effects& out);
+  /// take its turn when there was none. True: it has it from now on.
+  bool check_relay(Now now, Peer& peer, Effects& out);
   /// False when there is no way to the peer now.
   bool send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload, const SendOptions& options,
                 Effects& out);
@@ -155,6 +160,12 @@ struct Node::State {
   }
 
   void echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
+  /// One ECHO over exactly this path, which may be a relay's; `answer_at` and `context` as of the
+  /// expectation. False: it could not be sent.
+  bool echo(Now now, Peer& peer, const fib::PathKey& via, const fib::PathKey& answer_at,
+            std::uint64_t context, Effects& out, Bytes payload = {});
+  /// A HELLO or ECHO went over this path.
+  void note_probe(Now now, Peer& peer, const fib::PathKey& via);
   /// Probes an address: ECHO where possible and `full` is not asked, else HELLO; socket 0: from all
   /// sockets.
   void contact(Now now, Peer& peer, const fib::PathKey& via, bool full, Effects& out);
@@ -171,7 +182,13 @@ struct Node::State {
   [[nodiscard]] std::vector<fib::PathKey> copies(const fib::PathKey& via) const;
   [[nodiscard]] const PhysicalNetwork* physical(const wire::Endpoint& remote) const;
   [[nodiscard]] std::uint64_t trusted_id_of(const wire::Endpoint& remote) const;
-  [[nodiscard]] bool path_allowed(const Peer& peer, const wire::Endpoint& remote) const;
+  /// What may become a path of the peer, and why not.
+  [[nodiscard]] CandidateVerdict judge_path(const Peer& peer, const wire::Endpoint& remote) const;
+
+  [[nodiscard]] bool path_allowed(const Peer& peer, const wire::Endpoint& remote) const {
+    return judge_path(peer, remote) == CandidateVerdict::kProbed;
+  }
+
   void publish(Now now, Peer& peer, Effects& out);
   /// A frame from or to this peer came to control: tells, now and then, that a worker should have
   /// it.
@@ -191,8 +208,35 @@ struct Node::State {
   void probe_sizes(Now now, Effects& out);
   /// The answer to a probe; `context` as its expectation has it.
   void size_answered(Now now, const Incoming& in, std::uint64_t context, Effects& out);
-  /// Of a path of this peer, and of all that are reached through it.
-  void size_changed(Now now, Peer& peer, Effects& out);
+
+  // --- path_watching.cc
+  // ---------------------------------------------------------------------------------
+  /// A frame went to or came from this peer, by a worker or by us: its paths are watched.
+  void frame_passed(Now now, Peer& peer);
+  /// Something authentic came over a path of the peer, or by a relay.
+  void heard_directly(Now now, Peer& peer, PeerPath& entry);
+  void heard_relayed(Now now, Peer& peer);
+  /// The same over another port of a host that we know: the one that we know may be gone.
+  void heard_from_port(Now now, Peer& peer, const fib::PathKey& via);
+  /// A path is new and confirmed: whoever waits for one need not any more.
+  void path_learned(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
+  /// A probe of this path, sent at `sent`, was answered.
+  void path_answered(Now now, Peer& peer, const fib::PathKey& via, Millis sent, Effects& out);
+  void watch_paths(Now now, Effects& out);
+  void watch_peer(Now now, Peer& peer, Effects& out);
+  /// Frames to this peer go through a root: it is in use, too, and must let them pass. True: another
+  /// root relays from now on.
+  bool watch_relay(Now now, Peer& peer, Effects& out);
+  /// Has watch_paths() look at the peer then, and not before; kNever: not at all.
+  void look_at(Peer& peer, Millis at);
+  /// Then or sooner.
+  void look_soon(Peer& peer, Millis at);
+  void unwatch(Peer& peer);
+  /// The way to this peer is another one, so is that to all that are reached through it.
+  void route_changed(Now now, Peer& peer, Effects& out);
+  /// Keeps the mappings of NATs on the way to a root, which others need to reach us through it, and
+  /// notices that it is gone.
+  void keep_root_open(Now now, Peer& root, Effects& out);
 
   // --- keepalive.cc
   // -------------------------------------------------------------------------------------
@@ -212,11 +256,24 @@ struct Node::State {
 
   /// What peers.d says of an address.
   struct CachedPeer {
+    struct Reached {
+      wire::Endpoint endpoint;
+      std::uint16_t datagram = 0;  // bytes that it carried; 0: not known
+    };
+
     wire::Identity identity;
-    std::vector<wire::Endpoint> endpoints;
+    std::vector<Reached> endpoints;
   };
 
+  /// The content of a peer's file. Equal peers have equal records, whatever the order of their
+  /// paths.
+  [[nodiscard]] ByteVector record_of(const Peer& peer) const;
+  /// What probes say that this path of the peer carries, bytes of datagram; 0: nothing.
+  [[nodiscard]] std::uint16_t known_size(const Peer& peer, const wire::Endpoint& endpoint) const;
+  [[nodiscard]] static std::optional<CachedPeer> parse_cached(Bytes record, wire::Address address);
   [[nodiscard]] std::optional<CachedPeer> read_cached(wire::Address address) const;
+  /// A path is confirmed of which the disk may know what it carries.
+  void recall_size(const Peer& peer, const fib::PathKey& path);
   /// A peer from the cache with its secret, not in the table yet; null when there is no sound one.
   /// Costs a key agreement: gate it where a stranger can ask for it.
   std::unique_ptr<Peer> cached_candidate(Now now, wire::Address address, Effects& out);
@@ -234,6 +291,12 @@ struct Node::State {
   [[nodiscard]] bool agree(const wire::PublicKey& theirs, crypto::SharedSecret& out) const;
   void refresh_upstreams(Now now, Effects& out);
   void world_accepted(Now now, const wire::World& world, Effects& out);
+
+  // --- node_view.cc
+  // --------------------------------------------------------------------------------------
+  [[nodiscard]] PathStatus status_of(Now now, const PeerPath& entry) const;
+  [[nodiscard]] PeerStatus status_of(Now now, const Peer& peer) const;
+  void ping_answered(Now now, const Incoming& in, std::uint64_t sequence);
 
   // --- shared
   // -------------------------------------------------------------------------------------------
@@ -275,19 +338,26 @@ struct Node::State {
   std::unordered_map<wire::Address, ByteVector, KeyedHash> cache;  // peers on disk, not loaded
   std::map<wire::Address, std::array<std::uint8_t, 48>> pins;
   std::vector<LocalEndpoint> locals;
-  TokenBucket whois_budget{200, 100};          // WHOIS sent for our own sake, whole node
-  TokenBucket stranger_whois_budget{100, 50};  // and because of strangers
-  TokenBucket waiting_budget{128, 100};        // packets kept of senders without proof, whole node
+  std::vector<wire::Endpoint> mapped;                  // see Node::on_port_mappings
+  std::set<std::pair<Millis, wire::Address>> watched;  // peers by Steering::due
+  TokenBucket whois_budget{200, 100};                  // WHOIS sent for our own sake, whole node
+  TokenBucket stranger_whois_budget{100, 50};          // and because of strangers
+  TokenBucket waiting_budget{128, 100};  // packets kept of senders without proof, whole node
   TokenBucket introduce_budget{256, 512};
-  TokenBucket size_budget{256, 64};  // probes of paths' sizes, whole node
+  TokenBucket size_budget{256, 64};     // probes of paths' sizes, whole node
+  TokenBucket watch_budget{512, 2000};  // of paths that are watched: some percent of a core
+  TokenBucket ping_budget{10, 10};      // of operators
   TokenBucket notice_budget{20, 1};
   TokenBucket collision_budget{10, 1};
   std::deque<wire::Address> provisional;  // in order of arrival; some may be established or gone
-  std::size_t checking = 0;               // proofs of work of strangers under way
-  bool withheld = false;                  // workers have no keys, see withhold()
-  bool accepted = false;                  // a root has accepted our identity
-  std::set<wire::Address> collided_by;    // roots that know our address with another key
-  Millis collided_at = 0;                 // mono; when the first of them said so
+  static constexpr std::size_t kMostPings = 64;
+  std::deque<std::pair<wire::Address, PingStatus>> pings;  // the last ones
+  unsigned ping_sequence = 0;
+  std::size_t checking = 0;             // proofs of work of strangers under way
+  bool withheld = false;                // workers have no keys, see withhold()
+  bool accepted = false;                // a root has accepted our identity
+  std::set<wire::Address> collided_by;  // roots that know our address with another key
+  Millis collided_at = 0;               // mono; when the first of them said so
   bool started = false;
   bool relaying = false;                // as published
   std::vector<Notice> pending_notices;  // of the constructor

@@ -138,8 +138,7 @@ Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
     return Handled::kNotYet;
   }
   if (peer == nullptr || !topology.is_upstream(*in.peer) ||
-      !path_allowed(*peer, decoded->endpoint) || !peer->introduced.take(now.mono) ||
-      !probes.allow_target(now.mono, decoded->endpoint)) {
+      !offered(now, *peer, decoded->endpoint, CandidateSource::kRendezvous)) {
     count(Count::kRendezvousRefused);
     return Handled::kDone;
   }
@@ -178,6 +177,27 @@ Handled Node::State::on_echo(Now now, Incoming& in, Effects& out) {
   return Handled::kDone;
 }
 
+bool Node::State::offered(Now now, Peer& peer, const wire::Endpoint& endpoint,
+                          CandidateSource source) {
+  CandidateVerdict verdict = judge_path(peer, endpoint);
+  // An operator may name what nobody else may, but not what is no way at all.
+  if (source == CandidateSource::kHint && verdict != CandidateVerdict::kOverlay)
+    verdict = CandidateVerdict::kProbed;
+  if (verdict == CandidateVerdict::kProbed) {
+    using enum CandidateSource;
+    const bool room = source == kPush
+                          ? probes.allow(now.mono, peer, endpoint)
+                          : (source != kRendezvous || peer.introduced.take(now.mono)) &&
+                                probes.allow_target(now.mono, endpoint);
+    if (!room) verdict = CandidateVerdict::kRate;
+  }
+  if (verdict == CandidateVerdict::kOverlay) count(Count::kOverlayRefused);
+  if (verdict == CandidateVerdict::kRate && source == CandidateSource::kPush)
+    count(Count::kProbeRefused);
+  peer.candidates.note({endpoint, source, verdict, now.mono});
+  return verdict == CandidateVerdict::kProbed;
+}
+
 Handled Node::State::on_push(Now now, Incoming& in, Effects& out) {
   Peer& peer = *in.peer;
   if (!accept_push(now.mono, peer)) {
@@ -188,19 +208,21 @@ Handled Node::State::on_push(Now now, Incoming& in, Effects& out) {
   unsigned taken[2][8] = {};
   const bool whole = wire::for_each_direct_path(in.payload, [&](const wire::DirectPath& path) {
     // A redirect is probed like the rest: no path is used before it has answered.
-    if ((path.flags & wire::DirectPath::kForget) != 0) return;
+    if ((path.flags & wire::DirectPath::kForget) != 0) {
+      peer.candidates.note(
+          {path.endpoint, CandidateSource::kPush, CandidateVerdict::kForgotten, now.mono});
+      return;
+    }
     const bool known =
         std::any_of(peer.paths.begin(), peer.paths.end(), [&](const PeerPath& entry) {
           return entry.path->key.remote == path.endpoint && entry.unexpired(now.mono);
         });
-    if (known || !path_allowed(peer, path.endpoint)) return;
+    if (known) return;
     unsigned& count_of_scope = taken[path.endpoint.family == 6 ? 1 : 0]
                                     [static_cast<std::size_t>(wire::scope_of(path.endpoint)) & 7];
-    if (++count_of_scope > kPerScope) return;
-    if (!probes.allow(now.mono, peer, path.endpoint)) {
-      count(Count::kProbeRefused);
-      return;
-    }
+    if (count_of_scope >= kPerScope) return;
+    if (!offered(now, peer, path.endpoint, CandidateSource::kPush)) return;
+    ++count_of_scope;
     contact(now, peer, {0, path.endpoint}, false, out);
   });
   if (!whole) count(Count::kMalformed);
@@ -218,6 +240,7 @@ void Node::State::push_paths(Now now, Peer& peer, const fib::PathKey& via, Effec
   for (const LocalEndpoint& local : locals) {
     if (networks == nullptr || !networks->is_managed_ip(local.address)) add(local.address);
   }
+  for (const wire::Endpoint& endpoint : mapped) add(endpoint);
   for (const wire::Endpoint& endpoint : surface.endpoints()) add(endpoint);
   const wire::Suite suite = peer.suite();
   if (suite == wire::Suite::kAesGmacSiv) expand(peer);
@@ -270,28 +293,37 @@ void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, un
       if (key == via) {
         // Only an answer brings back a path that was reset.
         if (entry.last_authenticated != 0 || confirmed) entry.last_authenticated = now.mono;
+        heard_directly(now, peer, entry);
         have = true;
         break;
       }
-      if (key.socket == via.socket && key.remote.same_ip(via.remote) &&
-          entry.path->alive(now.mono) && entry.unexpired(now.mono)) {
+      if (peer.keeps_port(entry, via, now.mono)) {
         have = true;
         break;
       }
     }
-    if (!have && path_allowed(peer, via.remote)) {
+    const CandidateVerdict verdict =
+        have ? CandidateVerdict::kProbed : judge_path(peer, via.remote);
+    // A root hears of too many to remember those of whom there is nothing to say.
+    if (!have && (verdict != CandidateVerdict::kProbed || !topology.self_is_root()))
+      peer.candidates.note({via.remote, CandidateSource::kHeard, verdict, now.mono});
+    if (!have && verdict == CandidateVerdict::kProbed) {
       if (confirmed) {
         if (Path* learned = paths.obtain(via)) {
           learned->last_in = now.mono;
           peer.learn(learned, now.mono);
+          path_learned(now, peer, via, out);
           if (budget.path == via) budget = {};
         } else {
           count(Count::kTableFull);
         }
       } else {
+        heard_from_port(now, peer, via);
         probe_unknown(now, peer, via, out);
       }
     }
+  } else {
+    heard_relayed(now, peer);
   }
   if (peer.trusted(now.mono)) {
     const Millis interval =

@@ -123,7 +123,9 @@ TableReader::Handler choice(std::string& target, std::vector<std::string> choice
   };
 }
 
-TableReader::Handler flag(bool& target) {
+/// A bool, or a bool that may be left open.
+template <typename Bool>
+TableReader::Handler flag(Bool& target) {
   return [&target](const toml::node& node) -> std::optional<std::string> {
     const auto value = node.value_exact<bool>();
     if (!value) return "true or false";
@@ -362,6 +364,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("port", number(config.port, 1, 65535))
         .key("low_bandwidth", flag(config.low_bandwidth))
         .key("clamp_mss", flag(config.clamp_mss))
+        .key("overlay_in_overlay", flag(config.nested))
         .key("log_level", choice(config.log_level, {"debug", "info", "warning", "error"}))
         .key("networks",
              list(
@@ -411,6 +414,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
   const auto underlay_table = [&](const toml::table& t) {
     return TableReader(name, "underlay")
         .key("sockets", flag(config.sockets))
+        .key("port_mapping", flag(config.port_mapping))
         .key("bind", list(config.bind, plain_ip, "IP addresses"))
         .key("interface_blacklist",
              list(

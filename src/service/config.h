@@ -52,6 +52,7 @@ struct Config {
   std::uint64_t relay_rate = 100'000;       // datagrams a second for one endpoint; 0: no limit
 
   bool sockets = true;
+  std::optional<bool> port_mapping;              // routers are asked to let the port through
   std::vector<std::string> interface_blacklist;  // prefixes of interface names not to bind
   std::vector<wire::Endpoint> bind;              // bind exactly these addresses; empty: all usable
   std::vector<UnderlayPortConfig> ports;
@@ -66,6 +67,7 @@ struct Config {
   bool telemetry = false;  // DPDK's telemetry socket
   bool low_bandwidth = false;
   bool clamp_mss = true;  // of SYNs that enter networks
+  bool nested = false;    // paths may lead through own networks
   std::string log_level = "info";
 
   std::vector<control::PhysicalNetwork> physical;
@@ -73,6 +75,12 @@ struct Config {
 
   std::vector<std::string> eal_arguments;
   std::vector<std::string> warnings;  // for the log, once it is open
+
+  /// A gateway is asked by others, and has its own address on the outside: unless told to, it does
+  /// not.
+  [[nodiscard]] bool maps_port() const {
+    return port_mapping.value_or(sockets && ports.empty() && bridges.empty());
+  }
 };
 
 /// Values that only the command line gives.

@@ -25,6 +25,8 @@
 #include "service/dpdk_log.h"
 #include "service/local_api.h"
 #include "service/observation_json.h"
+#include "service/path_json.h"
+#include "service/port_mapping.h"
 
 namespace orrery::service {
 namespace {
@@ -52,7 +54,7 @@ class Target final : public ApiTarget {
 
   json status() override {
     return to_json(node_.status(now_), {now_.wall, config_.port, config_.home, loop_.listening(),
-                                        config_.interface_blacklist});
+                                        config_.interface_blacklist, config_.maps_port()});
   }
 
   json peers() override {
@@ -114,6 +116,12 @@ class Target final : public ApiTarget {
 
   void deorbit(std::uint64_t moon) override { node_.deorbit(now_, moon, *effects_); }
 
+  json ping(wire::Address peer) override {
+    if (const auto sequence = node_.ping(now_, peer, *effects_)) return {{"sequence", *sequence}};
+    return {
+        {"error", "the peer is not known, there is no way to it, or ten were sent this second"}};
+  }
+
   json inspect(const std::string& what) override {
     if (what == "workers") {
       json all = json::array();
@@ -174,6 +182,15 @@ class Target final : public ApiTarget {
             {{"address", peer["address"]}, {"cipher", peer["cipher"]}, {"paths", peer["paths"]}});
       }
       return all;
+    }
+    if (what.starts_with("why/")) {
+      const auto address = wire::parse_address(what.substr(4));
+      const auto route = address ? node_.route_of(now_, *address) : std::nullopt;
+      return route ? to_json(*route, now_.mono, now_.wall) : json(nullptr);
+    }
+    if (what.starts_with("ping/")) {
+      const auto address = wire::parse_address(what.substr(5));
+      return address ? to_json(node_.pings(*address)) : json(nullptr);
     }
     return nullptr;
   }
@@ -273,6 +290,7 @@ Result<control::NodeOptions> node_options(const Home& home, const Config& config
   options.physical = config.physical;
   options.hints = config.hints;
   options.low_bandwidth = config.low_bandwidth;
+  options.nested = config.nested;
   options.entropy = [](MutableBytes out) { randombytes_buf(out.data(), out.size()); };
   return options;
 }
@@ -307,6 +325,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   fast.permutation = control::permutation_key(options->identity);
   fast.nonce_floor = options->nonce_floor;
   fast.clamp_mss = config.clamp_mss;
+  fast.refuse_nested = !config.nested;
   randombytes_buf(&fast.reassembly_key, sizeof fast.reassembly_key);
   randombytes_buf(&fast.rule_seed, sizeof fast.rule_seed);
   randombytes_buf(&fast.relay.key, sizeof fast.relay.key);
@@ -359,6 +378,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   }
   control::Networks networks(node, controller.get());
   networks.set_clamp_mss(config.clamp_mss);
+  networks.set_refuse_nested(!config.nested);
   for (const BridgeConfig& bridge : config.bridges) {
     if (bridge.vlan_rules) networks.set_match_tags(bridge.network);
   }
@@ -480,7 +500,17 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   });
 
   spdlog::info("node {} on UDP port {}", wire::to_string(node.self().address()), config.port);
+  std::optional<PortMapping> mapping;
+  if (config.maps_port()) {
+    mapping.emplace(
+        config.port,
+        [&](const std::vector<wire::Endpoint>& mapped) {
+          loop.invoke([&](Now now, control::Effects&) { node.on_port_mappings(now, mapped); });
+        },
+        [](const std::string& text) { spdlog::info("{}", text); });
+  }
   loop.run();
+  mapping.reset();
 
   ::kill(::getpid(), SIGTERM);  // lets the signal thread go when the loop ended by itself
   signals.join();

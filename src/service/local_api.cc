@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "control/controller/http.h"
 #include "control/controller/json_text.h"
+#include "service/path_json.h"
 #include "wire/world.h"
 
 namespace orrery::service {
@@ -88,12 +89,13 @@ nlohmann::json to_json(const control::NodeStatus& node, const DaemonFacts& facts
               {"homeDir", facts.home},
               {"interfacePrefixBlacklist", facts.interface_blacklist},
               {"listeningOn", texts(facts.listening)},
-              {"portMappingEnabled", false},
+              {"portMappingEnabled", facts.port_mapping},
               {"primaryPort", facts.port},
               {"secondaryPort", 0},
               {"softwareUpdate", "disable"},
               {"softwareUpdateChannel", "release"},
               {"surfaceAddresses", texts(node.surface)},
+              {"mappedAddresses", texts(node.mapped)},
               {"tertiaryPort", 0}}}}}};
 }
 
@@ -151,24 +153,8 @@ nlohmann::json to_json(const control::NetworkStatus& network, const std::string&
 }
 
 nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis now_wall) {
-  const auto wall = [&](Millis mono) {
-    return mono == 0 ? Millis{0} : now_wall - (now_mono - mono);
-  };
-  static constexpr const char* kMtuStates[] = {"assumed", "searching", "probed"};
   json paths = json::array();
-  for (const control::PathStatus& p : peer.paths) {
-    paths.push_back({{"address", wire::to_string(p.key.remote)},
-                     {"lastSend", wall(p.last_out)},
-                     {"lastReceive", wall(p.last_in)},
-                     {"trustedPathId", p.trusted_path_id},
-                     {"mtu", p.mtu},
-                     {"mtuState", kMtuStates[static_cast<std::size_t>(p.mtu_state)]},
-                     {"active", p.active},
-                     {"expired", p.expired},
-                     {"preferred", p.preferred},
-                     {"localSocket", p.key.socket},
-                     {"localPort", 0}});
-  }
+  for (const control::PathStatus& p : peer.paths) paths.push_back(to_json(p, now_mono, now_wall));
   static constexpr const char* kRoles[] = {"LEAF", "MOON", "PLANET"};
   const std::string version = std::to_string(peer.version_major) + "." +
                               std::to_string(peer.version_minor) + "." +
@@ -296,6 +282,9 @@ HttpResponse LocalApi::route(const HttpRequest& request) const {
     } else if ((get && path.starts_with("/bond/show/")) ||
                (post && path.starts_with("/bond/rotate/"))) {
       response = answer(json::object(), 400);  // no peer is bonded
+    } else if (const auto pinged = behind(path, "/orrery/ping/"); post && pinged) {
+      const auto address = wire::parse_address(*pinged);
+      if (address) response = answer(target.ping(*address));
     } else if (const auto what = behind(path, "/orrery/"); get && what) {
       const json value = target.inspect(*what);
       if (!value.is_null()) response = answer(value);

@@ -28,7 +28,10 @@ class ApiTarget {
   virtual bool leave(wire::NetworkId id) = 0;
   virtual void orbit(std::uint64_t moon, wire::Address seed) = 0;
   virtual void deorbit(std::uint64_t moon) = 0;
-  /// Orrery's own: drops by reason, ports, workers, traffic, paths.
+  /// Sends one ECHO: its `sequence`, or an `error`.
+  [[nodiscard]] virtual nlohmann::json ping(wire::Address peer) = 0;
+  /// Orrery's own: drops by reason, ports, workers, traffic, paths, why/PEER, ping/PEER. Null: no
+  /// such thing.
   [[nodiscard]] virtual nlohmann::json inspect(const std::string& what) = 0;
   /// Paths under /controller and /unstable/controller.
   virtual HttpResponse controller(const HttpRequest& request) = 0;
@@ -66,6 +69,7 @@ struct DaemonFacts {
   std::string home;
   std::vector<wire::Endpoint> listening;
   std::vector<std::string> interface_blacklist;
+  bool port_mapping = false;
 };
 
 /// JSON of one object each, with stock's field names. Names and domains stand in it as they came

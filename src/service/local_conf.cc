@@ -68,6 +68,8 @@ Result<void> apply_local_conf(std::string_view content, const std::string& name,
           config.port = v.get<std::uint16_t>();
         } else if (key == "lowBandwidthMode" && v.is_boolean()) {
           config.low_bandwidth = v.get<bool>();
+        } else if (key == "portMappingEnabled" && v.is_boolean()) {
+          config.port_mapping = v.get<bool>();
         } else if (key == "interfacePrefixBlacklist" && v.is_array()) {
           for (const auto& p : v) {
             if (p.is_string()) config.interface_blacklist.push_back(p.get<std::string>());
