@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "crypto/aes_gmac_siv.h"
+#include "crypto/extended_armor.h"
 #include "crypto/poly1305.h"
 #include "crypto/salsa20.h"
 
@@ -13,8 +14,9 @@ namespace {
 constexpr std::size_t kMacSize = 8;  // of Poly1305's 16 bytes
 
 void set_suite(std::uint8_t* packet, wire::Suite suite) {
-  auto flags = static_cast<std::uint8_t>(packet[wire::kFlagsOffset] &
-                                         (wire::kFlagFragmented | wire::kHopsMask));
+  const unsigned kept = wire::kFlagFragmented | wire::kHopsMask |
+                        (suite == wire::Suite::kMacOnly ? kFlagExtended : 0u);
+  auto flags = static_cast<std::uint8_t>(packet[wire::kFlagsOffset] & kept);
   flags = static_cast<std::uint8_t>(flags | (static_cast<unsigned>(suite) << 3));
   if (suite == wire::Suite::kSalsaPoly) flags |= wire::kFlagEncrypted;
   packet[wire::kFlagsOffset] = flags;

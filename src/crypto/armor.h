@@ -43,8 +43,8 @@ class Armorer {
   Armorer(const Armorer&) = delete;
   Armorer& operator=(const Armorer&) = delete;
 
-  /// REQUIRES: jobs.size() <= kBatchMax. Sets cipher bits and bit 7 of the flags, MAC and (suite 3)
-  /// id.
+  /// REQUIRES: jobs.size() <= kBatchMax. Sets cipher bits, bit 7 of the flags (under suite 0 it
+  /// stays: extended_armor.h), MAC and (suite 3) id.
   void armor(std::span<ArmorJob> jobs) noexcept;
   /// Suite by each packet's own flags: 0, 1 and 3; any other fails the job. The header is left as
   /// received.
