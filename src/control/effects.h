@@ -48,10 +48,13 @@ enum class StateKind : std::uint8_t {
   kIdentity,      // identity.public + identity.secret; bytes: text with private key
   kPlanet,        // planet
   kMoon,          // moons.d/<16 hex of id>.moon
-  kPeer,          // peers.d/<10 hex of id>.peer
+  kPeer,          // peers.d/<10 hex of id>.peer, of a root peers.sqlite
   kNetwork,       // networks.d/<16 hex of id>.conf
   kNetworkLocal,  // networks.d/<16 hex of id>.local.conf
-  kPin,           // pins.json: one pin; id: address, bytes: 48-byte fingerprint
+  kPin,           // pins.json, of a root peers.sqlite: what first use has bound; id: address,
+                  // bytes: 48-byte fingerprint
+  kPinByHand,     // pins.json: the same by the operator's word
+  kIdentityLog,   // identity.log: bytes: a line to append; id: its number
   kNonce,         // nonce.state; bytes: u64 high-water mark
   kAccepted,      // identity.accepted; bytes: accepted_marker() of the identity a root has accepted
 };

@@ -15,7 +15,9 @@ inline constexpr std::uint16_t kFeatureRecord = 0x4f52;
 // Bits. 0x01 is kept for further ports.
 /// Ids of cipher 3 are lanes and times (crypto/nonce.h): fib/replay_window.h applies.
 inline constexpr std::uint32_t kFeatureTimedIds = 0x02;
-inline constexpr std::uint32_t kOwnFeatures = kFeatureTimedIds;
+/// Reads HELLO in extended armor (crypto/extended_armor.h), whatever protocol it announces.
+inline constexpr std::uint32_t kFeatureExtendedArmor = 0x04;
+inline constexpr std::uint32_t kOwnFeatures = kFeatureTimedIds | kFeatureExtendedArmor;
 inline constexpr std::size_t kFeatureRecordSize = 8;
 
 inline void write_features(Writer& writer) {

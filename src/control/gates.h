@@ -3,9 +3,9 @@
 //
 // Stock lets one unknown identity per /24 pass in two seconds; that gate pays for proof of work,
 // which here is off the packet path, so ours only pays for a key agreement (about 50 us) and may be
-// wider. A full table refuses nobody: prefixes share a counter when they fall together, under a key
-// nobody knows. Source: docs/protocol/03-verbs.md 0x01; security 2.12 as summarised in
-// docs/architecture.md.
+// wider: 5,000 a second are a quarter of a core, 20,000 what a core can do. A full table refuses
+// nobody: prefixes share a counter when they fall together, under a key nobody knows. Source:
+// docs/protocol/03-verbs.md 0x01; security 2.12 as summarised in docs/architecture.md.
 #pragma once
 
 #include <vector>
@@ -19,12 +19,10 @@ class StrangerGate {
  public:
   static constexpr unsigned kBurst = 16;     // key agreements per prefix at once
   static constexpr unsigned kPerSecond = 8;  // and then on
-  static constexpr unsigned kAllBurst = 2'000;
-  static constexpr unsigned kAllPerSecond = 5'000;  // a quarter of a core
 
-  /// REQUIRES: prefixes > 0.
-  StrangerGate(std::size_t prefixes, SipKey key)
-      : hash_{key}, prefixes_(prefixes), all_(kAllBurst, kAllPerSecond) {}
+  /// REQUIRES: prefixes > 0. `per_second`: of the whole node, and four tenths of it at once.
+  StrangerGate(std::size_t prefixes, unsigned per_second, SipKey key)
+      : hash_{key}, prefixes_(prefixes), all_(per_second / 5 * 2, per_second) {}
 
   [[nodiscard]] bool allow(Millis now, const wire::Endpoint& from) {
     wire::Endpoint prefix = from;
@@ -44,16 +42,18 @@ class StrangerGate {
   TokenBucket all_;
 };
 
-/// ECHO over paths that are not known yet: one answer per path and interval, without a record for
-/// the path. Two paths share nothing: a set remembers exact tags, its oldest gives way, so whoever
-/// fills the table only makes it forget.
-class EchoGate {
+/// Something over paths that are not known yet (answers to ECHO, probes): once per path, peer and
+/// interval, without a record for any of them. Two of them share nothing: a set remembers exact
+/// tags, its oldest gives way, so whoever fills the table only makes it forget.
+class PathGate {
  public:
-  EchoGate(std::size_t entries, SipKey key)
+  PathGate(std::size_t entries, SipKey key)
       : hash_{key}, entries_((entries + kWays - 1) / kWays * kWays) {}
 
-  [[nodiscard]] bool allow(Millis now, Millis interval, const fib::PathKey& path) {
-    const std::uint64_t tag = hash_(path) | 1;
+  /// `peer` zero: whoever it is.
+  [[nodiscard]] bool allow(Millis now, Millis interval, const fib::PathKey& path,
+                           wire::Address peer) {
+    const std::uint64_t tag = hash_(hash_(path) ^ peer.value) | 1;
     Entry* const set = &entries_[tag / 2 % (entries_.size() / kWays) * kWays];
     Entry* oldest = set;
     for (Entry* entry = set; entry != set + kWays; ++entry) {

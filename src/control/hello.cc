@@ -7,6 +7,7 @@
 
 #include "control/features.h"
 #include "control/node_state.h"
+#include "crypto/extended_armor.h"
 #include "crypto/kdf.h"
 
 namespace orrery::control {
@@ -26,34 +27,23 @@ ByteVector accepted_marker(const wire::Identity& self) {
   return ByteVector(text.begin(), text.end());
 }
 
-bool Node::State::pin_allows(Now now, const wire::Identity& identity, Effects& out) {
-  const auto pin = pins.find(identity.address);
-  if (pin == pins.end() || pin->second == crypto::fingerprint(identity)) return true;
-  count(Count::kPinMismatch);
-  notice(now, Notice::Level::kAlarm,
-         "refused another key for pinned address " + wire::to_string(identity.address), out);
-  return false;
-}
-
-bool Node::State::pinned(const wire::Identity& identity) const {
-  const auto known = pins.find(identity.address);
-  return known != pins.end() && known->second == crypto::fingerprint(identity);
-}
-
-void Node::State::pin(Peer& peer, Effects& out) {
-  peer.pinned = true;
-  if (pins.contains(peer.address()) || pins.size() >= options.limits.peers) return;
-  const auto fingerprint = crypto::fingerprint(peer.identity);
-  pins.emplace(peer.address(), fingerprint);
-  out.saves.push_back({StateKind::kPin, peer.address().value,
-                       ByteVector(fingerprint.begin(), fingerprint.end()), false});
-}
-
 void Node::State::identity_known(Now now, const wire::Identity& identity, Effects& out) {
   lookups.erase(identity.address);
   if (networks != nullptr) networks->on_identity(now, identity, out);
   retry_sends(now, out);
   retry_waiting(now, out);
+}
+
+void Node::State::on_extended_hello(Now now, const fib::PathKey& via, MutableBytes packet,
+                                    Effects& out) {
+  // An agreement before anything is known of the sender: it has the strangers' budget.
+  if (!strangers.allow(now.mono, via.remote)) return count(Count::kHelloRate);
+  const std::size_t size = crypto::open_extended_armor(packet, options.identity.private_key());
+  if (size == 0) return count(Count::kHelloMalformed);
+  if (packet[wire::kVerbOffset] != static_cast<std::uint8_t>(wire::Verb::kHello))
+    return count(Count::kCipher);
+  count(Count::kHelloExtended);
+  on_hello(now, via, packet.first(size), false, out);
 }
 
 void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet,
@@ -108,6 +98,10 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
 
   if (collides || (stranger && !pin_allows(now, identity, out))) {
     count(Count::kIdentityCollision);
+    if (collides && peer->established()) {
+      refuse_key(now, identity, AlarmKind::kOtherKey, {}, "refused another key for known peer ",
+                 out);
+    }
     if (collides && !peer->established()) {
       check_work(*peer, out);  // the first claim is not proven either; it decides who stays
     } else if (collision_budget.take(now.mono)) {
@@ -199,8 +193,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     peer->version_minor = hello_in.version.minor;
     peer->version_revision = hello_in.version.revision;
     received_step(now, *peer, via, hops, wire::Verb::kHello, false, false, out);
-    if (peer->standing == Peer::Standing::kProvisional && checking < kIdleChecks)
-      check_work(*peer, out);
+    if (peer->standing == Peer::Standing::kProvisional && idle(now)) check_work(*peer, out);
   }
   if (newcomer) identity_known(now, identity, out);
 }
@@ -209,7 +202,12 @@ void Node::State::check_work(Peer& peer, Effects& out) {
   if (peer.standing != Peer::Standing::kProvisional || checking >= kMostChecks) return;
   peer.standing = Peer::Standing::kChecking;
   ++checking;
-  out.validations.push_back({peer.identity});
+  ask_proof(peer.identity, out);
+}
+
+void Node::State::ask_proof(const wire::Identity& identity, Effects& out) {
+  count(Count::kProofAsked);
+  out.validations.push_back({identity});
 }
 
 void Node::State::establish(Now now, Peer& peer, Effects& out) {
@@ -254,8 +252,8 @@ void Node::State::identity_validated(Now now, const wire::Identity& identity, bo
       out.saves.push_back({StateKind::kPeer, identity.address.value, {}, true});
     } else if (!valid) {
       count(Count::kIdentityInvalid);
-      notice(
-          now, Notice::Level::kAlarm,
+      alarm(
+          now, AlarmKind::kRootNamesUnproven, identity.address, {},
           "a root named an identity without proof of work for " + wire::to_string(identity.address),
           out);
     } else if (peer == nullptr) {
@@ -263,7 +261,7 @@ void Node::State::identity_validated(Now now, const wire::Identity& identity, bo
     }
   }
   if (!valid || !known_now) return;
-  if (peer != nullptr && peer->last_receive != 0) pin(*peer, out);
+  if (peer != nullptr && peer->last_receive != 0) pin_first_use(now, *peer, out);
   identity_known(now, identity, out);
 }
 
@@ -289,6 +287,8 @@ void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& aske
   }
   Peer& peer = *in.peer;
   if (in.hops > 0) peer.relay_answered = now.mono;
+  if (in.hops == 0 && asked.verb == wire::Verb::kHello && topology.is_upstream(peer))
+    root_answers[peer.address()].hello = now.mono;
   if (peer.stale_path && peer.stale_path == in.via && in.hops == 0) {
     peer.hello_time = peer.stale_time;
     peer.stale_path = {};
@@ -298,14 +298,23 @@ void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& aske
 
 void Node::State::make_provisional_room(Now now, Effects& out) {
   const std::size_t limit = std::max<std::size_t>(options.limits.peers / 4, 1);
-  while (!provisional.empty() &&
-         (topology.provisional() >= limit || provisional.size() >= 2 * limit)) {
-    Peer* oldest = topology.find(provisional.front());
+  for (std::size_t i = provisional.size();
+       i != 0 && (topology.provisional() >= limit || provisional.size() >= 2 * limit); --i) {
+    const wire::Address address = provisional.front();
     provisional.pop_front();
+    Peer* oldest = topology.find(address);
     if (oldest == nullptr || oldest->established()) continue;
+    if (oldest->standing == Peer::Standing::kChecking) {
+      provisional.push_back(address);  // has answered, and there are few
+      continue;
+    }
     count(Count::kTableFull);
     forget(now, *oldest, out);
   }
+}
+
+bool Node::State::idle(Now now) {
+  return checking < kIdleChecks && idle_checks.take(now.mono);
 }
 
 Handled Node::State::on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, Effects& out) {
@@ -345,8 +354,8 @@ void Node::State::on_collision(Now now, const Incoming& in, const Expectation& a
   if (asked.verb != wire::Verb::kHello || !topology.is_upstream(*in.peer)) return;
   count(Count::kIdentityCollision);
   if (accepted) {
-    notice(
-        now, Notice::Level::kAlarm,
+    alarm(
+        now, AlarmKind::kOurAddressTaken, options.identity.address(), in.source,
         "root " + wire::to_string(in.source) +
             " says that our address belongs to another key; our identity is established and stays",
         out);
@@ -355,8 +364,8 @@ void Node::State::on_collision(Now now, const Incoming& in, const Expectation& a
   // The word of one root is not enough while another may still accept us.
   if (collided_by.empty()) collided_at = now.mono;
   if (!collided_by.insert(in.source).second) return;
-  notice(now, Notice::Level::kAlarm,
-         "root " + wire::to_string(in.source) + " knows our new address with another key", out);
+  alarm(now, AlarmKind::kOurAddressTaken, options.identity.address(), in.source,
+        "a root knows our new address with another key", out);
   give_way(now, out);
 }
 
@@ -368,6 +377,8 @@ void Node::State::give_way(Now now, Effects& out) {
       topology.upstreams().begin(), topology.upstreams().end(),
       [&](const Upstream& root) { return collided_by.contains(root.identity.address); });
   if (!all && now.mono - collided_at < kVerdict) return;
+  log_key(now, options.identity.address(), KeyEvent::kGivenUp,
+          crypto::fingerprint(options.identity.identity()), *collided_by.begin(), out);
   collided_by.clear();
   notice(now, Notice::Level::kAlarm, "our new identity collides with one that roots know", out);
   out.identity_collided = true;
@@ -378,6 +389,17 @@ void Node::State::offer_worlds(Now now, const Peer& from, Bytes bytes, Effects& 
   while (reader.remaining() != 0) {
     const std::optional<wire::World> world = wire::read_world(reader);
     if (!world) return count(Count::kMalformed);
+    // A first copy is nobody's successor: at least it must not contradict what we know.
+    const bool first =
+        !worlds.moons().contains(world->id) && world->type == wire::World::Type::kMoon;
+    if (first &&
+        !std::all_of(world->roots.begin(), world->roots.end(), [&](const wire::WorldRoot& root) {
+          return pin_allows(now, root.identity, out, AlarmKind::kWorldNamesOtherKey,
+                            from.address());
+        })) {
+      count(Count::kWorldRefused);
+      continue;
+    }
     // Identities of the document are only proven for the first copy of a moon; later ones are
     // signed.
     switch (worlds.offer(*world, now.wall)) {
@@ -391,7 +413,7 @@ void Node::State::offer_worlds(Now now, const Peer& from, Bytes bytes, Effects& 
                      " offers is not signed by its own key",
                  out);
         }
-        for (const wire::WorldRoot& root : world->roots) out.validations.push_back({root.identity});
+        for (const wire::WorldRoot& root : world->roots) ask_proof(root.identity, out);
         break;
       case Worlds::Verdict::kRejected:
         count(Count::kWorldRefused);

@@ -1,6 +1,5 @@
-// What happens without a packet: keep-alive, expiry, the peer cache on disk, new worlds.
-// Source: docs/protocol/04-paths-and-roots.md sections 1, 14, 18;
-// docs/protocol/05-planet-and-moons.md section 5.
+// What happens without a packet: keep-alive, expiry, the peer cache on disk.
+// Source: docs/protocol/04-paths-and-roots.md sections 1, 14, 18.
 #include <algorithm>
 #include <set>
 
@@ -12,9 +11,6 @@ namespace {
 
 constexpr Millis kPingCheck = 5'000;
 constexpr Millis kHousekeeping = 30'000;
-// Changed peer records kept per housekeeping. Each costs two syncs of the disk in the background;
-// what is left over at a clean exit has to be written within a second.
-constexpr std::size_t kSavesPerTurn = 64;
 constexpr Millis kSaveAgain = 24 * 3'600'000;
 constexpr Millis kHeartbeat = 14'000;
 constexpr Millis kFullHello = 60'000;
@@ -34,9 +30,9 @@ void Node::State::withhold(Now now, Effects& out) {
   if (withheld) return;
   withheld = true;
   topology.for_each([&](Peer& peer) {
-    if (!peer.published) return;
+    if (peer.published == 0) return;
     out.updates.push_back(fib::RemovePeer{peer.address()});
-    peer.published.reset();
+    peer.published = 0;
   });
   notice(now, Notice::Level::kAlarm,
          "the mark of packet ids cannot be saved: nothing is sent until it can", out);
@@ -74,8 +70,9 @@ void Node::State::tick(Now now, Effects& out) {
   }
   if (now.mono >= next_housekeeping) {
     next_housekeeping = now.mono + kHousekeeping;
-    housekeeping(now, out);
+    housekeeping(now);
   }
+  walk_peers(now, out);
   if (networks != nullptr && now.mono >= networks->next_deadline()) networks->tick(now, out);
   if (controller != nullptr && now.mono >= controller->next_deadline()) controller->tick(now, out);
 }
@@ -122,12 +119,40 @@ void Node::State::ping_check(Now now, Effects& out) {
       if (relay != nullptr) hello(now, *peer, relay->path->key, out);
     }
   }
-  topology.for_each([&](Peer& peer) {
-    if (!wanted.contains(peer.address()) && peer.active(now.mono)) {
-      ping(now, peer, out);
-      if (peer.best(now.mono, false) == nullptr) check_relay(now, peer, out);
+  contacted.clear();
+  for (const auto& [address, listed] : wanted) contacted.insert(address);
+  ping_walk.start(now.mono);
+}
+
+void Node::State::walk_peers(Now now, Effects& out) {
+  ping_walk.go_on(now.mono, kPingCheck / 2, topology.size(), [&](std::size_t place) {
+    return topology.for_some(place, Walk::kStep, [&](Peer& peer) {
+      if (!contacted.contains(peer.address()) && peer.active(now.mono)) {
+        ping(now, peer, out);
+        if (peer.best(now.mono, false) == nullptr) check_relay(now, peer, out);
+      }
+      publish(now, peer, out);
+    });
+  });
+  housekeeping_walk.go_on(now.mono, kHousekeeping / 2, topology.size(), [&](std::size_t place) {
+    std::vector<Peer*> silent;
+    const std::size_t next = topology.for_some(place, Walk::kStep, [&](Peer& peer) {
+      const Millis last = std::max(peer.last_receive, peer.created);
+      const Millis patience = peer.established() ? kPeerTimeout : kProvisionalTimeout;
+      if (!topology.is_upstream(peer) && now.mono - last >= patience) {
+        silent.push_back(&peer);
+      } else if (saves_left != 0 && save_peer(now, peer, out)) {
+        --saves_left;
+      }
+    });
+    for (Peer* peer : silent) {
+      save_and_cache(now, *peer, out);
+      forget(now, *peer, out);
     }
-    publish(now, peer, out);
+    return next;
+  });
+  path_walk.go_on(now.mono, kHousekeeping / 2, paths.size(), [&](std::size_t place) {
+    return paths.sweep(now.mono, kHousekeeping, place, Walk::kStep);
   });
 }
 
@@ -178,22 +203,10 @@ unsigned Node::State::ping(Now now, Peer& peer, Effects& out) {
   return families;
 }
 
-void Node::State::housekeeping(Now now, Effects& out) {
-  std::vector<Peer*> silent;
-  topology.for_each([&](Peer& peer) {
-    const Millis last = std::max(peer.last_receive, peer.created);
-    const Millis patience = peer.established() ? kPeerTimeout : kProvisionalTimeout;
-    if (!topology.is_upstream(peer) && now.mono - last >= patience) silent.push_back(&peer);
-  });
-  for (Peer* peer : silent) {
-    save_and_cache(now, *peer, out);
-    forget(now, *peer, out);
-  }
-  std::size_t saves = 0;
-  topology.for_each([&](Peer& peer) {
-    if (saves < kSavesPerTurn && save_peer(now, peer, out)) ++saves;
-  });
-  paths.sweep(now.mono, kHousekeeping);
+void Node::State::housekeeping(Now now) {
+  saves_left = options.limits.saves;
+  housekeeping_walk.start(now.mono);
+  path_walk.start(now.mono);
   sizes.erase_if([&](const fib::PathKey& key, const PathSizes::Entry& entry) {
     Peer* peer = topology.find(entry.peer);
     return peer == nullptr || peer->entry_of(key) == nullptr;
@@ -212,7 +225,7 @@ void Node::State::forget(Now, Peer& peer, Effects& out) {
 void Node::State::leave(Peer& peer, Effects& out) {
   unwatch(peer);
   if (peer.standing == Peer::Standing::kChecking && checking > 0) --checking;
-  if (peer.published) out.updates.push_back(fib::RemovePeer{peer.address()});
+  if (peer.published != 0) out.updates.push_back(fib::RemovePeer{peer.address()});
   // What the disk says stays known, unless save_peer() had something newer.
   if (!peer.from_cache.empty()) cache.try_emplace(peer.address(), std::move(peer.from_cache));
 }
@@ -345,7 +358,7 @@ Peer* Node::State::adopt(Now now, std::unique_ptr<Peer> candidate, Effects& out)
   Peer* peer = add_peer(now, std::move(candidate), out);
   if (peer == nullptr || !provisional_one) return peer;
   provisional.push_back(peer->address());
-  if (checking < kIdleChecks) check_work(*peer, out);
+  if (idle(now)) check_work(*peer, out);
   return peer;
 }
 
@@ -406,49 +419,6 @@ Peer* Node::State::add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out) {
     cache.erase(address);
   }
   return added;
-}
-
-void Node::State::refresh_upstreams(Now now, Effects& out) {
-  topology.set_upstreams(worlds.upstreams(options.identity.identity()),
-                         worlds.lists(options.identity.identity()));
-  if (topology.self_is_root() != relaying) {
-    relaying = !relaying;
-    out.updates.push_back(fib::Relaying{relaying});
-  }
-  for (const Upstream& root : topology.upstreams()) {
-    const Peer* known = topology.find(root.identity.address);
-    if (known != nullptr && known->identity == root.identity) {
-      establish(now, *topology.find(root.identity.address), out);
-      continue;
-    }
-    if (!pin_allows(now, root.identity, out)) continue;
-    if (known != nullptr && !known->established()) {
-      // Whoever came first with that address has proven nothing; the world is our word.
-      forget(now, *topology.find(root.identity.address), out);
-      known = nullptr;
-    }
-    if (known != nullptr) {
-      notice(now, Notice::Level::kAlarm,
-             "a world names another key for known peer " + wire::to_string(root.identity.address),
-             out);
-      continue;
-    }
-    add_peer(now, root.identity, Peer::Standing::kEstablished, out);
-  }
-  next_ping = now.mono;
-}
-
-void Node::State::world_accepted(Now now, const wire::World& world, Effects& out) {
-  const bool planet = world.type == wire::World::Type::kPlanet;
-  out.saves.push_back({planet ? StateKind::kPlanet : StateKind::kMoon, planet ? 0 : world.id,
-                       wire::encode_world(world), false});
-  std::uint8_t id[8];
-  store_be64(id, world.id);
-  notice(now, Notice::Level::kWarning,
-         std::string(planet ? "planet " : "moon ") + to_hex(id) + " is now the revision of " +
-             std::to_string(world.timestamp),
-         out);
-  refresh_upstreams(now, out);
 }
 
 }  // namespace orrery::control

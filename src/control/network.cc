@@ -142,6 +142,7 @@ std::vector<NetworkStatus> Networks::list() const {
     status.port_error = net.port_error;
     if (net.guard) status.lan_ports = net.guard->status();
     status.remote_stations = net.bridges.size();
+    if (net.config) status.relays = state_->specialists(net, wire::Specialist::kNetworkRelay);
     status.state = net.port_error != 0                ? NetworkState::kPortError
                    : net.failure != NetworkState::kOk ? net.failure
                    : net.config                       ? NetworkState::kOk

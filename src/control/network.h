@@ -45,7 +45,8 @@ struct NetworkStatus {
   std::vector<wire::Endpoint> addresses;  // in configuration order, whether applied or not
   std::vector<ConfigurePort::Route> routes;
   std::vector<wire::MulticastGroup> subscriptions;
-  std::size_t remote_stations = 0;  // behind other bridges
+  std::size_t remote_stations = 0;    // behind other bridges
+  std::vector<wire::Address> relays;  // of this network alone, as 1.16 names them; not used
   std::vector<LoopGuard::Status> lan_ports;
   std::string dns_domain;
   std::vector<wire::Endpoint> dns_servers;

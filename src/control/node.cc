@@ -39,8 +39,9 @@ Node::State::State(Node& node_, NodeOptions options_)
       replies(options.limits.requests, fresh_key()),
       probes(fresh_key()),
       introductions(options.limits.introductions, fresh_key()),
-      strangers(options.limits.prefixes, fresh_key()),
+      strangers(options.limits.prefixes, options.limits.strangers, fresh_key()),
       echoes(options.limits.echoes, fresh_key()),
+      unknown_probes(options.limits.echoes, fresh_key()),
       seen(options.limits.seen, fresh_key()),
       nonces(options.nonce_lane, options.nonce_floor, permutation_key(options.identity)),
       own_armorer(options.armorer == nullptr ? std::make_unique<crypto::Armorer>() : nullptr),
@@ -107,6 +108,11 @@ void Node::State::start(Now now, Effects& out) {
   pending_notices.clear();
   nonces.keep_ahead(now, out);
   refresh_upstreams(now, out);
+  if (options.strict && topology.upstreams().size() < 2) {
+    notice(now, Notice::Level::kWarning,
+           "two roots must agree on who is who, and there are not two: nobody is found by address",
+           out);
+  }
 }
 
 Node::Node(NodeOptions options) : state_(std::make_unique<State>(*this, std::move(options))) {}
@@ -208,6 +214,9 @@ Millis Node::next_deadline() const {
   const State& s = *state_;
   Millis next = std::min(s.next_ping, s.next_housekeeping);
   if (s.next_queue != 0) next = std::min(next, s.next_queue);
+  for (const Walk* walk : {&s.ping_walk, &s.housekeeping_walk, &s.path_walk}) {
+    if (walk->next() != 0) next = std::min(next, walk->next());
+  }
   next = std::min(next, std::max(s.sizes.next(), s.sizes_wait));
   if (!s.watched.empty()) next = std::min(next, s.watched.begin()->first);
   if (s.nonces.retry_at() != 0) next = std::min(next, s.nonces.retry_at());
@@ -216,11 +225,56 @@ Millis Node::next_deadline() const {
   return next;
 }
 
-void Node::orbit(Now now, std::uint64_t moon, wire::Address seed, Effects& out) {
+void Node::orbit(Now now, std::uint64_t moon, wire::Address seed,
+                 const std::optional<Fingerprint>& fingerprint, Effects& out) {
   state_->start(now, out);
+  if (seed && fingerprint) state_->pin_by_hand(now, seed, *fingerprint, out);
   if (!seed || state_->worlds.moons().contains(moon)) return;
   state_->worlds.wish({moon, seed});
   state_->next_ping = now.mono;
+}
+
+bool Node::add_moon(Now now, std::uint64_t moon, Bytes file, Effects& out) {
+  state_->start(now, out);
+  Reader reader(file);
+  const auto world = wire::read_world(reader);
+  if (!world || world->type != wire::World::Type::kMoon || world->id != moon ||
+      state_->worlds.load(*world) != Worlds::Verdict::kAccepted) {
+    return false;
+  }
+  state_->world_accepted(now, *world, out);
+  return true;
+}
+
+std::size_t Node::check_roots(Now now, std::uint64_t world, Effects& out) {
+  state_->start(now, out);
+  return state_->check_roots(now, world, out);
+}
+
+void Node::pin(Now now, wire::Address address, const Fingerprint& fingerprint, Effects& out) {
+  state_->start(now, out);
+  state_->pin_by_hand(now, address, fingerprint, out);
+}
+
+bool Node::unpin(Now now, wire::Address address, Effects& out) {
+  state_->start(now, out);
+  return state_->unpin(now, address, out);
+}
+
+const std::map<wire::Address, Fingerprint>& Node::pins() const {
+  return state_->pins;
+}
+
+const Alarms& Node::alarms() const {
+  return state_->alarms;
+}
+
+std::vector<RootStatus> Node::root_status(Now now) const {
+  return state_->root_status(now);
+}
+
+bool Node::strict() const {
+  return state_->options.strict;
 }
 
 void Node::deorbit(Now now, std::uint64_t moon, Effects& out) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/siphash.h"
+#include "control/alarms.h"
 #include "control/candidates.h"
 #include "control/effects.h"
 #include "control/path_choice.h"
@@ -37,14 +38,19 @@ struct Limits {
   std::size_t paths = 131072;
   std::size_t reassembly = 4096;  // packets in flight
   std::size_t reassembly_bytes = 32u << 20;
-  std::size_t waiting = 1024;         // packets waiting for an identity or credentials
-  std::size_t outgoing = 1024;        // packets waiting for an identity or a path
-  std::size_t requests = 8192;        // outstanding request ids
-  std::size_t seen = 65536;           // ids of handled packets, against replay
-  std::size_t schedules = 4096;       // peers whose AES schedules are held, 1.5 KB each
-  std::size_t prefixes = 16384;       // buckets of strangers' HELLOs, 40 bytes each
-  std::size_t echoes = 4096;          // paths of strangers whose ECHO was answered
+  std::size_t waiting = 1024;    // packets waiting for an identity or credentials
+  std::size_t outgoing = 1024;   // packets waiting for an identity or a path
+  std::size_t requests = 8192;   // outstanding request ids
+  std::size_t seen = 65536;      // ids of handled packets, against replay
+  std::size_t schedules = 4096;  // peers whose AES schedules are held, 1.5 KB each
+  std::size_t prefixes = 16384;  // buckets of strangers' HELLOs, 40 bytes each
+  std::size_t echoes = 4096;     // paths of strangers whose ECHO was answered, or that were probed
   std::size_t introductions = 65536;  // pairs that a root remembers
+  /// Key agreements with strangers a second, some 50 us each.
+  unsigned strangers = 5'000;
+  /// Changed records of peers that are kept every half minute. Each is a file with two syncs of the
+  /// disk where there is no peer store.
+  std::size_t saves = 64;
 };
 
 /// What the bounded tables hold now; each is at most what Limits says of it.
@@ -73,6 +79,15 @@ struct PhysicalNetwork {
   std::uint16_t mtu = 0;  // bytes of datagram, to begin with and at most; 0: found out by probes
 };
 
+/// To whom HELLO goes in extended armor (crypto/extended_armor.h).
+enum class ExtendedHello : std::uint8_t {
+  kOff,
+  kAble,    // who has said that he reads it
+  kAlways,  // everybody: nodes of protocol 12 and less do not hear us
+};
+
+using Fingerprint = std::array<std::uint8_t, 48>;  // SHA-384 of address and key
+
 struct NodeOptions {
   crypto::SecretIdentity identity;
   bool identity_accepted = false;  // a root has accepted it before (marker on disk)
@@ -81,9 +96,13 @@ struct NodeOptions {
   std::vector<PhysicalNetwork> physical{};
   std::vector<std::pair<wire::Address, wire::Endpoint>> hints{};     // endpoints to try for a peer
   std::vector<std::pair<wire::Address, ByteVector>> cached_peers{};  // peers.d files
-  std::map<wire::Address, std::array<std::uint8_t, 48>> pins{};  // address -> SHA-384 fingerprint
-  std::uint64_t nonce_floor = 0;                                 // from nonce.state
-  unsigned nonce_lane = 15;                                      // control's own lane
+  std::map<wire::Address, Fingerprint> pins{};
+  bool strict = false;  // two roots must name the same key before it is believed
+  std::vector<wire::Address> preferred_roots{};  // used while one of them is alive
+  std::vector<wire::Address> excluded_roots{};   // never used, whatever a world says
+  ExtendedHello extended_hello = ExtendedHello::kOff;
+  std::uint64_t nonce_floor = 0;  // from nonce.state
+  unsigned nonce_lane = 15;       // control's own lane
   bool low_bandwidth = false;
   bool nested = false;  // addresses of joined networks may be paths
   Limits limits{};
@@ -163,6 +182,20 @@ struct MoonStatus {
   ByteVector world;  // serialised; empty while waiting
 };
 
+/// A root of a current world.
+struct RootStatus {
+  wire::Identity identity;
+  std::vector<wire::Endpoint> endpoints;
+  std::vector<std::uint64_t> worlds;  // ids of those that name it
+  bool preferred = false;
+  bool excluded = false;
+  bool alive = false;
+  int latency_ms = -1;
+  // mono; of the last answer over a direct path, 0 never
+  Millis answered_hello = 0;
+  Millis answered_whois = 0;
+};
+
 struct NodeStatus {
   wire::Identity identity;
   bool online = false;
@@ -213,8 +246,33 @@ class Node final : public Transport {
 
   // --- operator
   // -----------------------------------------------------------------------------------------
-  void orbit(Now now, std::uint64_t moon, wire::Address seed, Effects& out);
+  /// With a fingerprint the seed's key must have it: the moon that it offers is then as good as the
+  /// operator's word, and the seed is pinned.
+  void orbit(Now now, std::uint64_t moon, wire::Address seed,
+             const std::optional<Fingerprint>& fingerprint, Effects& out);
+
+  void orbit(Now now, std::uint64_t moon, wire::Address seed, Effects& out) {
+    orbit(now, moon, seed, std::nullopt, out);
+  }
+
+  /// A moon from a file; false unless it is that moon, and new or a successor.
+  bool add_moon(Now now, std::uint64_t moon, Bytes file, Effects& out);
   void deorbit(Now now, std::uint64_t moon, Effects& out);
+  /// Asks the roots of a world (all: 0) for an answer to HELLO at each of their endpoints, and to
+  /// WHOIS; root_status() then tells when it came. The number of roots asked.
+  std::size_t check_roots(Now now, std::uint64_t world, Effects& out);
+
+  /// Binds an address to a key by the operator's word, in place of what it was bound to. Who is
+  /// known there by another key is forgotten.
+  void pin(Now now, wire::Address address, const Fingerprint& fingerprint, Effects& out);
+  /// The next key that is seen will be pinned; false: none was.
+  bool unpin(Now now, wire::Address address, Effects& out);
+  /// Valid until the next input.
+  [[nodiscard]] const std::map<wire::Address, Fingerprint>& pins() const;
+  [[nodiscard]] const Alarms& alarms() const;
+  [[nodiscard]] std::vector<RootStatus> root_status(Now now) const;
+  [[nodiscard]] bool strict() const;
+
   /// Everything worth keeping (peers with their paths) that is not on disk yet, for a clean exit.
   /// Housekeeping has kept most of it before.
   void save_all(Now now, Effects& out);

@@ -34,8 +34,10 @@
   X(kHelloVersion, "hello_version", kEnds)           \
   X(kHelloRate, "hello_rate", kEnds)                 \
   X(kHelloStale, "hello_stale", kEnds)               \
+  X(kHelloExtended, "hello_extended", kNote)         \
   X(kIdentityCollision, "identity_collision", kEnds) \
   X(kIdentityInvalid, "identity_invalid", kEnds)     \
+  X(kProofAsked, "proofs_asked", kNote)              \
   X(kProofRefused, "proof_refused", kNote)           \
   X(kPinMismatch, "pin_mismatch", kNote)             \
   X(kTableFull, "table_full", kNote)                 \
@@ -44,6 +46,9 @@
   X(kWhoisRefused, "whois_refused", kEnds)           \
   X(kWhoisRate, "whois_rate", kEnds)                 \
   X(kLookupRate, "lookup_rate", kNote)               \
+  X(kWhoisUnconfirmed, "whois_unconfirmed", kNote)   \
+  X(kWhoisDisputed, "whois_disputed", kNote)         \
+  X(kAlarm, "alarms", kNote)                         \
   X(kEchoRate, "echo_rate", kEnds)                   \
   X(kRendezvousRefused, "rendezvous", kEnds)         \
   X(kPushRefused, "push_refused", kEnds)             \

@@ -4,8 +4,9 @@
 //   node.cc       facade, start, timers, status      receive.cc    datagram to verb, received step,
 //   waiting packets hello.cc      HELLO, its OK, collisions, pins    send.cc       paths, armor,
 //   queues, WHOIS, probes verbs.cc      WHOIS, ECHO, RENDEZVOUS, pushes    keepalive.cc  liveness,
-//   peer cache, worlds path_probes.cc datagram sizes
-//   path_watching.cc which paths work, and which one is taken    node_view.cc what operators see
+//   peer cache path_probes.cc datagram sizes        trust.cc      pins, alarms      upstreams.cc
+//   roots, worlds path_watching.cc which paths work, and which one is taken    node_view.cc what
+//   operators see
 #pragma once
 
 #include <map>
@@ -41,6 +42,47 @@ struct Lookup {
   Millis asked = 0;       // mono; last WHOIS
   Millis until = 0;       // mono; asked again until then
   bool stranger = false;  // only asked because of a packet from there
+  // Strict: what one root has said, which another one must say, too.
+  std::optional<wire::Identity> claimed{};
+  wire::Address claimed_by{};
+};
+
+/// When a root last answered.
+struct RootAnswers {
+  Millis hello = 0;  // mono; over a direct path
+  Millis whois = 0;  // mono
+};
+
+/// A walk over a table in steps of bounded size, so that no turn takes long however many there are;
+/// small tables are done with in the turn in which it starts.
+class Walk {
+ public:
+  static constexpr std::size_t kStep = 4'096;
+
+  /// Unless it is still under way.
+  void start(Millis now) {
+    if (next_ == 0) next_ = now;
+  }
+
+  /// mono; 0: it is not under way.
+  [[nodiscard]] Millis next() const { return next_; }
+
+  /// A step if it is due: `step(place)` returns where to go on, or 0 at the end. All of `size` take
+  /// about `within` ms.
+  template <typename Step>
+  void go_on(Millis now, Millis within, std::size_t size, Step step) {
+    if (next_ == 0 || now < next_) return;
+    place_ = step(place_);
+    next_ = place_ == 0
+                ? 0
+                : now + std::max<Millis>(within * static_cast<Millis>(kStep) /
+                                             static_cast<Millis>(std::max<std::size_t>(size, 1)),
+                                         1);
+  }
+
+ private:
+  std::size_t place_ = 0;
+  Millis next_ = 0;
 };
 
 struct Node::State {
@@ -82,6 +124,8 @@ struct Node::State {
   // -----------------------------------------------------------------------------------------
   void on_hello(Now now, const fib::PathKey& via, MutableBytes packet, bool authenticated,
                 Effects& out);
+  /// HELLO of protocol 13 with an encryption around it.
+  void on_extended_hello(Now now, const fib::PathKey& via, MutableBytes packet, Effects& out);
   Handled on_hello_ok(Now now, Incoming& in, const wire::Ok& ok, Effects& out);
   /// An answer to HELLO or ECHO: measures the path, earns a stranger the check of his work.
   void probe_succeeded(Now now, Incoming& in, const Expectation& asked, Effects& out);
@@ -89,11 +133,6 @@ struct Node::State {
   void on_collision(Now now, const Incoming& in, const Expectation& asked, Effects& out);
   /// Gives up an identity of ours that roots know with another key, and none has accepted.
   void give_way(Now now, Effects& out);
-  /// Whether our records allow this key for its address; a mismatch is counted and noticed.
-  bool pin_allows(Now now, const wire::Identity& identity, Effects& out);
-  [[nodiscard]] bool pinned(const wire::Identity& identity) const;
-  /// Binds the address to this key for ever: at the first authenticated use of who is established.
-  void pin(Peer& peer, Effects& out);
   /// An identity that others wait for is known now.
   void identity_known(Now now, const wire::Identity& identity, Effects& out);
   void identity_validated(Now now, const wire::Identity& identity, bool valid, Effects& out);
@@ -101,12 +140,47 @@ struct Node::State {
   /// answer or offer asks again.
   void validation_refused(const wire::Identity& identity);
   void check_work(Peer& peer, Effects& out);
-  /// Makes room for one more provisional peer: the oldest gives way.
+  void ask_proof(const wire::Identity& identity, Effects& out);
+  /// Whether somebody who has shown nothing but a key is checked at once; else he is probed first.
+  [[nodiscard]] bool idle(Now now);
+  /// Makes room for one more provisional peer: the oldest that has answered nothing gives way.
   void make_provisional_room(Now now, Effects& out);
   void establish(Now now, Peer& peer, Effects& out);
   void offer_worlds(Now now, const Peer& from, Bytes worlds, Effects& out);
   void surface_report(Now now, const Peer& reporter, const fib::PathKey& via,
                       const wire::Endpoint& reported, Effects& out);
+
+  // --- trust.cc
+  // -----------------------------------------------------------------------------------------
+  /// Counts it, and says it unless the same was said lately.
+  void alarm(Now now, AlarmKind kind, wire::Address about, wire::Address by, std::string text,
+             Effects& out);
+  void log_key(Now now, wire::Address address, KeyEvent event, const Fingerprint& fingerprint,
+               wire::Address by, Effects& out);
+  /// Alarm and line of a key that is not the one we hold; `what` ends where the address begins.
+  void refuse_key(Now now, const wire::Identity& identity, AlarmKind kind, wire::Address by,
+                  const char* what, Effects& out);
+  /// Whether our records allow this key for its address; a mismatch is counted and an alarm. `by`:
+  /// who names it, if that is not its holder.
+  bool pin_allows(Now now, const wire::Identity& identity, Effects& out,
+                  AlarmKind kind = AlarmKind::kOtherKey, wire::Address by = {});
+  [[nodiscard]] bool pinned(const wire::Identity& identity) const;
+  /// Binds the address to this key for ever: at the first authenticated use of who is established.
+  void pin_first_use(Now now, Peer& peer, Effects& out);
+  void pin_by_hand(Now now, wire::Address address, const Fingerprint& fingerprint, Effects& out);
+  /// Drops what the cache says of an address if it is another key than the pinned one.
+  void forget_cached_other(wire::Address address);
+  bool unpin(Now now, wire::Address address, Effects& out);
+  /// Whether what a root says of an identity is enough: in strict mode two must say it. If not, the
+  /// second one is asked.
+  bool roots_agree(Now now, const wire::Identity& identity, wire::Address by, Effects& out);
+
+  // --- upstreams.cc
+  // -------------------------------------------------------------------------------------
+  void refresh_upstreams(Now now, Effects& out);
+  void world_accepted(Now now, const wire::World& world, Effects& out);
+  std::size_t check_roots(Now now, std::uint64_t world, Effects& out);
+  [[nodiscard]] std::vector<RootStatus> root_status(Now now) const;
 
   // --- verbs.cc
   // -----------------------------------------------------------------------------------------
@@ -159,6 +233,7 @@ struct Node::State {
     hello(now, peer, via, out, {});
   }
 
+  [[nodiscard]] bool wants_extended_hello(const Peer& peer) const;
   void echo(Now now, Peer& peer, const fib::PathKey& via, Effects& out);
   /// One ECHO over exactly this path, which may be a relay's; `answer_at` and `context` as of the
   /// expectation. False: it could not be sent.
@@ -178,6 +253,7 @@ struct Node::State {
   /// rate.
   void request_identity(Now now, wire::Address address, bool stranger, Effects& out);
   void ask_whois(Now now, wire::Address address, Lookup& lookup, Effects& out);
+  void send_whois(Now now, Peer& root, wire::Address address, Effects& out);
   void retry_sends(Now now, Effects& out);
   [[nodiscard]] std::vector<fib::PathKey> copies(const fib::PathKey& via) const;
   [[nodiscard]] const PhysicalNetwork* physical(const wire::Endpoint& remote) const;
@@ -193,6 +269,8 @@ struct Node::State {
   /// A frame from or to this peer came to control: tells, now and then, that a worker should have
   /// it.
   void in_use(Now now, Peer& peer, Effects& out);
+  /// For what we say to whoever has asked, proven or not; schedules are there if it needs them.
+  [[nodiscard]] wire::Suite suite_of_answer(Peer& peer);
   /// Has the peer's AES schedules made, if need be in place of those used longest ago.
   void expand(Peer& peer);
 
@@ -224,8 +302,8 @@ struct Node::State {
   void path_answered(Now now, Peer& peer, const fib::PathKey& via, Millis sent, Effects& out);
   void watch_paths(Now now, Effects& out);
   void watch_peer(Now now, Peer& peer, Effects& out);
-  /// Frames to this peer go through a root: it is in use, too, and must let them pass. True: another
-  /// root relays from now on.
+  /// Frames to this peer go through a root: it is in use, too, and must let them pass. True:
+  /// another root relays from now on.
   bool watch_relay(Now now, Peer& peer, Effects& out);
   /// Has watch_paths() look at the peer then, and not before; kNever: not at all.
   void look_at(Peer& peer, Millis at);
@@ -247,7 +325,9 @@ struct Node::State {
   void ping_check(Now now, Effects& out);
   /// Keeps the peer's paths open; which families were written to: 4, 6 as bits 0, 1.
   unsigned ping(Now now, Peer& peer, Effects& out);
-  void housekeeping(Now now, Effects& out);
+  void housekeeping(Now now);
+  /// What ping_check() and housekeeping() have begun for all peers and paths.
+  void walk_peers(Now now, Effects& out);
   void forget(Now now, Peer& peer, Effects& out);
   /// Asks for the peer's record to be kept, unless it is the one on disk. True if it asked.
   bool save_peer(Now now, Peer& peer, Effects& out);
@@ -289,8 +369,6 @@ struct Node::State {
   Peer* add_peer(Now now, std::unique_ptr<Peer> peer, Effects& out);
   /// The secret that we share with the holder of this key; false: the key is of no use.
   [[nodiscard]] bool agree(const wire::PublicKey& theirs, crypto::SharedSecret& out) const;
-  void refresh_upstreams(Now now, Effects& out);
-  void world_accepted(Now now, const wire::World& world, Effects& out);
 
   // --- node_view.cc
   // --------------------------------------------------------------------------------------
@@ -322,7 +400,8 @@ struct Node::State {
   ProbeGate probes;
   Introductions introductions;
   StrangerGate strangers;
-  EchoGate echoes;
+  PathGate echoes;          // answered
+  PathGate unknown_probes;  // sent to paths that are not known yet
   SeenSet seen;
   Nonces nonces;
   std::unique_ptr<crypto::Armorer> own_armorer;  // null: it was given one
@@ -336,7 +415,10 @@ struct Node::State {
   std::unordered_map<wire::Address, wire::Identity, KeyedHash>
       unproven;  // identities that are no peers yet, being checked
   std::unordered_map<wire::Address, ByteVector, KeyedHash> cache;  // peers on disk, not loaded
-  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;
+  std::map<wire::Address, Fingerprint> pins;
+  Alarms alarms;
+  std::uint64_t logged_keys = 0;                      // lines of identity.log since the start
+  std::map<wire::Address, RootAnswers> root_answers;  // of upstreams alone
   std::vector<LocalEndpoint> locals;
   std::vector<wire::Endpoint> mapped;                  // see Node::on_port_mappings
   std::set<std::pair<Millis, wire::Address>> watched;  // peers by Steering::due
@@ -344,10 +426,12 @@ struct Node::State {
   TokenBucket stranger_whois_budget{100, 50};          // and because of strangers
   TokenBucket waiting_budget{128, 100};  // packets kept of senders without proof, whole node
   TokenBucket introduce_budget{256, 512};
+  TokenBucket idle_checks{32, 16};      // proofs of those who have answered nothing yet
   TokenBucket size_budget{256, 64};     // probes of paths' sizes, whole node
   TokenBucket watch_budget{512, 2000};  // of paths that are watched: some percent of a core
   TokenBucket ping_budget{10, 10};      // of operators
   TokenBucket notice_budget{20, 1};
+  TokenBucket refusal_log_budget{20, 1};  // lines of identity.log that strangers can cause
   TokenBucket collision_budget{10, 1};
   std::deque<wire::Address> provisional;  // in order of arrival; some may be established or gone
   static constexpr std::size_t kMostPings = 64;
@@ -392,6 +476,10 @@ struct Node::State {
   bool probe_answered = false;  // the packet in hand answers a probe of its path
   bool woke = false;            // an identity became known: run waiting packets again
   Millis retry_until = 0;  // not 0 while waiting packets are run again: the end of the one in hand
+
+  std::set<wire::Address> contacted;  // whom ping_check() takes care of
+  Walk ping_walk, housekeeping_walk, path_walk;
+  std::size_t saves_left = 0;  // of this housekeeping
 
   Millis sizes_wait = 0;                                        // mono; no probes of sizes before
   Millis next_queue = 0, next_ping = 0, next_housekeeping = 0;  // mono; 0: at once

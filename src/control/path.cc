@@ -61,15 +61,16 @@ void Paths::erase(const Path& path) {
   table_.erase(table_.find(path.key));
 }
 
-void Paths::sweep(Millis now, Millis idle) {
-  for (std::size_t i = 0; i < all_.size();) {
-    const Path& path = *all_[i];
+std::size_t Paths::sweep(Millis now, Millis idle, std::size_t place, std::size_t most) {
+  for (; place < all_.size() && most != 0; --most) {
+    const Path& path = *all_[place];
     if (path.references == 0 && now - std::max(path.last_in, path.last_out) > idle) {
       erase(path);  // another one takes its place
     } else {
-      ++i;
+      ++place;
     }
   }
+  return place < all_.size() ? place : 0;
 }
 
 }  // namespace orrery::control

@@ -56,8 +56,9 @@ class Paths {
   /// Finds or makes; null when the table is full of records in use. The cost does not depend on the
   /// size of the table.
   Path* obtain(const fib::PathKey& key);
-  /// Removes records that no peer uses and that were silent for `idle`.
-  void sweep(Millis now, Millis idle);
+  /// Removes records that no peer uses and that were silent for `idle`, among `most` of them from
+  /// `place` on; returns where to go on, or 0 at the end.
+  std::size_t sweep(Millis now, Millis idle, std::size_t place = 0, std::size_t most = SIZE_MAX);
 
   [[nodiscard]] std::size_t size() const { return table_.size(); }
 

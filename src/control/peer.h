@@ -83,11 +83,11 @@ struct Peer {
   Millis relay_answered = 0;        // mono; last answer to one
   unsigned relay_missed = 0;        // probes in a row without an answer
   wire::Address relay;              // the root that has its turn; zero: the best one
-  TokenBucket whois{64, 32};        // answers of a root to this peer
-  TokenBucket equal_hellos{16, 8};  // answers to HELLOs of the same time as the newest
-  TokenBucket echoes{32, 32};       // answers over paths that are not known yet
-  TokenBucket introduced{8, 1};     // probes of it on the word of roots
-  TokenBucket waits{64, 16};        // packets of it that are kept until something is known
+  FixedBucket<64, 32> whois;        // answers of a root to this peer
+  FixedBucket<16, 8> equal_hellos;  // answers to HELLOs of the same time as the newest
+  FixedBucket<32, 32> echoes;       // answers over paths that are not known yet
+  FixedBucket<8, 1> introduced;     // probes of it on the word of roots
+  FixedBucket<64, 16> waits;        // packets of it that are kept until something is known
   Millis last_whois = 0;            // mono; last answer of a leaf
   std::int64_t hello_time = 0;      // newest time field of a HELLO, sender's clock
   unsigned pushes = 0;              // PUSH_DIRECT_PATHS without 30 s of silence
@@ -98,22 +98,14 @@ struct Peer {
   std::unique_ptr<Steering> steering;  // since frames were exchanged, or of a root
   Candidates candidates;               // addresses that somebody named
 
-  struct RecentProbe {
-    fib::PathKey path;
-    Millis at = 0;
-  };
-
-  std::array<RecentProbe, 8> recent_probes{};  // confirmation HELLOs to unknown paths
-  std::size_t next_probe = 0;
-
-  std::optional<fib::Peer> published;  // what the workers hold
-  std::uint64_t on_disk = 0;           // hash of the record last given out to be kept; 0: none
-  Millis saved_at = 0;                 // mono; when it was
-  bool loaded = false;                 // its identity comes from a file on disk
-  bool pinned = false;                 // its key is on record for its address
-  ByteVector from_cache;               // its file on disk, until something newer is saved over it
-  bool traffic = false;                // something authenticated was exchanged: worth publishing
-  Millis last_in_use = 0;              // mono; when the publisher was told that it is in use
+  std::uint64_t published = 0;  // digest of what the workers hold; 0: nothing
+  std::uint64_t on_disk = 0;    // hash of the record last given out to be kept; 0: none
+  Millis saved_at = 0;          // mono; when it was
+  bool loaded = false;          // its identity comes from a file on disk
+  bool pinned = false;          // its key is on record for its address
+  ByteVector from_cache;        // its record on disk; at a root until it is heard and established
+  bool traffic = false;         // something authenticated was exchanged: worth publishing
+  Millis last_in_use = 0;       // mono; when the publisher was told that it is in use
 
   [[nodiscard]] wire::Address address() const { return identity.address; }
 

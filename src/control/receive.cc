@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/node_state.h"
+#include "crypto/extended_armor.h"
 #include "wire/compression.h"
 #include "wire/verbs/rendezvous.h"
 
@@ -184,6 +185,7 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
   const auto verb_on_wire = static_cast<wire::Verb>(header->verb & wire::kVerbMask);
   const unsigned cipher = header->cipher();
   if (!authenticated) {
+    if (crypto::has_extended_armor(*header)) return on_extended_hello(now, via, bytes, out);
     if (cipher == 0 && verb_on_wire == wire::Verb::kHello)
       return on_hello(now, via, bytes, false, out);
     const bool known_cipher = cipher == 1 || cipher == 2 || cipher == 3;

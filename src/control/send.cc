@@ -5,6 +5,7 @@
 
 #include "control/features.h"
 #include "control/node_state.h"
+#include "crypto/extended_armor.h"
 #include "fib/path_mtu.h"
 #include "wire/compression.h"
 #include "wire/fragment.h"
@@ -272,8 +273,7 @@ std::uint64_t Node::State::send_via(Now now, const crypto::PeerKeys& keys, wire:
 bool Node::State::reply(Now now, const Incoming& to, wire::Verb verb, Bytes payload, Effects& out) {
   Peer* peer = topology.find(to.source);
   if (peer == nullptr) return false;
-  const wire::Suite suite = peer->suite();
-  if (suite == wire::Suite::kAesGmacSiv) expand(*peer);
+  const wire::Suite suite = suite_of_answer(*peer);
   return send_via(now, peer->keys, to.source, suite, to.via, verb, payload, out) != 0;
 }
 
@@ -299,11 +299,21 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     if (!chosen) return count(Count::kNoId);
     ByteVector packet = compose(*chosen, peer.address(), options.identity.address(),
                                 wire::Verb::kHello, writer.written());
-    if (padding.size > packet.size()) packet.resize(padding.size);
+    const bool extended = wants_extended_hello(peer);
+    const std::size_t around = extended ? crypto::kExtendedArmorSize : 0;
+    if (padding.size > packet.size() + around) packet.resize(padding.size - around);
     crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, peer.keys.secret().bytes());
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()),
                          wire::Suite::kMacOnly, &peer.keys, 0};
+    if (extended) packet[wire::kFlagsOffset] |= crypto::kFlagExtended;
     armorer.armor({&job, 1});
+    if (extended) {
+      std::array<std::uint8_t, 32> ephemeral;
+      options.entropy(ephemeral);
+      const bool added = crypto::add_extended_armor(packet, peer.identity.public_key, ephemeral);
+      burn(ephemeral);
+      if (!added) return count(Count::kIdentityInvalid);
+    }
     const std::uint64_t id = load_be64(packet.data());
     if (!emit(now, copy, std::move(packet), out)) continue;
     out.datagrams.back().whole = padding.size != 0;
@@ -314,10 +324,22 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
   }
 }
 
+bool Node::State::wants_extended_hello(const Peer& peer) const {
+  switch (options.extended_hello) {
+    case ExtendedHello::kOff:
+      return false;
+    case ExtendedHello::kAble:
+      return peer.protocol >= crypto::kExtendedArmorProtocol ||
+             (peer.features.value_or(0) & kFeatureExtendedArmor) != 0;
+    case ExtendedHello::kAlways:
+      return true;
+  }
+  return false;
+}
+
 bool Node::State::echo(Now now, Peer& peer, const fib::PathKey& via, const fib::PathKey& answer_at,
                        std::uint64_t context, Effects& out, Bytes payload) {
-  const wire::Suite suite = peer.suite();
-  if (suite == wire::Suite::kAesGmacSiv) expand(peer);
+  const wire::Suite suite = suite_of_answer(peer);
   const std::uint64_t id =
       send_via(now, peer.keys, peer.address(), suite, via, wire::Verb::kEcho, payload, out);
   if (id == 0) return false;
@@ -368,13 +390,22 @@ void Node::State::request_identity(Now now, wire::Address address, bool stranger
 void Node::State::ask_whois(Now now, wire::Address address, Lookup& lookup, Effects& out) {
   // Any root that can be reached, by chance: no single one decides for long who is who.
   std::vector<Peer*> reachable;
+  bool preferred = false;
   for (const Upstream& listed : topology.upstreams()) {
-    if (listed.identity.address == address) continue;
-    Peer* root = topology.find(listed.identity.address);
-    if (root != nullptr && topology.is_upstream(*root) && root->alive(now.mono) &&
-        route_to(now, *root)) {
-      reachable.push_back(root);
+    if (listed.identity.address == address ||
+        (lookup.claimed && lookup.claimed_by == listed.identity.address)) {
+      continue;
     }
+    Peer* root = topology.find(listed.identity.address);
+    if (root == nullptr || !topology.is_upstream(*root) || !root->alive(now.mono) ||
+        !route_to(now, *root)) {
+      continue;
+    }
+    if (listed.preferred && !preferred) {
+      reachable.clear();
+      preferred = true;
+    }
+    if (listed.preferred == preferred) reachable.push_back(root);
   }
   if (reachable.empty()) return;
   if (!(lookup.stranger ? stranger_whois_budget : whois_budget).take(now.mono)) {
@@ -382,15 +413,38 @@ void Node::State::ask_whois(Now now, wire::Address address, Lookup& lookup, Effe
     return;
   }
   lookup.asked = now.mono;
+  send_whois(now, *reachable[random_u64() % reachable.size()], address, out);
+}
+
+void Node::State::send_whois(Now now, Peer& root, wire::Address address, Effects& out) {
   std::array<std::uint8_t, wire::Address::kSize> payload;
   Writer writer(payload);
   writer.u40(address.value);
   SendOptions expecting;
   expecting.expect_reply = true;
   expecting.context = address.value;
-  send_now(now, *reachable[random_u64() % reachable.size()], wire::Verb::kWhois, payload, expecting,
-           out);
+  send_now(now, root, wire::Verb::kWhois, payload, expecting, out);
 }
+
+namespace {
+
+/// Of all that may differ between two records of one peer; never 0.
+std::uint64_t digest_of(const fib::Peer& record) {
+  static_assert(sizeof(fib::Peer) == 72, "a new field belongs into the digest, too");
+  std::array<std::uint8_t, 32> bytes{};
+  Writer writer(bytes);
+  writer.u8(static_cast<std::uint8_t>(record.suite));
+  writer.u32(record.path.socket);
+  writer.u8(record.path.remote.family);
+  writer.bytes(record.path.remote.ip);
+  writer.u16(record.path.remote.port);
+  writer.u16(record.mtu);
+  writer.u8(record.direct ? 1 : 0);
+  writer.u8(record.window != nullptr ? 1 : 0);
+  return siphash({}, writer.written()) | 1;
+}
+
+}  // namespace
 
 void Node::State::publish(Now now, Peer& peer, Effects& out) {
   if (!peer.traffic || !peer.established() || withheld) return;
@@ -407,17 +461,25 @@ void Node::State::publish(Now now, Peer& peer, Effects& out) {
     record.mtu = datagram_size(*route);
     record.direct = route->direct;
   }
-  if (peer.published == record) return;
-  peer.published = record;
+  const std::uint64_t digest = digest_of(record);
+  if (peer.published == digest) return;
+  peer.published = digest;
   out.updates.push_back(std::move(record));
 }
 
 void Node::State::in_use(Now now, Peer& peer, Effects& out) {
   constexpr Millis kInterval = 1'000;
-  if (!peer.published || peer.suite() != wire::Suite::kAesGmacSiv) return;
+  if (peer.published == 0 || peer.suite() != wire::Suite::kAesGmacSiv) return;
   if (peer.last_in_use != 0 && now.mono - peer.last_in_use < kInterval) return;
   peer.last_in_use = now.mono;
   out.updates.push_back(fib::PeerInUse{peer.address()});
+}
+
+wire::Suite Node::State::suite_of_answer(Peer& peer) {
+  // Schedules cost more than a small packet, and those of strangers would push out everybody's.
+  if (!peer.established() && !peer.keys.expanded()) return wire::Suite::kSalsaPoly;
+  if (peer.suite() == wire::Suite::kAesGmacSiv) expand(peer);
+  return peer.suite();
 }
 
 void Node::State::expand(Peer& peer) {

@@ -35,14 +35,14 @@ bool Topology::is_upstream(const Peer& peer) const {
 
 Peer* Topology::best_root(Millis now) {
   Peer* best = nullptr;
-  std::int64_t best_quality = 0;
+  std::pair<bool, std::int64_t> best_rank;  // not both alive and preferred, quality
   for (const Upstream& listed : upstreams_) {
     Peer* peer = find(listed.identity.address);
     if (peer == nullptr || peer->identity != listed.identity) continue;
-    const std::int64_t quality = peer->relay_quality(now);
-    if (best == nullptr || quality <= best_quality) {
+    const std::pair rank(!(listed.preferred && peer->alive(now)), peer->relay_quality(now));
+    if (best == nullptr || rank <= best_rank) {
       best = peer;
-      best_quality = quality;
+      best_rank = rank;
     }
   }
   return best;

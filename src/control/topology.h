@@ -7,6 +7,7 @@
 // docs/protocol/05-planet-and-moons.md section 5.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <memory>
@@ -26,8 +27,9 @@ inline constexpr Millis kQueueLifetime = 5'000;
 struct Upstream {
   wire::Identity identity;
   std::vector<wire::Endpoint> endpoints;
-  bool anywhere = false;  // a world lists it without any endpoint: every address is acceptable
-  bool planet = false;    // named by the planet; else by moons only
+  bool anywhere = false;   // a world lists it without any endpoint: every address is acceptable
+  bool planet = false;     // named by the planet; else by moons only
+  bool preferred = false;  // by the operator: others are used while none of these is alive
 };
 
 class Topology {
@@ -52,6 +54,18 @@ class Topology {
   template <typename Each>
   void for_each(Each each) {
     for (auto& [address, peer] : peers_) each(*peer);
+  }
+
+  /// Calls `each` for some peers, about `most`, that are beside each other in the table, beginning
+  /// at `place` (0: the first); returns where to go on, or 0 at the end. While the table grows some
+  /// may be met twice and others not at all. REQUIRES: `each` neither adds nor removes peers.
+  template <typename Each>
+  std::size_t for_some(std::size_t place, std::size_t most, Each each) {
+    const std::size_t end = std::min(peers_.bucket_count(), place + 4 * most);
+    for (std::size_t met = 0; place < end && met < most; ++place) {
+      for (auto it = peers_.begin(place); it != peers_.end(place); ++it, ++met) each(*it->second);
+    }
+    return place < peers_.bucket_count() ? place : 0;
   }
 
   template <typename Each>

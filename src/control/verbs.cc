@@ -90,16 +90,16 @@ void Node::State::on_whois_ok(Now now, const Expectation& asked, Bytes rest, Eff
     return count(Count::kWhoisRefused);
   }
   if (const Peer* known = topology.find(identity.address)) {
+    if (known->identity == identity && asked.from == identity.address)
+      root_answers[asked.from].whois = now.mono;
     if (known->identity != identity && known->established()) {
       count(Count::kWhoisRefused);
-      notice(now, Notice::Level::kAlarm,
-             "root " + wire::to_string(asked.from) + " names another key for known peer " +
-                 wire::to_string(identity.address),
-             out);
+      refuse_key(now, identity, AlarmKind::kRootNamesOtherKey, asked.from,
+                 "a root names another key for known peer ", out);
     }
     return;
   }
-  if (!pin_allows(now, identity, out)) return;
+  if (!pin_allows(now, identity, out, AlarmKind::kRootNamesOtherKey, asked.from)) return;
   if (pins.contains(identity.address)) {
     // Its work was checked when it was pinned.
     if (add_peer(now, identity, Peer::Standing::kEstablished, out) == nullptr) return;
@@ -108,6 +108,7 @@ void Node::State::on_whois_ok(Now now, const Expectation& asked, Bytes rest, Eff
     retry_sends(now, out);
     return;  // waiting packets are run by the caller, when this one is through
   }
+  if (!roots_agree(now, identity, asked.from, out)) return;
   const auto lookup = lookups.find(identity.address);
   prove_later(identity, lookup == lookups.end() || lookup->second.stranger, out);
 }
@@ -120,7 +121,7 @@ void Node::State::prove_later(const wire::Identity& identity, bool stranger, Eff
     return count(Count::kTableFull);
   }
   unproven.insert_or_assign(identity.address, identity);
-  out.validations.push_back({identity});
+  ask_proof(identity, out);
 }
 
 Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
@@ -161,7 +162,7 @@ Handled Node::State::on_echo(Now now, Incoming& in, Effects& out) {
     if (allowed) path->last_echo_answer = path->last_in = now.mono;
   } else {
     // A peer has any number of source ports; none of them earns a record by asking.
-    allowed = echoes.allow(now.mono, kEchoGate, in.via) && in.peer->echoes.take(now.mono);
+    allowed = echoes.allow(now.mono, kEchoGate, in.via, {}) && in.peer->echoes.take(now.mono);
   }
   if (!allowed) {
     count(Count::kEchoRate);
@@ -185,10 +186,9 @@ bool Node::State::offered(Now now, Peer& peer, const wire::Endpoint& endpoint,
     verdict = CandidateVerdict::kProbed;
   if (verdict == CandidateVerdict::kProbed) {
     using enum CandidateSource;
-    const bool room = source == kPush
-                          ? probes.allow(now.mono, peer, endpoint)
-                          : (source != kRendezvous || peer.introduced.take(now.mono)) &&
-                                probes.allow_target(now.mono, endpoint);
+    const bool room = source == kPush ? probes.allow(now.mono, peer, endpoint)
+                                      : (source != kRendezvous || peer.introduced.take(now.mono)) &&
+                                            probes.allow_target(now.mono, endpoint);
     if (!room) verdict = CandidateVerdict::kRate;
   }
   if (verdict == CandidateVerdict::kOverlay) count(Count::kOverlayRefused);
@@ -251,15 +251,8 @@ void Node::State::push_paths(Now now, Peer& peer, const fib::PathKey& via, Effec
 }
 
 void Node::State::probe_unknown(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
-  constexpr Millis kProbeInterval = 1'000;
-  auto recent = std::find_if(peer.recent_probes.begin(), peer.recent_probes.end(),
-                             [&](const Peer::RecentProbe& probe) { return probe.path == via; });
-  if (recent != peer.recent_probes.end() && now.mono - recent->at <= kProbeInterval) return;
-  if (recent == peer.recent_probes.end()) {
-    recent = peer.recent_probes.begin() + static_cast<std::ptrdiff_t>(peer.next_probe);
-    peer.next_probe = (peer.next_probe + 1) % peer.recent_probes.size();
-  }
-  *recent = {via, now.mono};
+  constexpr Millis kProbeInterval = 1'001;  // more than a second
+  if (!unknown_probes.allow(now.mono, kProbeInterval, via, peer.address())) return;
   contact(now, peer, via, false, out);
 }
 
@@ -267,7 +260,11 @@ void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, un
                                 wire::Verb verb, bool trusted, bool confirmed, Effects& out) {
   peer.last_receive = now.mono;
   peer.traffic = true;
-  if (!peer.pinned && peer.established()) pin(peer, out);
+  // From now on its record can be made again. Only a root has so many that it matters: others may
+  // still want to know what its further paths carry.
+  if (topology.self_is_root() && peer.established() && !peer.from_cache.empty())
+    ByteVector().swap(peer.from_cache);
+  if (!peer.pinned && peer.established()) pin_first_use(now, peer, out);
   switch (verb) {
     case wire::Verb::kFrame:
     case wire::Verb::kExtFrame:

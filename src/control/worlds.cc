@@ -169,13 +169,26 @@ std::vector<Upstream> Worlds::upstreams(const wire::Identity& self) const {
   return upstreams;
 }
 
-bool Worlds::lists(const wire::Identity& identity) const {
-  const auto in = [&](const wire::World& world) {
-    return std::any_of(world.roots.begin(), world.roots.end(),
-                       [&](const wire::WorldRoot& root) { return root.identity == identity; });
+std::vector<std::uint64_t> Worlds::naming(const wire::Identity& identity) const {
+  std::vector<std::uint64_t> ids;
+  const auto look = [&](const wire::World& world) {
+    if (std::any_of(world.roots.begin(), world.roots.end(),
+                    [&](const wire::WorldRoot& root) { return root.identity == identity; })) {
+      ids.push_back(world.id);
+    }
   };
-  return in(planet_) || std::any_of(moons_.begin(), moons_.end(),
-                                    [&](const auto& entry) { return in(entry.second); });
+  look(planet_);
+  for (const auto& [id, moon] : moons_) look(moon);
+  return ids;
+}
+
+bool Worlds::names(std::uint64_t world, const wire::Identity& identity) const {
+  const std::vector<std::uint64_t> ids = naming(identity);
+  return std::find(ids.begin(), ids.end(), world) != ids.end();
+}
+
+bool Worlds::lists(const wire::Identity& identity) const {
+  return !naming(identity).empty();
 }
 
 }  // namespace orrery::control

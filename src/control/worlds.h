@@ -66,6 +66,9 @@ class Worlds {
   /// All roots of all worlds but ourselves, ascending by address.
   [[nodiscard]] std::vector<Upstream> upstreams(const wire::Identity& self) const;
   [[nodiscard]] bool lists(const wire::Identity& identity) const;
+  /// Ids of the worlds that name this identity.
+  [[nodiscard]] std::vector<std::uint64_t> naming(const wire::Identity& identity) const;
+  [[nodiscard]] bool names(std::uint64_t world, const wire::Identity& identity) const;
 
  private:
   struct Unproven {

@@ -31,6 +31,7 @@ struct Specialist {
   static constexpr std::uint64_t kActiveBridge = 0x0000020000000000ULL;
   static constexpr std::uint64_t kAnchor = 0x0000040000000000ULL;
   static constexpr std::uint64_t kReplicator = 0x0000080000000000ULL;
+  static constexpr std::uint64_t kNetworkRelay = 0x0000100000000000ULL;  // 1.16; shown, not used
   std::uint64_t value = 0;
 
   [[nodiscard]] Address address() const { return Address{value & 0xffffffffffULL}; }

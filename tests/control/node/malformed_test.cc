@@ -27,9 +27,10 @@ const Endpoint kStrangerAt = Endpoint::v4(0x0a000909, 9993);
 
 /// Reasons that say what happened on the way and end no packet.
 const std::set<std::string> kNotes = {
-    "packets",       "handled",       "table_full",   "proof_refused",   "probe_refused",
-    "amplification", "world_refused", "send_expired", "receive_expired", "too_big",
-    "pin_mismatch",  "relay_turned",  "no_packet_id", "lookup_rate",     "cache_refused"};
+    "packets",       "handled",        "table_full",   "proof_refused",     "probe_refused",
+    "amplification", "world_refused",  "send_expired", "receive_expired",   "too_big",
+    "pin_mismatch",  "relay_turned",   "no_packet_id", "lookup_rate",       "cache_refused",
+    "proofs_asked",  "hello_extended", "alarms",       "whois_unconfirmed", "whois_disputed"};
 
 constexpr Verb kVerbs[] = {
 #define ORRERY_TEST_VERB(name, code, label) Verb::name,
