@@ -55,9 +55,10 @@ void Validator::run() {
   }
 }
 
-Saver::Saver(Save save, Failed failed, std::chrono::milliseconds pin_interval)
+Saver::Saver(Save save, Failed failed, Kinds shared, std::chrono::milliseconds pin_interval)
     : save_(std::move(save)),
       failed_(std::move(failed)),
+      shared_(std::move(shared)),
       pin_interval_(pin_interval),
       thread_([this] { run(); }) {}
 
@@ -79,19 +80,19 @@ void Saver::submit(const control::SaveState& state) {
   wake_.notify_one();
 }
 
-Result<void> Saver::save_now(const control::SaveState& state) {
-  const Key key{state.kind, state.id};
+Result<void> Saver::save_now(std::span<const control::SaveState> states) {
   const std::lock_guard lock(mutex_);
-  queue_.erase(key);
+  for (const control::SaveState& state : states) queue_.erase(Key{state.kind, state.id});
   Result<void> saved;
   {
     const std::lock_guard disk(disk_);
-    superseded_.insert(key);
-    saved = save_({&state, 1});
+    for (const control::SaveState& state : states) superseded_.insert(Key{state.kind, state.id});
+    saved = save_(states);
   }
   if (saved) return saved;
   failed_(saved.error());
-  queue_.insert_or_assign(key, Job{state});
+  for (const control::SaveState& state : states)
+    queue_.insert_or_assign(Key{state.kind, state.id}, Job{state});
   wake_.notify_one();
   return saved;
 }
@@ -111,36 +112,56 @@ bool Saver::write_one(const Key& key, Job& job, bool ending) {
   return false;
 }
 
-/// All pins of the batch at once; returns those to be tried again.
-Saver::Jobs Saver::write_pins(Jobs& batch, bool ending) {
-  Jobs pins;
-  std::vector<control::SaveState> states;
-  for (auto it = batch.begin(); it != batch.end();) {
-    const auto at = it++;
-    if (at->first.first != control::StateKind::kPin) continue;
-    states.push_back(at->second.state);
-    pins.insert(batch.extract(at));
+bool Saver::has_time(control::StateKind kind) const {
+  return shared_.contains(kind) &&
+         (kind == control::StateKind::kPin || kind == control::StateKind::kPeer);
+}
+
+/// All of one kind, kMostTogether at once; returns those to be tried again.
+Saver::Jobs Saver::write_shared(Jobs& batch, control::StateKind kind, bool ending,
+                                std::size_t& given_up) {
+  Jobs again;
+  for (;;) {
+    Jobs some;
+    std::vector<control::SaveState> states;
+    for (auto it = batch.lower_bound(Key{kind, 0});
+         it != batch.end() && it->first.first == kind && states.size() < kMostTogether;) {
+      const auto at = it++;
+      states.push_back(at->second.state);
+      some.insert(batch.extract(at));
+    }
+    if (some.empty()) return again;
+    if (kind == control::StateKind::kPeer && ending && std::chrono::steady_clock::now() >= end_) {
+      given_up += some.size();
+      continue;
+    }
+    Result<void> saved;
+    {
+      const std::lock_guard disk(disk_);
+      std::erase_if(states, [&](const control::SaveState& state) {
+        return superseded_.contains(Key{state.kind, state.id});
+      });
+      if (!states.empty()) saved = save_(states);
+    }
+    if (saved) continue;
+    failed_(saved.error());
+    std::erase_if(some, [](const auto& entry) { return entry.second.last_try; });
+    for (auto& [key, job] : some) job.last_try = ending;
+    again.merge(some);
   }
-  if (pins.empty()) return pins;
-  Result<void> saved;
-  {
-    const std::lock_guard disk(disk_);
-    saved = save_(states);
-  }
-  if (saved) return {};
-  failed_(saved.error());
-  std::erase_if(pins, [](const auto& entry) { return entry.second.last_try; });
-  for (auto& [key, job] : pins) job.last_try = ending;
-  return pins;
 }
 
 /// Writes the batch, peers last; returns what is to be tried again.
 Saver::Jobs Saver::carry_out(Jobs batch, bool ending) {
-  Jobs again = write_pins(batch, ending);
+  Jobs again;
   std::size_t given_up = 0;
+  for (const control::StateKind kind : shared_) {
+    if (kind != control::StateKind::kPeer) again.merge(write_shared(batch, kind, ending, given_up));
+  }
   for (const bool peers : {false, true}) {
     for (auto& [key, job] : batch) {
-      if ((key.first == control::StateKind::kPeer) != peers) continue;
+      if (shared_.contains(key.first) || (key.first == control::StateKind::kPeer) != peers)
+        continue;
       if (peers && !ending) {
         // The end may begin in the middle of a long batch; the rest then waits for the last one.
         const std::lock_guard lock(mutex_);
@@ -156,6 +177,8 @@ Saver::Jobs Saver::carry_out(Jobs batch, bool ending) {
       }
     }
   }
+  if (shared_.contains(control::StateKind::kPeer))
+    again.merge(write_shared(batch, control::StateKind::kPeer, ending, given_up));
   if (given_up != 0) {
     failed_({Errc::kIo, std::to_string(given_up) +
                             " records of peers were not written: the disk is too slow for the time "
@@ -166,10 +189,9 @@ Saver::Jobs Saver::carry_out(Jobs batch, bool ending) {
 
 bool Saver::due() const {
   if (stop_) return true;
-  const bool only_pins = std::all_of(queue_.begin(), queue_.end(), [](const auto& entry) {
-    return entry.first.first == control::StateKind::kPin;
-  });
-  return !queue_.empty() && (!only_pins || std::chrono::steady_clock::now() >= next_pins_);
+  const bool all_have_time = std::all_of(
+      queue_.begin(), queue_.end(), [&](const auto& entry) { return has_time(entry.first.first); });
+  return !queue_.empty() && (!all_have_time || std::chrono::steady_clock::now() >= next_pins_);
 }
 
 void Saver::run() {
@@ -185,10 +207,9 @@ void Saver::run() {
     const auto now = std::chrono::steady_clock::now();
     Jobs batch = std::exchange(queue_, {});
     if (!stop_ && now < next_pins_) {
-      // Pins wait for their time.
       for (auto it = batch.begin(); it != batch.end();) {
         const auto at = it++;
-        if (at->first.first == control::StateKind::kPin) queue_.insert(batch.extract(at));
+        if (has_time(at->first.first)) queue_.insert(batch.extract(at));
       }
     } else {
       next_pins_ = now + pin_interval_;

@@ -48,13 +48,16 @@ class Validator {
 };
 
 /// Writes state files in the background; of two writes to one file only the later one happens.
-/// Failures are reported and tried again until they succeed or are superseded. Pins share one file,
-/// which is written once in kPinInterval at most: a pin that a crash loses is learned again.
+/// Failures are reported and tried again until they succeed or are superseded. States of some kinds
+/// share a file: they are handed over together, in the order of their ids. Those of pins and peers
+/// wait for kPinInterval, so that the file is written no more often: what a crash loses is learned
+/// again.
 class Saver {
  public:
   using Failed = std::function<void(const Error&)>;
-  /// Writes one file. Several states come only of the kind that shares a file: pins.
+  /// Writes one file. Several states come only of one kind that shares a file.
   using Save = std::function<Result<void>(std::span<const control::SaveState>)>;
+  using Kinds = std::set<control::StateKind>;
 
   /// A clean exit has 1.5 s. Records of peers are only a cache; those that have not been written
   /// this long after the end began are given up, and reported as one failure.
@@ -62,13 +65,23 @@ class Saver {
 
   static constexpr std::chrono::milliseconds kPinInterval{1'000};
 
-  Saver(Save save, Failed failed, std::chrono::milliseconds pin_interval = kPinInterval);
+  /// Most states that are handed over together: what one failure may undo, and what the end may
+  /// have to wait for.
+  static constexpr std::size_t kMostTogether = 4'096;
+
+  Saver(Save save, Failed failed, Kinds shared = {control::StateKind::kPin},
+        std::chrono::milliseconds pin_interval = kPinInterval);
   /// Writes everything that was submitted; what fails is tried once more and then given up.
   ~Saver();
   void submit(const control::SaveState& state);
-  /// Writes here and now, in place of whatever of the same file is waiting; returns when it is on
-  /// disk. After a failure it is tried again in the background. Called by the thread that submits.
-  Result<void> save_now(const control::SaveState& state);
+  /// Writes one file here and now, in place of whatever of the same states is waiting; returns when
+  /// it is on disk. Several states come only of one kind that shares a file. After a failure it is
+  /// tried again in the background. Called by the thread that submits.
+  Result<void> save_now(std::span<const control::SaveState> states);
+
+  Result<void> save_now(const control::SaveState& state) { return save_now({&state, 1}); }
+
+  [[nodiscard]] bool shares(control::StateKind kind) const { return shared_.contains(kind); }
 
  private:
   struct Job {
@@ -81,12 +94,15 @@ class Saver {
 
   void run();
   [[nodiscard]] bool due() const;  // REQUIRES: mutex_
+  /// Whether the kind waits for the interval.
+  [[nodiscard]] bool has_time(control::StateKind kind) const;
   Jobs carry_out(Jobs batch, bool ending);
   bool write_one(const Key& key, Job& job, bool ending);
-  Jobs write_pins(Jobs& batch, bool ending);
+  Jobs write_shared(Jobs& batch, control::StateKind kind, bool ending, std::size_t& given_up);
 
   Save save_;
   Failed failed_;
+  const Kinds shared_;
   const std::chrono::milliseconds pin_interval_;
   std::mutex mutex_;  // taken before disk_
   std::condition_variable wake_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -58,6 +59,13 @@ struct Config {
   std::vector<UnderlayPortConfig> ports;
   std::vector<BridgeConfig> bridges;
   dataplane::LanTable::Limits stations;  // per LAN port or remote bridge, and per network
+
+  std::size_t root_peers = 262'144;                    // that a root remembers, 1 KB each
+  std::vector<wire::Address> preferred_roots;          // used while one of them is alive
+  std::vector<wire::Address> excluded_roots;           // never used
+  bool strict = false;                                 // two roots must agree on a key
+  std::map<wire::Address, control::Fingerprint> pins;  // beside those of pins.json, and first
+  control::ExtendedHello extended_hello = control::ExtendedHello::kOff;
 
   bool controller = false;
   std::string store = "sqlite:orrery.sqlite";

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,11 +12,11 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "control/node.h"
 #include "control/worlds.h"
 #include "crypto/identity_work.h"
+#include "service/pin_text.h"
 #include "wire/dictionary.h"
 #include "wire/identity.h"
 
@@ -106,12 +107,14 @@ Home Home::peek(const std::string& directory) {
 Home::Home(Home&& other) noexcept
     : directory_(std::move(other.directory_)),
       lock_fd_(std::exchange(other.lock_fd_, -1)),
-      pins_(std::move(other.pins_)) {}
+      pins_(std::move(other.pins_)),
+      peer_store_(std::move(other.peer_store_)) {}
 
 Home& Home::operator=(Home&& other) noexcept {
   std::swap(directory_, other.directory_);
   std::swap(lock_fd_, other.lock_fd_);
   std::swap(pins_, other.pins_);
+  std::swap(peer_store_, other.peer_store_);
   return *this;
 }
 
@@ -202,6 +205,21 @@ Result<void> Home::overwrite(const std::string& name, Bytes content) const {
   ssize_t n = 0;
   do {
     n = ::pwrite(fd.get(), content.data(), content.size(), 0);
+  } while (n < 0 && errno == EINTR);
+  if (n != static_cast<ssize_t>(content.size()) || ::fdatasync(fd.get()) != 0)
+    return std::unexpected(io_error("cannot write", file));
+  return {};
+}
+
+Result<void> Home::append(const std::string& name, Bytes content) const {
+  const std::string file = path(name);
+  const Fd fd(::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return std::unexpected(io_error("cannot open", file));
+  // One write: of two processes neither cuts the other's lines, and a full disk takes all or some
+  // of it, which the next line shows.
+  ssize_t n = 0;
+  do {
+    n = ::write(fd.get(), content.data(), content.size());
   } while (n < 0 && errno == EINTR);
   if (n != static_cast<ssize_t>(content.size()) || ::fdatasync(fd.get()) != 0)
     return std::unexpected(io_error("cannot write", file));
@@ -315,29 +333,35 @@ Result<std::string> Home::auth_token() const {
   return token;
 }
 
+Result<bool> Home::open_peer_store() {
+  bool damaged = false;
+  auto opened = PeerStore::open(path(PeerStore::kFileName), damaged);
+  if (!opened) return std::unexpected(opened.error());
+  peer_store_ = std::make_unique<PeerStore>(std::move(*opened));
+  return damaged;
+}
+
 Result<std::map<wire::Address, std::array<std::uint8_t, 48>>> Home::pins() const {
-  std::map<wire::Address, std::array<std::uint8_t, 48>> pins;
+  auto pins = pins_of_file();
+  if (!pins || peer_store_ == nullptr) return pins;
+  auto stored = peer_store_->pins();
+  if (!stored) return stored;
+  pins->merge(*stored);
+  return pins;
+}
+
+Result<std::map<wire::Address, std::array<std::uint8_t, 48>>> Home::pins_of_file() const {
   auto file = read("pins.json");
   if (!file) return std::unexpected(file.error());
-  if (!*file) return pins;
-  const auto json = nlohmann::json::parse((*file)->begin(), (*file)->end(), nullptr, false);
-  if (!json.is_object())
-    return failure(Errc::kInvalid, path("pins.json") + " is not a JSON object");
-  for (const auto& [key, value] : json.items()) {
-    const auto address = wire::parse_address(key);
-    const auto bytes = value.is_string() ? from_hex(value.get<std::string>()) : std::nullopt;
-    if (!address || !bytes || bytes->size() != 48) {
-      return failure(Errc::kInvalid, path("pins.json") + ": \"" + key +
-                                         "\" is not an address with 96 hexadecimal digits");
-    }
-    std::copy(bytes->begin(), bytes->end(), pins[*address].begin());
-  }
-  return pins;
+  if (!*file) return Pins{};
+  auto read_pins = parse_pins(text_of(**file));
+  if (!read_pins) return failure(Errc::kInvalid, path("pins.json") + ": " + read_pins.error().text);
+  return read_pins;
 }
 
 Result<void> Home::save_pins(std::span<const control::SaveState> states) {
   if (pins_.empty()) {
-    auto loaded = pins();
+    auto loaded = pins_of_file();
     if (!loaded) return std::unexpected(loaded.error());
     pins_ = std::move(*loaded);
   }
@@ -350,9 +374,7 @@ Result<void> Home::save_pins(std::span<const control::SaveState> states) {
       return failure(Errc::kInvalid, "a pin is a hash of 48 bytes");
     }
   }
-  nlohmann::json json = nlohmann::json::object();
-  for (const auto& [address, hash] : pins_) json[wire::to_string(address)] = to_hex(hash);
-  return write("pins.json", bytes_of(json.dump(1)));
+  return write("pins.json", bytes_of(pins_text(pins_)));
 }
 
 std::vector<std::pair<wire::Address, ByteVector>> Home::cached_peers(std::int64_t now,
@@ -382,6 +404,12 @@ std::vector<std::pair<wire::Address, ByteVector>> Home::cached_peers(std::int64_
             [](const Candidate& a, const Candidate& b) { return a.written > b.written; });
   if (candidates.size() > most) candidates.resize(most);
   std::vector<std::pair<wire::Address, ByteVector>> peers;
+  if (peer_store_ != nullptr) {
+    // A store that cannot be read costs proofs, not the start.
+    if (auto stored = peer_store_->peers(now - kMostAge, most)) peers = std::move(*stored);
+  }
+  // Files beside it are of the time before it: whoever takes the first record of an address is
+  // right.
   for (const Candidate& c : candidates) {
     auto content = read(c.name);
     if (content && *content) peers.emplace_back(c.address, std::move(**content));
@@ -413,6 +441,33 @@ control::NetworkSettings Home::network_settings(wire::NetworkId id) const {
   return settings;
 }
 
+std::set<control::StateKind> Home::shared_kinds() const {
+  using control::StateKind;
+  std::set<StateKind> kinds = {StateKind::kPin, StateKind::kPinByHand, StateKind::kIdentityLog};
+  if (peer_store_ != nullptr) kinds.insert(StateKind::kPeer);
+  return kinds;
+}
+
+Result<void> Home::save(std::span<const control::SaveState> states) {
+  using control::StateKind;
+  switch (states.front().kind) {
+    case StateKind::kPin:
+    case StateKind::kPeer:
+      if (peer_store_ != nullptr) return peer_store_->save(states, ::time(nullptr));
+      return states.front().kind == StateKind::kPin ? save_pins(states) : save(states.front());
+    case StateKind::kPinByHand:
+      return save_pins(states);
+    case StateKind::kIdentityLog: {
+      ByteVector lines;
+      for (const control::SaveState& state : states)
+        lines.insert(lines.end(), state.bytes.begin(), state.bytes.end());
+      return append("identity.log", lines);
+    }
+    default:
+      return save(states.front());
+  }
+}
+
 Result<void> Home::save(const control::SaveState& state) {
   using control::StateKind;
   std::string name;
@@ -425,7 +480,9 @@ Result<void> Home::save(const control::SaveState& state) {
       return write("identity.public", bytes_of(wire::to_string(parsed->identity)));
     }
     case StateKind::kPin:
-      return save_pins({&state, 1});
+    case StateKind::kPinByHand:
+    case StateKind::kIdentityLog:
+      return save(std::span(&state, 1));
     case StateKind::kPlanet:
       name = "planet";
       break;
@@ -433,6 +490,7 @@ Result<void> Home::save(const control::SaveState& state) {
       name = "moons.d/" + hex16(state.id) + ".moon";
       break;
     case StateKind::kPeer:
+      if (peer_store_ != nullptr) return save(std::span(&state, 1));
       name = "peers.d/" + hex10(state.id) + ".peer";
       break;
     case StateKind::kNetwork:

@@ -9,7 +9,9 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "control/effects.h"
 #include "control/network.h"
 #include "crypto/curve.h"
+#include "service/peer_store.h"
 
 namespace orrery::service {
 
@@ -69,26 +72,32 @@ class Home {
 
   /// Content of authtoken.secret; made on first use: 24 characters a-z 0-9.
   Result<std::string> auth_token() const;
-  /// Pins of pins.json.
+  /// From now on peers and what first use pins stand in peers.sqlite. True: there was such a file,
+  /// and it was damaged (peer_store.h).
+  Result<bool> open_peer_store();
+
+  [[nodiscard]] bool has_peer_store() const { return peer_store_ != nullptr; }
+
+  /// Pins of pins.json, and those of the peer store; of two for one address, that of pins.json.
   Result<std::map<wire::Address, std::array<std::uint8_t, 48>>> pins() const;
   /// Local permissions in networks.d/<id>.local.conf; defaults where there is none.
   [[nodiscard]] control::NetworkSettings network_settings(wire::NetworkId id) const;
 
-  /// What peers.d knows, the newest `most` of it; files that nobody has written for 30 days are
-  /// removed. `now`: seconds of the wall clock.
+  /// What the peer store and peers.d know, the newest `most` of each; what nobody has written for
+  /// 30 days is removed. `now`: seconds of the wall clock.
   [[nodiscard]] std::vector<std::pair<wire::Address, ByteVector>> cached_peers(
       std::int64_t now, std::size_t most) const;
 
-  /// Carries out one SaveState. kPin merges into pins.json.
+  /// Carries out one SaveState. kPin and kPinByHand merge into pins.json.
   Result<void> save(const control::SaveState& state);
 
-  /// One state, or any number of pins.
-  Result<void> save(std::span<const control::SaveState> states) {
-    return states.front().kind == control::StateKind::kPin ? save_pins(states)
-                                                           : save(states.front());
-  }
+  /// One state, or any number of one kind of shared_kinds().
+  Result<void> save(std::span<const control::SaveState> states);
 
-  /// Any number of kPin with one write of pins.json.
+  /// Kinds whose states are written together.
+  [[nodiscard]] std::set<control::StateKind> shared_kinds() const;
+
+  /// Any number of pins with one write of pins.json.
   Result<void> save_pins(std::span<const control::SaveState> states);
   /// Sets the collided identity files aside (identity.secret.saved_after_collision, then with .2
   /// and so on: none is ever overwritten) so that a start makes a new one.
@@ -100,10 +109,14 @@ class Home {
   /// Writes over a file of the same size in its place: takes no room on a full disk. Old or new
   /// after a crash only while the file fits a sector. Any other file is replaced as by write().
   Result<void> overwrite(const std::string& name, Bytes content) const;
+  /// Adds to the end of a file, durable; nothing that stands in it is touched.
+  Result<void> append(const std::string& name, Bytes content) const;
+  [[nodiscard]] Result<std::map<wire::Address, std::array<std::uint8_t, 48>>> pins_of_file() const;
 
   std::string directory_;
   int lock_fd_ = -1;
-  std::map<wire::Address, std::array<std::uint8_t, 48>> pins_;
+  std::map<wire::Address, std::array<std::uint8_t, 48>> pins_;  // of pins.json, once written
+  std::unique_ptr<PeerStore> peer_store_;
 };
 
 }  // namespace orrery::service

@@ -6,19 +6,15 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "control/controller/json_text.h"
 #include "crypto/identity_work.h"
 #include "crypto/kdf.h"
+#include "service/cli_connection.h"
 #include "service/command_files.h"
 
 namespace orrery::service {
 namespace {
 
 using nlohmann::json;
-
-void print_json(const json& value) {
-  std::cout << control::json_text(value, 1) << '\n';
-}
 
 int generate(const std::string& secret_file, const std::string& public_file,
              const std::string& vanity, bool as_json) {
@@ -83,8 +79,8 @@ int verify(const std::string& identity, const std::string& file, const std::stri
 }  // namespace
 
 void add_identity_commands(CLI::App& app, const bool& as_json, int& exit_code) {
-  CLI::App* group =
-      app.add_subcommand("identity", "Make and check identities (files only, no daemon needed)");
+  CLI::App* group = app.add_subcommand(
+      "identity", "Make and check identities (files, no daemon needed), and pin them");
   group->require_subcommand(1);
   auto arguments = std::make_shared<std::array<std::string, 3>>();
   auto& [a, b, c] = *arguments;

@@ -7,6 +7,7 @@
 
 #include "control/controller/json_text.h"
 #include "crypto/curve.h"
+#include "service/cli_connection.h"
 #include "service/command_files.h"
 #include "service/identity_commands.h"
 #include "service/world_document.h"
@@ -40,10 +41,6 @@ std::optional<json> object_in(const std::string& file) {
   if (object && object->is_object()) return object;
   std::cerr << file << " is not a JSON object\n";
   return std::nullopt;
-}
-
-void print_json(const json& value) {
-  std::cout << control::json_text(value, 1) << '\n';
 }
 
 /// Signs the world that a JSON file describes; says why not.

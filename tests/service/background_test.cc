@@ -200,7 +200,7 @@ TEST_F(SaverTest, PinsShareOneWriteOfAnInterval) {
   };
   const auto fail = [](const Error& e) { FAIL() << e.text; };
   {
-    Saver saver(counted, fail, 24h);
+    Saver saver(counted, fail, {StateKind::kPin}, 24h);
     saver.submit(pin(1));
     ASSERT_TRUE(within(60s, [&] { return writes == 1; })) << "the first one does not wait";
     for (std::uint64_t id = 2; id <= 200; ++id) saver.submit(pin(id));
@@ -214,7 +214,7 @@ TEST_F(SaverTest, PinsShareOneWriteOfAnInterval) {
   EXPECT_EQ(writes, 2) << "the end waits for nothing";
   EXPECT_EQ(home_->pins()->size(), 200u);
 
-  Saver saver(counted, fail, 1ms);
+  Saver saver(counted, fail, {StateKind::kPin}, 1ms);
   saver.submit(pin(201));
   saver.submit(pin(202));
   EXPECT_TRUE(within(60s, [&] { return home_->pins()->size() == 202; })) << "they have their time";

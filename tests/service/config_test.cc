@@ -14,6 +14,7 @@ port = 1234
 networks = ["8056c2e21c000001"]
 log_level = "debug"
 clamp_mss = false
+encrypted_hello = "able"
 [workers]
 lcores = "2-5"
 idle = "poll"
@@ -48,6 +49,14 @@ unknown_pps = 300
 [stations]
 per_bridge = 100000
 per_network = 131072
+[root]
+peers = 5000000
+[upstreams]
+prefer = ["1122334455"]
+exclude = ["99aabbccdd", "0000000001"]
+[trust]
+strict = true
+pins = ["1122334455:000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f"]
 [controller]
 enabled = true
 store = "sqlite:there.sqlite"
@@ -57,6 +66,12 @@ enabled = true
                             "orrery.toml", c);
   ASSERT_TRUE(r) << r.error().text;
   EXPECT_EQ(c.port, 1234);
+  EXPECT_EQ(c.extended_hello, control::ExtendedHello::kAble);
+  EXPECT_EQ(c.root_peers, 5'000'000U);
+  EXPECT_EQ(c.preferred_roots, std::vector{wire::Address{0x1122334455}});
+  EXPECT_EQ(c.excluded_roots.size(), 2U);
+  EXPECT_TRUE(c.strict);
+  EXPECT_EQ(c.pins.at(wire::Address{0x1122334455})[17], 1);
   EXPECT_EQ(c.networks.size(), 1u);
   EXPECT_EQ(c.lcores, "2-5");
   EXPECT_TRUE(c.idle_poll);
@@ -174,6 +189,11 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
        "key \"bridge.broadcast_pps\": expected a number from 0 to 100000000"},
       {"[stations]\nper_bridge = 0\n",
        "key \"stations.per_bridge\": expected a number from 1 to 131072"},
+      {"[node]\nencrypted_hello = true\n",
+       "key \"node.encrypted_hello\": expected one of \"off\" \"able\" \"always\""},
+      {"[root]\npeers = 1\n", "key \"root.peers\": expected a number from 1024 to 16000000"},
+      {"[upstreams]\nprefer = [\"x\"]\n", "key \"upstreams.prefer\": expected a list of addresses"},
+      {"[trust]\npins = [\"1122334455:ab\"]\n", "key \"trust.pins\": expected a list of"},
       {"[controller]\nstore = \"mysql:x\"\n", "key \"controller.store\""},
       {"[node\n", "f.toml:1:"},
       {"node = 1\n", "key \"node\": expected a table"},
@@ -230,10 +250,11 @@ gateway = "2001:db8::1"
 
 TEST(LocalConf, KnownKeysAreReadUnknownOnesWarned) {
   Config c;
-  const auto r = apply_local_conf(R"({"settings":{"primaryPort":2000,"portMappingEnabled":true},
+  const auto r =
+      apply_local_conf(R"({"settings":{"primaryPort":2000,"portMappingEnabled":true,"bindTo":1},
     "physical":{"10.0.0.0/8":{"blacklist":true},"192.0.2.0/24":{"trustedPathId":5,"mtu":1500}},
     "virtual":{"1122334455":{"try":["192.0.2.7/9993"]}},"odd":1})",
-                                  "local.conf", c);
+                       "local.conf", c);
   ASSERT_TRUE(r) << r.error().text;
   EXPECT_EQ(c.port, 2000);
   ASSERT_EQ(c.physical.size(), 2u);
