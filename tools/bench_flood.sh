@@ -2,9 +2,9 @@
 # control by themselves. Between namespaces (root): a flow of 2,000 datagrams a second through two daemons, there and back, by itself and then in each
 # flood; the flood comes from the root's namespace, or out of the LAN of the bridge "two".
 # shellcheck shell=bash
-all_rows='[]' rounds=3
-add_rows() { all_rows=$(jq -s 'add' <(echo "$all_rows") <(echo "$1")); }
-verdict() { [ "$1" = true ] && echo holds || echo "DOES NOT HOLD"; }
+# shellcheck source=tools/bench_rows.sh
+. tools/bench_rows.sh
+rounds=3
 
 in_worker() { # a flow of 1 Gbit/s, a million others a second
   local rows
@@ -59,9 +59,7 @@ forged_certificates() { # bD6
   add_rows "$rows"
 }
 
-resident_of() { awk '/^(VmRSS|HugetlbPages):/ {kib += $2} END {print kib + 0}' "/proc/$1/status"; } # KiB, pools too
 socket_drops() { ns two awk 'NR > 1 {n += $NF} END {print n + 0}' /proc/net/udp /proc/net/udp6; }
-cpu_of() { awk '{n += $1} END {printf "%d", n / 1e6}' "/proc/$1"/task/*/schedstat; } # ms
 probe() { # bytes: JSON
   ns one "$bin/bench/service/overlay_probe" send --to "$two_ip/7000" --bytes "$1" --seconds "$seconds"
 }
@@ -82,7 +80,7 @@ flooded() { # id kind rate bytes loss-bar p99-bar(ms, or null) namespace interfa
   for ((round = 0; round < rounds; ++round)); do
     probe "$4" >"$work/alone.$round"
     ns "$7" "$bin/bench/service/flood_sender" "$2" --interface "$8" --to "10.72.0.3/$udp_two" --to-mac "$mac_two" --node "$(address_of two)" \
-      --as "$work/one/identity.public" --rate "$3" --seconds "$((seconds + 1))" >"$work/sent.$round" &
+      --as "$work/one/identity.public" --peer "$work/two/identity.public" --rate "$3" --seconds "$((seconds + 1))" >"$work/sent.$round" &
     local sender=$!
     cpu=$(cpu_of "$pid_two")
     sleep 0.5
@@ -129,6 +127,7 @@ between_daemons() {
   echo "pieces each); percentiles 99 in us, medians of the rounds; late: by what the clock woke the sender too late; sockets: what those of the node lost; cpu: of the node"
   printf '%-5s %-10s %8s %8s %7s %8s %8s %8s  %-14s %6s %6s %7s %6s %6s\n' "" flood sent/s "lost (%)" "in it" p99 "in it" "added ms" bar late "in it" sockets "cpu %" "+ MiB"
   probe 200 >/dev/null # neighbours, paths
+  flooded bD1 joiners 10000 200 0.1 1 root wan0
   flooded bD2 hello 100000 200 0.1 1 root wan0
   flooded bD3 strangers 20000 200 0 0.2 root wan0
   flooded bD4 strangers 100000 200 0.1 1 root wan0

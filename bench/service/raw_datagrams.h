@@ -63,6 +63,18 @@ class Random {
   std::uint64_t state_ = 88172645463325252ULL;
 };
 
+/// An option whose text `parse` understands.
+template <typename Parse, typename Value>
+void option_of(CLI::App& app, const char* name, const char* what, Parse parse, Value& into) {
+  app.add_option_function<std::string>(name,
+                                       [&into, name, parse](const std::string& text) {
+                                         const auto parsed = parse(text);
+                                         if (!parsed) throw CLI::ValidationError(name, text);
+                                         into = *parsed;
+                                       })
+      ->description(what);
+}
+
 /// A node and the way to it: options of the programs here.
 struct Target {
   wire::Endpoint to;
@@ -70,18 +82,9 @@ struct Target {
   wire::Address node;
 
   void add_options(CLI::App& app) {
-    const auto option = [&](const char* name, const char* what, auto parse, auto& into) {
-      app.add_option_function<std::string>(name,
-                                           [&into, name, parse](const std::string& text) {
-                                             const auto parsed = parse(text);
-                                             if (!parsed) throw CLI::ValidationError(name, text);
-                                             into = *parsed;
-                                           })
-          ->description(what);
-    };
-    option("--to", "IP/PORT of the node", wire::parse_endpoint, to);
-    option("--to-mac", "MAC of that IP", wire::parse_mac, mac);
-    option("--node", "its address", wire::parse_address, node);
+    option_of(app, "--to", "IP/PORT of the node", wire::parse_endpoint, to);
+    option_of(app, "--to-mac", "MAC of that IP", wire::parse_mac, mac);
+    option_of(app, "--node", "its address", wire::parse_address, node);
   }
 };
 
