@@ -198,6 +198,25 @@ void Networks::State::count(AddResult result) {
   }
 }
 
+AddResult Networks::State::on_own_revocation(Joined& net, const wire::Revocation& revocation) {
+  const bool membership =
+      revocation.type == static_cast<std::uint8_t>(wire::CredentialType::kMembership);
+  if (!membership || !net.config || !net.config->com) return AddResult::kNotHeld;
+  if (revocation.threshold < net.config->com->timestamp()) return AddResult::kRedundant;
+  switch (fib::check(revocation, lookup())) {
+    case fib::CredentialCheck::kInvalid:
+      return AddResult::kInvalid;
+    case fib::CredentialCheck::kSignerUnknown:
+      return AddResult::kNeedsSigner;
+    case fib::CredentialCheck::kValid:
+      break;
+  }
+  // As when the controller refuses us: the last good configuration stays in force, and is asked for
+  // again in time.
+  net.failure = NetworkState::kAccessDenied;
+  return AddResult::kNew;
+}
+
 void Networks::State::accept_inline(Now now, Joined& net, const Incoming& in,
                                     const wire::CertificateOfMembership& com, Effects& out) {
   if (!com || com.network() != net.id || !com.issued_to()) {
@@ -223,15 +242,24 @@ Handled Networks::State::on_credentials(Now now, const Incoming& in, Effects& ou
     Joined* net = find(network_of(credential));
     const wire::Address subject = subject_of(credential);
     if (net == nullptr) return counters.add(NetworkCount::kUnknownNetwork);
-    if (!subject || subject == self()) return counters.add(NetworkCount::kCredentialSubject);
+    constexpr bool revokes = std::is_same_v<Credential, wire::Revocation>;
+    if (!subject || (subject == self() && !revokes))
+      return counters.add(NetworkCount::kCredentialSubject);
     if (!rate.may_verify(now.mono)) return counters.add(NetworkCount::kVerificationRate);
-    const AddResult result = add_credential(now, *net, subject, credential, out);
+    AddResult result = AddResult::kNotHeld;
+    if constexpr (revokes) {
+      result = subject == self() ? on_own_revocation(*net, credential)
+                                 : add_credential(now, *net, subject, credential, out);
+    } else {
+      result = add_credential(now, *net, subject, credential, out);
+    }
     count(result);
     switch (result) {
       case AddResult::kNew:
         accepted = true;
         if constexpr (std::is_same_v<Credential, wire::Revocation>) {
-          if ((credential.flags & wire::Revocation::kFastPropagation) == 0) break;
+          if ((credential.flags & wire::Revocation::kFastPropagation) == 0 || subject == self())
+            break;
           const ByteVector packet = pack_revocation(credential);
           for (const auto& [address, entry] : net->members) {
             if (address == in.source || address == credential.signed_by) continue;

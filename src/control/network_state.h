@@ -177,6 +177,8 @@ struct Networks::State {
   template <typename Credential>
   AddResult add_credential(Now now, Joined& net, wire::Address subject,
                            const Credential& credential, Effects& out);
+  /// The controller has put us out.
+  AddResult on_own_revocation(Joined& net, const wire::Revocation& revocation);
 
   // --- network_frames.cc
   Handled on_frame_packet(Now now, const Incoming& in, Effects& out);

@@ -269,6 +269,39 @@ TEST(Networks, ErrorsNeedAnOutstandingRequestOfTheController) {
   EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kPortError);
 }
 
+TEST(Networks, ARevocationOfOurOwnMembershipIsBelieved) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  wire::Revocation revocation;
+  revocation.network = lab.id;
+  revocation.threshold = NetworkLab::kTs;
+  revocation.flags = wire::Revocation::kFastPropagation;
+  revocation.target = lab.self();
+  revocation.signed_by = lab.controller.address();
+  revocation.type = 1;
+  const auto state_after = [&](const wire::Revocation& r) {
+    lab.advance(2'000);
+    lab.receive(lab.alice.address(), wire::Verb::kNetworkCredentials, pack_revocation(r));
+    return lab.networks.list()[0].state;
+  };
+  EXPECT_EQ(state_after(revocation), NetworkState::kOk) << "not signed";
+  wire::Revocation earlier = revocation;
+  --earlier.threshold;
+  earlier.signature = crypto::sign(lab.controller, wire::revocation_signed_bytes(earlier));
+  EXPECT_EQ(state_after(earlier), NetworkState::kOk) << "of a certificate before this one";
+  wire::Revocation tag = revocation;
+  tag.type = static_cast<std::uint8_t>(wire::CredentialType::kTag);
+  tag.signature = crypto::sign(lab.controller, wire::revocation_signed_bytes(tag));
+  EXPECT_EQ(state_after(tag), NetworkState::kOk);
+  lab.clear();
+  revocation.signature = crypto::sign(lab.controller, wire::revocation_signed_bytes(revocation));
+  EXPECT_EQ(state_after(revocation), NetworkState::kAccessDenied);
+  EXPECT_TRUE(lab.transport.of(wire::Verb::kNetworkCredentials).empty());
+  EXPECT_EQ(lab.networks.list()[0].addresses.size(), 1u) << "the configuration stays in force";
+  lab.push_config(lab.controller.address(), lab.config(NetworkLab::kTs + 5));
+  EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kOk);
+}
+
 TEST(Networks, RefreshesAfterAMinuteAndRetriesEveryFiveSeconds) {
   NetworkLab lab;
   lab.networks.join(lab.now, lab.id, {}, {}, lab.out);
