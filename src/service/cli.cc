@@ -18,102 +18,20 @@
 #include <stdexcept>
 
 #include "control/controller/json_text.h"
-#include "service/home.h"
+#include "service/cli_connection.h"
+#include "service/controller_commands.h"
 #include "service/http_client.h"
 #include "service/identity_commands.h"
 #include "service/path_commands.h"
+#include "service/pin_text.h"
 #include "service/rules_commands.h"
+#include "service/trust_commands.h"
 #include "wire/address.h"
 
 namespace orrery::service {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kDone = 0;
-constexpr int kFailed = 1;
-constexpr int kUsage = 2;
-constexpr int kNoDaemon = 3;
-
-/// Where the daemon is and how to talk to it.
-struct Connection {
-  std::string home = "/var/lib/orrery";
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: from zerotier-one.port in the home
-  std::string token;       // empty: from authtoken.secret
-  bool as_json = false;
-
-  /// Fills what was not given; a message on standard error and false when it cannot be found.
-  bool complete() {
-    const Home files = Home::peek(home);
-    const auto text = [&](const char* name) -> std::string {
-      const auto file = files.read(name);
-      if (!file || !*file) return {};
-      std::string content(text_of(**file));
-      while (!content.empty() && std::isspace(static_cast<unsigned char>(content.back())) != 0)
-        content.pop_back();
-      return content;
-    };
-    if (port == 0) {
-      const unsigned long number = std::strtoul(text("zerotier-one.port").c_str(), nullptr, 10);
-      if (number < 65536) port = static_cast<std::uint16_t>(number);
-    }
-    if (token.empty()) token = text("authtoken.secret");
-    if (token.empty()) {
-      if (const char* user = std::getenv("HOME"); user != nullptr) {
-        const auto file = Home::peek(user).read(".zeroTierOneAuthToken");
-        if (file && *file) token = std::string(text_of(**file));
-      }
-    }
-    if (port == 0 || token.empty()) {
-      std::cerr
-          << "cannot find the daemon: no readable "
-          << (port == 0 ? "zerotier-one.port" : "authtoken.secret") << " in " << home
-          << " (is orreryd running? give its home with -D, or port and token with -p and -T)\n";
-      return false;
-    }
-    return true;
-  }
-};
-
-/// Says why there is no answer; the exit code for it.
-int report(const Error& error) {
-  std::cerr << error.text << '\n';
-  return error.code == Errc::kNotFound ? kNoDaemon : kFailed;
-}
-
-/// One request; nothing (and `exit_code` set) unless the answer is 200.
-std::optional<std::string> ask(Connection& c, int& exit_code, const std::string& command,
-                               const std::string& method, const std::string& path,
-                               const std::string& body = {}) {
-  if (!c.complete()) {
-    exit_code = kNoDaemon;
-    return std::nullopt;
-  }
-  const auto answer = http_request({c.host, c.port, c.token, method, path, body});
-  if (!answer) {
-    exit_code = report(answer.error());
-    return std::nullopt;
-  }
-  if (answer->status != 200) {
-    std::cout << answer->status << ' ' << command << ' ' << answer->body << '\n';
-    exit_code = kFailed;
-    return std::nullopt;
-  }
-  exit_code = kDone;
-  return answer->body;
-}
-
-/// Throws for what is no JSON: whoever answers on this port is no daemon of ours.
-json parse(const std::string& body) {
-  auto value = control::parse_json(body);
-  if (!value) throw std::runtime_error("the answer is not JSON");
-  return std::move(*value);
-}
-
-void print_json(const json& value) {
-  std::cout << control::json_text(value, 1) << '\n';
-}
 
 const json* preferred_path(const json& peer) {
   for (const json& path : peer.at("paths")) {
@@ -234,55 +152,12 @@ void print_value(const json& value, const std::string& key) {
   }
 }
 
-/// Adds a command that asks one path and prints by a function, or the JSON with -j.
-void add_listing(CLI::App& app, Connection& c, int& exit_code, const std::string& name,
-                 const std::string& help, const std::string& path, void (*print)(const json&)) {
-  app.add_subcommand(name, help)->callback([&c, &exit_code, name, path, print] {
-    const auto body = ask(c, exit_code, name, "GET", path);
-    if (!body) return;
-    const json value = parse(*body);
-    if (c.as_json || print == nullptr) {
-      print_json(value);
-    } else {
-      print(value);
-    }
-  });
-}
-
-std::string validated_network(const std::string& text) {
-  return wire::parse_network_id(text)
+/// "ADDRESS" or "ADDRESS:FINGERPRINT".
+std::string validated_seed(const std::string& text) {
+  return wire::parse_address(text) || parse_pin(text)
              ? std::string()
-             : "invalid network id \"" + text + "\": expected 16 hexadecimal digits";
-}
-
-std::string validated_address(const std::string& text) {
-  return wire::parse_address(text)
-             ? std::string()
-             : "invalid address \"" + text + "\": expected 10 hexadecimal digits";
-}
-
-/// A world id: ten digits, or sixteen as the listings show it.
-std::string validated_moon(const std::string& text) {
-  return wire::parse_network_id(text) || wire::parse_address(text)
-             ? std::string()
-             : "invalid moon id \"" + text + "\": expected 10 or 16 hexadecimal digits";
-}
-
-std::string validated_object(const std::string& text) {
-  const auto value = control::parse_json(text);
-  return value && value->is_object() ? std::string() : "expected a JSON object, not " + text;
-}
-
-/// Commands that change something and print "200 <name> OK", with -j the answer as it came.
-void run_change(Connection& c, int& exit_code, const std::string& name, const std::string& method,
-                const std::string& path, const std::string& body) {
-  const auto answer = ask(c, exit_code, name, method, path, body);
-  if (!answer) return;
-  if (c.as_json) {
-    std::cout << *answer;
-  } else {
-    std::cout << "200 " << name << " OK\n";
-  }
+             : "invalid seed \"" + text +
+                   "\": expected 10 hexadecimal digits, and behind a colon 96 more or nothing";
 }
 
 void add_network_commands(CLI::App& app, Connection& c, int& exit_code) {
@@ -352,92 +227,22 @@ void add_network_commands(CLI::App& app, Connection& c, int& exit_code) {
 
   CLI::App* orbit = app.add_subcommand("orbit", "Follow a moon");
   orbit->add_option("MOON", *id, "the moon's id")->required()->check(validated_moon);
-  orbit->add_option("SEED", *argument, "address of one of its roots")
+  orbit
+      ->add_option("SEED", *argument,
+                   "address of one of its roots; with its fingerprint behind a colon the seed is "
+                   "pinned and no other key believed")
       ->required()
-      ->check(validated_address);
+      ->check(validated_seed);
   orbit->callback([&c, &exit_code, id, argument] {
-    const std::string short_id = id->size() == 16 ? id->substr(6) : *id;
-    run_change(c, exit_code, "orbit", "POST", "/moon/" + short_id,
-               control::json_text({{"seed", *argument}}));
+    json body = {{"seed", argument->substr(0, 10)}};
+    if (argument->size() > 10) body["fingerprint"] = argument->substr(11);
+    run_change(c, exit_code, "orbit", "POST", "/moon/" + *id, control::json_text(body));
   });
 
   CLI::App* deorbit = app.add_subcommand("deorbit", "Stop following a moon");
   deorbit->add_option("MOON", *id, "the moon's id")->required()->check(validated_moon);
-  deorbit->callback([&c, &exit_code, id] {
-    run_change(c, exit_code, "deorbit", "DELETE",
-               "/moon/" + (id->size() == 16 ? id->substr(6) : *id), "");
-  });
-}
-
-void add_controller_commands(CLI::App& app, Connection& c, int& exit_code) {
-  CLI::App* group =
-      app.add_subcommand("controller", "Networks and members of this node's controller");
-  group->require_subcommand(1);
-  auto id = std::make_shared<std::string>();
-  auto member = std::make_shared<std::string>();
-  auto body = std::make_shared<std::string>("{}");
-  const auto show = [&c, &exit_code](const std::string& name, const std::string& method,
-                                     const std::string& path, const std::string& content) {
-    const auto answer = ask(c, exit_code, name, method, path, content);
-    if (answer) print_json(parse(*answer));
-  };
-
-  group->add_subcommand("networks", "List network ids")->callback([show] {
-    show("networks", "GET", "/controller/network", "");
-  });
-
-  CLI::App* network = group->add_subcommand(
-      "network", "Show a network; with --set create or change it; with --delete remove it");
-  auto remove = std::make_shared<bool>(false);
-  network->add_option("NETWORK", *id, "16 hexadecimal digits, or \"new\" for a free one")
-      ->required();
-  CLI::Option* set =
-      network->add_option("--set", *body, "JSON object of fields to set")->check(validated_object);
-  network->add_flag("--delete", *remove, "delete the network");
-  network->callback([show, id, body, set, remove, &exit_code] {
-    if (*id == "new") {
-      show("network", "POST", "/controller/network", *body);
-    } else if (const std::string wrong = validated_network(*id); !wrong.empty()) {
-      std::cerr << wrong << '\n';
-      exit_code = kUsage;
-    } else if (*remove) {
-      show("network", "DELETE", "/controller/network/" + *id, "");
-    } else {
-      show("network", set->count() != 0 ? "POST" : "GET", "/controller/network/" + *id,
-           set->count() != 0 ? *body : std::string());
-    }
-  });
-
-  CLI::App* members =
-      group->add_subcommand("members", "List a network's members with their revisions");
-  members->add_option("NETWORK", *id, "16 hexadecimal digits")
-      ->required()
-      ->check(validated_network);
-  members->callback(
-      [show, id] { show("members", "GET", "/controller/network/" + *id + "/member", ""); });
-
-  const auto member_command = [&](const char* name, const char* help, const char* method,
-                                  const char* content) {
-    CLI::App* command = group->add_subcommand(name, help);
-    command->add_option("NETWORK", *id, "16 hexadecimal digits")
-        ->required()
-        ->check(validated_network);
-    command->add_option("MEMBER", *member, "10 hexadecimal digits")
-        ->required()
-        ->check(validated_address);
-    CLI::Option* fields = std::string_view(name) == "member"
-                              ? command->add_option("--set", *body, "JSON object of fields to set")
-                                    ->check(validated_object)
-                              : nullptr;
-    command->callback([=] {
-      const bool change = fields != nullptr && fields->count() != 0;
-      show(name, change ? "POST" : method, "/controller/network/" + *id + "/member/" + *member,
-           change ? *body : std::string(content));
-    });
-  };
-  member_command("member", "Show a member; with --set change it", "GET", "");
-  member_command("authorize", "Admit a member", "POST", R"({"authorized":true})");
-  member_command("deauthorize", "Cut a member off", "POST", R"({"authorized":false})");
+  deorbit->callback(
+      [&c, &exit_code, id] { run_change(c, exit_code, "deorbit", "DELETE", "/moon/" + *id, ""); });
 }
 
 /// Everything a helper wants to see, into orrery_dump.txt of the current directory; with -j as one
@@ -717,6 +522,7 @@ int run_cli(int argc, char** argv) {
   add_listing(*rules, connection, exit_code, "hits",
               "How many frames each rule of the joined networks decided (JSON; asks the daemon)",
               "/orrery/rules", nullptr);
+  add_trust_commands(app, connection, exit_code);
 
   try {
     std::vector<std::string> arguments = arguments_of(argc, argv);

@@ -24,12 +24,15 @@
 #include "dataplane/tables/seen_set.h"
 #include "service/config_values.h"
 #include "service/home.h"
+#include "service/pin_text.h"
+#include "service/store_location.h"
 
 namespace orrery::service {
 namespace {
 
 constexpr std::int64_t kMostStations = 131'072;  // as many as the workers' table of routes holds
 constexpr std::int64_t kMostPps = 100'000'000;
+constexpr std::int64_t kMostPeers = 16'000'000;  // of a root: 16 GB
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -358,6 +361,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
   }
   std::optional<Error> error;  // the first one of the sub-tables
   std::string idle = config.idle_poll ? "poll" : "adaptive";
+  std::string encrypted_hello;
 
   const auto node_table = [&](const toml::table& t) {
     return TableReader(name, "node")
@@ -365,6 +369,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("low_bandwidth", flag(config.low_bandwidth))
         .key("clamp_mss", flag(config.clamp_mss))
         .key("overlay_in_overlay", flag(config.nested))
+        .key("encrypted_hello", choice(encrypted_hello, {"off", "able", "always"}))
         .key("log_level", choice(config.log_level, {"debug", "info", "warning", "error"}))
         .key("networks",
              list(
@@ -457,18 +462,41 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("per_network", number(config.stations.total, 1, kMostStations))
         .read(t);
   };
+  const auto root_table = [&](const toml::table& t) {
+    return TableReader(name, "root")
+        .key("peers", number(config.root_peers, 1'024, kMostPeers))
+        .read(t);
+  };
+  const auto upstreams_table = [&](const toml::table& t) {
+    const auto address = [](const std::string& v) { return wire::parse_address(v); };
+    return TableReader(name, "upstreams")
+        .key("prefer", list(config.preferred_roots, address,
+                            "addresses of roots, 10 hexadecimal digits each"))
+        .key("exclude",
+             list(config.excluded_roots, address, "addresses of roots, 10 hexadecimal digits each"))
+        .read(t);
+  };
+  const auto trust_table = [&](const toml::table& t) {
+    std::vector<Pin> pins;
+    auto r = TableReader(name, "trust")
+                 .key("strict", flag(config.strict))
+                 .key("pins", list(pins, parse_pin,
+                                   "\"ADDRESS:FINGERPRINT\", 10 and 96 hexadecimal digits (orrery "
+                                   "identity fingerprint)"))
+                 .read(t);
+    for (const Pin& pin : pins) config.pins[pin.address] = pin.fingerprint;
+    return r;
+  };
   const auto controller_table = [&](const toml::table& t) -> Result<void> {
     auto r = TableReader(name, "controller")
                  .key("enabled", flag(config.controller))
                  .key("store", text(config.store))
                  .read(t);
     if (!r) return r;
-    if (!config.store.starts_with("sqlite:")) {
-      return failure(
-          Errc::kInvalid,
-          line_of(t, name) +
-              ": key \"controller.store\": expected \"sqlite:FILE\" (PostgreSQL stores are not "
-              "in this version)");
+    if (!config.store.starts_with("sqlite:") && !is_shared(config.store)) {
+      return failure(Errc::kInvalid, line_of(t, name) +
+                                         ": key \"controller.store\": expected \"sqlite:FILE\" or "
+                                         "\"postgresql://USER@HOST/DATABASE\"");
     }
     return {};
   };
@@ -489,6 +517,9 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                .key("underlay", table(underlay_table, error))
                .key("bridge", tables(bridge_table, error))
                .key("stations", table(stations_table, error))
+               .key("root", table(root_table, error))
+               .key("upstreams", table(upstreams_table, error))
+               .key("trust", table(trust_table, error))
                .key("controller", table(controller_table, error))
                .key("dpdk", table(dpdk_table, error))
                .key("capture", table(capture_table, error))
@@ -496,6 +527,10 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
   if (!r) return r;
   if (error) return std::unexpected(*error);
   config.idle_poll = idle == "poll";
+  using control::ExtendedHello;
+  if (encrypted_hello == "off") config.extended_hello = ExtendedHello::kOff;
+  if (encrypted_hello == "able") config.extended_hello = ExtendedHello::kAble;
+  if (encrypted_hello == "always") config.extended_hello = ExtendedHello::kAlways;
   return {};
 }
 

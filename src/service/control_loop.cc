@@ -52,7 +52,8 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   saver_ = std::make_unique<Saver>([this](auto states) { return home_.save(states); },
-                                   [](const Error& error) { spdlog::error("{}", error.text); });
+                                   [](const Error& error) { spdlog::error("{}", error.text); },
+                                   home_.shared_kinds());
   validator_ = std::make_unique<Validator>([this](const wire::Identity& identity, bool valid) {
     {
       const std::lock_guard lock(mutex_);
@@ -160,6 +161,7 @@ void ControlLoop::take_commands() {
   }
   for (const auto& [identity, valid] : validated)
     node_.on_identity_validated(now(), identity, valid, effects_);
+  if (take_in_ && take_in_(now(), effects_)) wake();
   commands_.drain([this](const CommandQueue::Command& command) {
     try {
       command(now(), effects_);
@@ -354,12 +356,29 @@ void ControlLoop::deliver(const control::DeliverFrame& frame) {
   }
 }
 
-bool ControlLoop::save(const control::SaveState& state, Saves saves) {
+bool ControlLoop::save(std::vector<control::SaveState>& states, Saves saves) {
   using control::StateKind;
-  const bool asked_for = state.kind != StateKind::kPeer && state.kind != StateKind::kPin;
-  if (saves == Saves::kOnDisk && asked_for) return saver_->save_now(state).has_value();
-  saver_->submit(state);
-  return true;
+  // A file that holds several of them is written once. All others stay in their order, which is
+  // what a crash in the middle makes sense by: a network's settings are there before it is joined.
+  const auto place_of = [this](const control::SaveState& s) {
+    return saver_->shares(s.kind) ? 1 + static_cast<int>(s.kind) : 0;
+  };
+  std::ranges::stable_sort(states, {}, place_of);
+  bool saved = true;
+  for (std::size_t i = 0; i < states.size();) {
+    const StateKind kind = states[i].kind;
+    std::size_t end = i + 1;
+    while (saver_->shares(kind) && end < states.size() && states[end].kind == kind) ++end;
+    const std::span<const control::SaveState> some(&states[i], end - i);
+    i = end;
+    const bool asked_for = kind != StateKind::kPeer && kind != StateKind::kPin;
+    if (saves == Saves::kOnDisk && asked_for) {
+      saved &= saver_->save_now(some).has_value();
+    } else {
+      for (const control::SaveState& state : some) saver_->submit(state);
+    }
+  }
+  return saved;
 }
 
 bool ControlLoop::carry_out(Saves saves) {
@@ -379,16 +398,16 @@ bool ControlLoop::carry_out(Saves saves) {
     }
     bool ids_covered = true;
     for (const control::SaveState& s : out.saves) {
-      if (s.kind != control::StateKind::kNonce) {
-        saved &= save(s, saves);
-        continue;
-      }
+      if (s.kind != control::StateKind::kNonce) continue;
       // Written ahead: no id beyond the old mark may leave before the new one is on disk.
       if (const auto written = home_.save(s); !written) {
         spdlog::error("{}", written.error().text);
         ids_covered &= node_.on_save_failed(now(), s, effects_);
       }
     }
+    std::erase_if(out.saves,
+                  [](const control::SaveState& s) { return s.kind == control::StateKind::kNonce; });
+    saved &= save(out.saves, saves);
     if (!ids_covered) {
       out.datagrams.clear();
       std::erase_if(out.updates, fib::gives_keys);

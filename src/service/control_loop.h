@@ -41,6 +41,15 @@ class ControlLoop {
 
   void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
 
+  /// Takes in what other threads have done for control; called every turn, and soon after wake().
+  /// True: there is more.
+  using TakeIn = std::function<bool(Now, control::Effects&)>;
+
+  void set_take_in(TakeIn take_in) { take_in_ = std::move(take_in); }
+
+  /// From any thread.
+  void wake() { dataplane::ControlLink::signal(wake_fd_); }
+
   /// The queues of one LAN port: one a worker, or as many of the first workers as there are.
   using LanPortQueues = std::vector<std::shared_ptr<dataplane::LanPort>>;
 
@@ -97,7 +106,7 @@ class ControlLoop {
 
   /// False: something that `kOnDisk` asked for could not be written yet.
   bool carry_out(Saves saves = Saves::kInBackground);
-  bool save(const control::SaveState& state, Saves saves);
+  bool save(std::vector<control::SaveState>& states, Saves saves);
   void send(const control::Datagram& datagram);
   void send_from(fib::LocalSocket socket, const control::Datagram& datagram);
   void deliver(const control::DeliverFrame& frame);
@@ -122,6 +131,7 @@ class ControlLoop {
   std::vector<LanPortQueues> lan_ports_;
   std::vector<BridgedNetwork> bridged_;
   CommitRecords commit_;
+  TakeIn take_in_;
   control::Effects effects_;
   std::unique_ptr<Saver> saver_;
   std::unique_ptr<Validator> validator_;

@@ -1,10 +1,15 @@
 #include "service/controller_import.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 namespace orrery::service {
 namespace {
@@ -53,6 +58,53 @@ ImportedRecords import_controller_records(const std::string& directory) {
     }
   }
   return imported;
+}
+
+Result<void> export_controller_records(const std::string& directory,
+                                       const std::vector<control::StoreWrite>& records) {
+  std::error_code error;
+  const auto failed = [&](const fs::path& path) {
+    return failure(
+        Errc::kIo,
+        path.string() + ": " + (error ? error.message() : std::generic_category().message(errno)));
+  };
+  const fs::path target = directory;
+  if (fs::exists(target, error) && !fs::is_empty(target, error))
+    return failure(Errc::kInvalid, directory + " is there already, and not empty");
+  const fs::path unfinished = target.string() + ".unfinished";
+  fs::remove_all(unfinished, error);
+  if (!fs::create_directories(unfinished / "network", error)) return failed(unfinished);
+  fs::permissions(unfinished, fs::perms::owner_all, error);
+  for (const control::StoreWrite& record : records) {
+    if (record.kind != control::RecordKind::kRecord || record.json.empty()) continue;
+    const fs::path networks = unfinished / "network";
+    fs::path file = networks / (wire::to_string(record.network) + kSuffix.data());
+    if (record.member) {
+      const fs::path members = networks / wire::to_string(record.network) / "member";
+      fs::create_directories(members, error);
+      if (error) return failed(members);
+      file = members / (wire::to_string(record.member) + kSuffix.data());
+    }
+    const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return failed(file);
+    std::string_view rest = record.json;
+    while (!rest.empty()) {
+      const ssize_t n = ::write(fd, rest.data(), rest.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) break;
+      rest.remove_prefix(static_cast<std::size_t>(n));
+    }
+    if (::close(fd) != 0 || !rest.empty()) return failed(file);
+  }
+  // Once for all of them: there may be a hundred thousand.
+  const int fd = ::open(unfinished.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool kept = fd >= 0 && ::syncfs(fd) == 0;
+  if (fd >= 0) ::close(fd);
+  if (!kept) return failed(unfinished);
+  fs::remove(target, error);  // an empty one
+  fs::rename(unfinished, target, error);
+  if (error) return failed(target);
+  return {};
 }
 
 }  // namespace orrery::service

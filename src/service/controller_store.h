@@ -1,4 +1,5 @@
-// The controller's records on disk: one SQLite file in WAL mode with full synchronisation.
+// The controller's records on disk: what any store does, and the one that every controller has by
+// default, one SQLite file in WAL mode with full synchronisation.
 //
 // A commit that returned is on the disk (kill -9 and loss of power included); one that failed or
 // was cut short left nothing behind. The file is held exclusively while the store lives, since the
@@ -8,45 +9,44 @@
 // docs/protocol/11-controller.md section 6 names what is kept; the layout is our own.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "control/controller/registry.h"
-
-struct sqlite3;
+#include "service/sqlite_file.h"
 
 namespace orrery::service {
 
-class ControllerStore {
+/// A store of one controller. Not thread-safe.
+class RecordStore {
  public:
-  static constexpr int kSchemaVersion = 1;
+  virtual ~RecordStore() = default;
+  /// Every record, each network before its members.
+  virtual Result<std::vector<control::StoreWrite>> load() = 0;
+  /// All or nothing, in one transaction, in order. What it returned for is durable.
+  virtual Result<void> commit(const std::vector<control::StoreWrite>& writes) = 0;
+};
 
-  /// Opens or creates the file (0600). Errors name the file and tell damaged, locked, full, and
-  /// written by a later version.
+class ControllerStore final : public RecordStore {
+ public:
+  /// 1: networks and members. 2: records of other kinds, too.
+  static constexpr int kSchemaVersion = 2;
+
+  /// Opens or creates the file (0600), and brings the layout of an earlier version up to date in
+  /// one transaction. Errors name the file and tell damaged, locked, full, and written by a later
+  /// version.
   static Result<ControllerStore> open(const std::string& file);
 
-  /// Every record, each network before its members.
-  Result<std::vector<control::StoreWrite>> load();
-  /// All or nothing, in one transaction, in order.
-  Result<void> commit(const std::vector<control::StoreWrite>& writes);
+  Result<std::vector<control::StoreWrite>> load() override;
+  Result<void> commit(const std::vector<control::StoreWrite>& writes) override;
 
  private:
-  struct Close {
-    void operator()(sqlite3* db) const;
-  };
+  explicit ControllerStore(SqliteFile file) : file_(std::move(file)) {}
 
-  ControllerStore(sqlite3* db, std::string file) : db_(db), file_(std::move(file)) {}
-
-  Result<void> set_up();
-  Result<void> check_pages();
   Result<void> write_all(const std::vector<control::StoreWrite>& writes);
-  [[nodiscard]] Error error(int code) const;
-  Result<void> execute(const char* sql);
 
-  std::unique_ptr<sqlite3, Close> db_;
-  std::string file_;
+  SqliteFile file_;
 };
 
 }  // namespace orrery::service

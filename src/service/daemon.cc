@@ -16,17 +16,26 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "control/controller/api_v1.h"
+#include "control/controller/api_v1_records.h"
 #include "control/controller/controller.h"
 #include "control/nonces.h"
+#include "control/worlds.h"
 #include "service/capture_stream.h"
 #include "service/control_loop.h"
 #include "service/controller_import.h"
-#include "service/controller_store.h"
 #include "service/dpdk_log.h"
+#include "service/event_hub.h"
 #include "service/local_api.h"
 #include "service/observation_json.h"
 #include "service/path_json.h"
 #include "service/port_mapping.h"
+#include "service/postgres_store.h"
+#include "service/signer_pool.h"
+#include "service/standby.h"
+#include "service/store_location.h"
+#include "service/trust_json.h"
+#include "service/webhook_sender.h"
 
 namespace orrery::service {
 namespace {
@@ -36,13 +45,16 @@ using nlohmann::json;
 /// What the API asks of the running parts; every call is on the control thread.
 class Target final : public ApiTarget {
  public:
-  Target(const Config& config, control::Node& node, control::Networks& networks,
-         control::Controller* controller, ControlLoop::CommitRecords commit, ControlLoop& loop,
-         const WorkerTeam& workers)
+  Target(const Config& config, const Home& home, control::Node& node, control::Networks& networks,
+         control::Controller* controller, control::ApiV1* api, EventHub& hub,
+         ControlLoop::CommitRecords commit, ControlLoop& loop, const WorkerTeam& workers)
       : config_(config),
+        home_(home),
         node_(node),
         networks_(networks),
         controller_(controller),
+        api_(api),
+        hub_(hub),
         commit_(std::move(commit)),
         loop_(loop),
         workers_(workers) {}
@@ -110,8 +122,18 @@ class Target final : public ApiTarget {
     return false;
   }
 
-  void orbit(std::uint64_t moon, wire::Address seed) override {
-    node_.orbit(now_, moon, seed, *effects_);
+  void orbit(std::uint64_t moon, wire::Address seed,
+             const std::optional<control::Fingerprint>& fingerprint) override {
+    const std::vector<control::MoonStatus> moons = node_.moons();
+    const bool held = std::any_of(moons.begin(), moons.end(), [&](const control::MoonStatus& m) {
+      return m.id == moon && !m.waiting;
+    });
+    if (!held) {
+      // A file that the operator has put there is his word.
+      const auto file = home_.world("moons.d/" + wire::to_string(wire::NetworkId{moon}) + ".moon");
+      if (file && *file && node_.add_moon(now_, moon, (*file)->bytes, *effects_)) return;
+    }
+    node_.orbit(now_, moon, seed, fingerprint, *effects_);
   }
 
   void deorbit(std::uint64_t moon) override { node_.deorbit(now_, moon, *effects_); }
@@ -173,6 +195,17 @@ class Target final : public ApiTarget {
               {"rings", {{"to_worker_full", loop_.ring_drops()}}},
               {"tables", {{"full", loop_.refused_records()}}}};
     }
+    if (what == "pins") {
+      json all = json::object();
+      for (const auto& [address, hash] : node_.pins()) all[wire::to_string(address)] = to_hex(hash);
+      return all;
+    }
+    if (what == "trust") return trust_json(node_);
+    if (what == "roots") {
+      json all = json::array();
+      for (const auto& root : node_.root_status(now_)) all.push_back(to_json(root, now_.mono));
+      return all;
+    }
     if (what == "ports") return loop_.ports();
     if (what == "paths") {
       json all = json::array();
@@ -195,14 +228,22 @@ class Target final : public ApiTarget {
     return nullptr;
   }
 
+  void pin(const Pins& pins) override {
+    for (const auto& [address, fingerprint] : pins)
+      node_.pin(now_, address, fingerprint, *effects_);
+  }
+
+  bool unpin(wire::Address address) override { return node_.unpin(now_, address, *effects_); }
+
+  std::size_t check_roots(std::uint64_t world) override {
+    return node_.check_roots(now_, world, *effects_);
+  }
+
   HttpResponse controller(const HttpRequest& request) override {
     if (controller_ == nullptr) return {404, "", "application/json"};
     const auto answer =
         controller_->handle(now_, request.method, request.path, request.body, *effects_);
-    if (!commit_()) {
-      effects_->datagrams.clear();
-      effects_->updates.clear();
-      effects_->frames.clear();
+    if (!commit()) {
       return {
           500,
           R"({"error":500,"description":"the record could not be stored yet; it is tried again, and changes are refused until it is"})"};
@@ -210,7 +251,46 @@ class Target final : public ApiTarget {
     return {answer.status, answer.body, "application/json"};
   }
 
+  HttpResponse api_v1(const HttpRequest& request, bool local) override {
+    if (api_ == nullptr) {
+      const auto none = control::api_error(404, "this node is no controller");
+      return {none.status, none.body};
+    }
+    const auto answer =
+        api_->handle(now_,
+                     {request.method, request.path, request.query, request.body, request.if_match,
+                      request.if_none_match, request.token, local},
+                     *effects_);
+    if (!commit()) {
+      const auto failed = control::api_error(500,
+                                             "the record could not be stored yet; it is tried "
+                                             "again, and changes are refused until it is");
+      return {failed.status, failed.body};
+    }
+    HttpResponse response{answer.status, answer.body};
+    if (!answer.etag.empty()) response.headers["ETag"] = answer.etag;
+    if (!answer.location.empty()) response.headers["Location"] = answer.location;
+    if (!answer.events) return response;
+    const std::uint64_t last = std::strtoull(request.last_event_id.c_str(), nullptr, 10);
+    response.stream = hub_.open(*answer.events, last);
+    if (response.stream != nullptr) {
+      response.type = "text/event-stream";
+      return response;
+    }
+    const auto full = control::api_error(503, "as many listen to events as can");
+    return {full.status, full.body};
+  }
+
  private:
+  /// False: it failed, and nobody may see what followed from the input.
+  bool commit() {
+    if (commit_()) return true;
+    effects_->datagrams.clear();
+    effects_->updates.clear();
+    effects_->frames.clear();
+    return false;
+  }
+
   /// What workers carried, by peer and by network.
   [[nodiscard]] json traffic() const {
     json peers = json::array(), networks = json::array();
@@ -228,9 +308,12 @@ class Target final : public ApiTarget {
   }
 
   const Config& config_;
+  const Home& home_;
   control::Node& node_;
   control::Networks& networks_;
   control::Controller* controller_;
+  control::ApiV1* api_;
+  EventHub& hub_;
   ControlLoop::CommitRecords commit_;
   ControlLoop& loop_;
   const WorkerTeam& workers_;
@@ -252,17 +335,36 @@ void harden() {
   }
 }
 
-Result<control::NodeOptions> node_options(const Home& home, const Config& config) {
-  auto identity = home.identity();
-  if (!identity) return std::unexpected(identity.error());
-  auto pins = home.pins();
-  if (!pins) return std::unexpected(pins.error());
-  control::NodeOptions options{.identity = std::move(*identity)};
-  options.pins = std::move(*pins);
-  options.identity_accepted = home.identity_accepted(options.identity.identity());
-  if (const auto nonce = home.read("nonce.state"); nonce && *nonce && (*nonce)->size() == 8) {
-    options.nonce_floor = load_be64((*nonce)->data());
+/// Whether one of these worlds names the identity.
+bool is_root(const control::NodeOptions& options) {
+  control::Worlds worlds;
+  const auto load = [&](Bytes bytes) {
+    Reader reader(bytes);
+    if (const auto world = wire::read_world(reader)) (void)worlds.load(*world);
+  };
+  if (!options.planet.empty()) load(options.planet);
+  for (const ByteVector& moon : options.moons) load(moon);
+  return worlds.lists(options.identity.identity());
+}
+
+/// What a root has more of than other nodes: peers, strangers, requests under way, and a store in
+/// which records cost no file each.
+Result<void> become_root(Home& home, const Config& config, control::NodeOptions& options) {
+  const auto damaged = home.open_peer_store();
+  if (!damaged) return std::unexpected(damaged.error());
+  if (*damaged) {
+    spdlog::error("alarm: {} is damaged and was moved aside; peers are met and proven again",
+                  home.path(PeerStore::kFileName));
   }
+  options.limits.peers = config.root_peers;
+  options.limits.paths = config.root_peers * 2;
+  options.limits.requests = 65'536;
+  options.limits.strangers = 20'000;
+  options.limits.saves = 20'000;
+  return {};
+}
+
+Result<void> load_worlds(const Home& home, control::NodeOptions& options) {
   const auto world_of = [&](const std::string& file) -> Result<std::optional<ByteVector>> {
     auto world = home.world(file);
     if (!world) return std::unexpected(world.error());
@@ -283,14 +385,45 @@ Result<control::NodeOptions> node_options(const Home& home, const Config& config
         home.directory());
   }
   for (const std::string& file : home.list("moons.d", ".moon")) {
-    if (const auto moon = world_of("moons.d/" + file); moon && *moon)
-      options.moons.push_back(**moon);
+    const auto moon = world_of("moons.d/" + file);
+    if (!moon || !*moon) continue;
+    Reader reader(**moon);
+    const auto world = wire::read_world(reader);
+    if (world && file != wire::to_string(wire::NetworkId{world->id}) + ".moon") {
+      spdlog::warn("{} is the moon {}: it is ignored unless its name is that id",
+                   home.path("moons.d/" + file), wire::to_string(wire::NetworkId{world->id}));
+      continue;
+    }
+    options.moons.push_back(**moon);
   }
+  return {};
+}
+
+Result<control::NodeOptions> node_options(Home& home, const Config& config) {
+  auto identity = home.identity();
+  if (!identity) return std::unexpected(identity.error());
+  control::NodeOptions options{.identity = std::move(*identity)};
+  options.identity_accepted = home.identity_accepted(options.identity.identity());
+  if (const auto nonce = home.read("nonce.state"); nonce && *nonce && (*nonce)->size() == 8) {
+    options.nonce_floor = load_be64((*nonce)->data());
+  }
+  if (auto r = load_worlds(home, options); !r) return std::unexpected(r.error());
+  if (is_root(options)) {
+    if (auto r = become_root(home, config, options); !r) return std::unexpected(r.error());
+  }
+  auto pins = home.pins();
+  if (!pins) return std::unexpected(pins.error());
+  options.pins = std::move(*pins);
+  for (const auto& [address, fingerprint] : config.pins) options.pins[address] = fingerprint;
   options.cached_peers = home.cached_peers(ControlLoop::now().wall / 1000, options.limits.peers);
   options.physical = config.physical;
   options.hints = config.hints;
   options.low_bandwidth = config.low_bandwidth;
   options.nested = config.nested;
+  options.strict = config.strict;
+  options.preferred_roots = config.preferred_roots;
+  options.excluded_roots = config.excluded_roots;
+  options.extended_hello = config.extended_hello;
   options.entropy = [](MutableBytes out) { randombytes_buf(out.data(), out.size()); };
   return options;
 }
@@ -305,6 +438,11 @@ constexpr unsigned kWireMbufsOfHelper = 1024;
 constexpr unsigned kFrameMbufsOfHelper = 256;
 // What lies in the rings of one more queue of a device, each way.
 constexpr unsigned kWireMbufsOfQueue = 1024;
+
+/// Half of the CPUs: signatures are what a controller does most, and not all it does.
+unsigned signer_threads() {
+  return std::clamp(std::thread::hardware_concurrency() / 2, 1u, 8u);
+}
 
 /// What a key of the configuration asks for cannot be had.
 int refuse(const std::string& where, const std::string& key, const Error& error) {
@@ -354,16 +492,28 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   if (!workers) return fail(workers.error());
 
   control::Node node(std::move(*options));
-  std::unique_ptr<ControllerStore> store;
+  std::unique_ptr<RecordStore> store;
+  PostgresStore* shared = nullptr;  // the same, if it is one of several controllers
   std::unique_ptr<control::Controller> controller;
+  std::unique_ptr<control::ApiV1> api;
   if (config.controller) {
-    const std::string file = config.store.substr(std::string_view("sqlite:").size());
-    auto opened = ControllerStore::open(file.starts_with('/') ? file : home.path(file));
-    if (!opened) return fail(opened.error());
-    store = std::make_unique<ControllerStore>(std::move(*opened));
+    Result<std::vector<control::StoreWrite>> records;
+    if (is_shared(config.store)) {
+      std::unique_ptr<PostgresStore> opened;
+      auto waited = wait_for_lead(opened, config, home, node.self().address());
+      if (!waited) return fail(waited.error());
+      if (!*waited) return 0;
+      records = std::move(**waited);
+      shared = opened.get();
+      store = std::move(opened);
+    } else {
+      auto opened = open_store(config);
+      if (!opened) return fail(opened.error());
+      store = std::move(*opened);
+      records = store->load();
+      if (!records) return fail(records.error());
+    }
     controller = std::make_unique<control::Controller>(node);
-    auto records = store->load();
-    if (!records) return fail(records.error());
     if (records->empty()) {
       // A home taken over from zerotier-one brings its controller along.
       auto imported = import_controller_records(home.path("controller.d"));
@@ -374,7 +524,10 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
         *records = std::move(imported.records);
       }
     }
-    for (const auto& record : *records) controller->load(record);
+    api = std::make_unique<control::ApiV1>(*controller);
+    for (const auto& record : *records) {
+      if (!controller->load(record)) api->load(record);
+    }
   }
   control::Networks networks(node, controller.get());
   networks.set_clamp_mss(config.clamp_mss);
@@ -389,18 +542,38 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   // has effects to hold back; the node's own go on.
   constexpr Millis kStoreRetry = 1'000;
   Millis next_commit = 0;
+  std::unique_ptr<SignerPool> signers;  // none before the loop runs
+  Millis next_heartbeat = 0;
+  bool lost_lead = false;
+  EventHub hub(controller ? controller->events().next_id(ControlLoop::now().wall) : 0);
+  WebhookSender webhooks;
+  std::uint64_t webhooks_of = 0;  // generation of the records
+  if (api) api->set_deliveries([&](const std::string& id) { return webhooks.deliveries(id); });
+  const auto tell = [&] {
+    if (webhooks_of != api->webhooks().generation()) {
+      webhooks_of = api->webhooks().generation();
+      webhooks.set(api->webhooks().all());
+    }
+    const auto events = controller->events().take();
+    hub.publish(events);
+    webhooks.publish(events);
+  };
   const ControlLoop::CommitRecords commit = [&] {
     const Millis at = ControlLoop::now().mono;
     if (controller->suspended() && at < next_commit) return true;
     auto writes = controller->take_writes();
-    if (writes.empty()) return true;
-    const auto saved = store->commit(writes);
+    const auto saved = writes.empty() ? Result<void>{} : store->commit(writes);
     if (saved) {
-      if (controller->suspended()) spdlog::info("controller store: takes writes again");
-      controller->suspend(false);
+      if (controller->suspended() && !writes.empty()) {
+        spdlog::info("controller store: takes writes again");
+        controller->suspend(false);
+      }
+      if (signers) signers->submit(controller->take_jobs());
+      tell();
       return true;
     }
     controller->put_back(std::move(writes));
+    controller->drop_jobs();
     next_commit = at + kStoreRetry;
     if (controller->suspended()) return true;
     spdlog::error("controller store: {}; the controller is suspended until it takes writes",
@@ -454,11 +627,12 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   if (!loop.set_lan_ports(std::move(lan_ports)))
     return fail(
         {Errc::kFull, "the static stations of [[bridge]] do not fit the table of stations"});
-  Target target(config, node, networks, controller.get(), commit, loop, **workers);
+  Target target(config, home, node, networks, controller.get(), api.get(), hub, commit, loop,
+                **workers);
   std::vector<dataplane::WorkerView> views;
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
   const dataplane::Telemetry telemetry(std::move(views));
-  LocalApi api(
+  LocalApi local_api(
       *token,
       [&](const std::function<void(ApiTarget&)>& run) {
         return loop.invoke([&](Now now, control::Effects& effects) {
@@ -480,11 +654,32 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
 
   HttpServer server;
   if (auto r = server.start(config.port, home.path("orrery.sock"),
-                            [&](const HttpRequest& q) { return api.handle(q); });
+                            [&](const HttpRequest& q) { return local_api.handle(q); });
       !r) {
     return fail(r.error());
   }
 
+  if (controller) {
+    constexpr std::size_t kSignedPerTurn = 64;  // as many as packets come in one
+    constexpr Millis kHeartbeat = 1'000;
+    controller->defer_signatures();
+    signers = std::make_unique<SignerPool>(node.self(), signer_threads(), [&] { loop.wake(); });
+    loop.set_take_in([&](Now now, control::Effects& effects) {
+      if (shared != nullptr && !lost_lead && now.mono >= next_heartbeat) {
+        next_heartbeat = now.mono + kHeartbeat;
+        if (const auto beat = shared->heartbeat(); !beat) {
+          spdlog::error("{}; another controller may answer now, so this one stops",
+                        beat.error().text);
+          controller->suspend(true);
+          lost_lead = true;
+          loop.stop();
+        }
+      }
+      const auto ready = signers->take(kSignedPerTurn);
+      if (!ready.empty()) controller->on_signed(now, ready, effects);
+      return ready.size() == kSignedPerTurn;
+    });
+  }
   (*workers)->launch();
 
   // Signals come as data to a thread of their own, which only asks the loop to stop.
@@ -514,8 +709,11 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
 
   ::kill(::getpid(), SIGTERM);  // lets the signal thread go when the loop ended by itself
   signals.join();
+  hub.close();
   server.stop();
+  signers.reset();
   (*workers)->stop();
+  if (lost_lead) return -1;
   if (!loop.identity_collided()) return 0;
   spdlog::error(
       "a root says that our address belongs to somebody else; the identity is kept aside and a new "
@@ -583,7 +781,7 @@ int run_daemon(const Config& config, char* const* arguments) {
   const int code = serve(config, *home, *pools);
   dataplane::stop_eal(*pools);
   if (code >= 0) return code;
-  // Start over with the new identity.
+  // Start over: with a new identity, or standing by.
   *home = Home::peek(config.home);
   return fail(start_again(arguments));
 }

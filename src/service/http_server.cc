@@ -230,8 +230,11 @@ struct HttpServer::State {
                                                             const_cast<char*>(response.body.data()),
                                                             MHD_RESPMEM_MUST_COPY);
     if (r == nullptr) return MHD_NO;
-    MHD_add_response_header(r, "Content-Type", response.type.c_str());
+    if (response.status != 204 && response.status != 304)
+      MHD_add_response_header(r, "Content-Type", response.type.c_str());
     MHD_add_response_header(r, "Cache-Control", "no-store");
+    for (const auto& [name, value] : response.headers)
+      MHD_add_response_header(r, name.c_str(), value.c_str());
     MHD_add_response_header(r, "Connection", "close");
     const MHD_Result result =
         MHD_queue_response(connection, static_cast<unsigned>(response.status), r);
@@ -274,9 +277,18 @@ struct HttpServer::State {
         request.token = bearer.substr(7);
       }
     }
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, &State::on_argument, &request);
+    request.if_match = header(connection, "If-Match");
+    request.if_none_match = header(connection, "If-None-Match");
+    request.last_event_id = header(connection, "Last-Event-ID");
     request.token_in_url =
         MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "auth") != nullptr;
     return state->respond(connection, state->answer(request));
+  }
+
+  static MHD_Result on_argument(void* request, MHD_ValueKind, const char* key, const char* value) {
+    static_cast<HttpRequest*>(request)->query[key] = value == nullptr ? "" : value;
+    return MHD_YES;
   }
 
   static void on_end(void*, MHD_Connection*, void** request_state, MHD_RequestTerminationCode) {

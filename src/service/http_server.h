@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,8 @@ struct HttpRequest {
   std::string token;          // X-ZT1-Auth, else Authorization: Bearer; empty if neither
   bool token_in_url = false;  // a query parameter `auth` was sent; never accepted
   std::string body;
+  std::map<std::string, std::string> query{};  // decoded; of several of one name the last one
+  std::string if_match{}, if_none_match{}, last_event_id{};  // header fields
 };
 
 /// An answer that is not there yet. Read by one thread at a time; destroyed, by any thread, when
@@ -44,6 +47,7 @@ struct HttpResponse {
   std::string body;
   std::string type = "application/json";
   std::shared_ptr<HttpStream> stream = nullptr;  // instead of a body
+  std::map<std::string, std::string> headers{};  // further ones
 };
 
 struct HttpLimits {

@@ -4,6 +4,7 @@
 #include "control/controller/http.h"
 #include "control/controller/json_text.h"
 #include "service/path_json.h"
+#include "service/web_files.h"
 #include "wire/world.h"
 
 namespace orrery::service {
@@ -15,8 +16,21 @@ HttpResponse answer(const json& value, int status = 200) {
   return {status, control::json_text(value), "application/json"};
 }
 
+HttpResponse bad_request(const std::string& text) {
+  return answer({{"error", text}}, 400);
+}
+
 HttpResponse not_found() {
   return {404, "", "application/json"};
+}
+
+HttpResponse stopping() {
+  return {503, "{\"error\":\"the daemon is stopping\"}", "application/json"};
+}
+
+/// These paths have tokens of their own, beside the daemon's.
+bool is_v1(const std::string& path) {
+  return path == "/api/v1" || path.starts_with("/api/v1/");
 }
 
 /// The object in the body; an empty one when there is none, as stock takes it.
@@ -145,6 +159,11 @@ nlohmann::json to_json(const control::NetworkStatus& network, const std::string&
                  {"routes", routes},
                  {"multicastSubscriptions", groups},
                  {"dns", {{"domain", network.dns_domain}, {"servers", servers}}}};
+  if (!network.relays.empty()) {
+    json relays = json::array();
+    for (const wire::Address relay : network.relays) relays.push_back(wire::to_string(relay));
+    result["networkRelays"] = relays;
+  }
   if (!network.lan_ports.empty()) {
     result["lanPorts"] = lan_ports;
     result["remoteStations"] = network.remote_stations;
@@ -196,12 +215,19 @@ nlohmann::json to_json(const control::MoonStatus& moon) {
 }
 
 HttpResponse LocalApi::handle(const HttpRequest& request) const {
-  const bool open = request.path == "/health";
-  if (request.token_in_url || (!open && !authorized(request.token))) {
+  const bool local = authorized(request.token);
+  const bool open = request.path == "/health" || is_v1(request.path);
+  if (request.method == "GET" && !request.token_in_url) {
+    if (auto page = web_file(request.path)) return std::move(*page);
+  }
+  if (request.token_in_url || (!open && !local)) {
     return {401, "{}", "application/json"};
   }
   try {
-    return route(request);
+    if (!is_v1(request.path)) return route(request);
+    HttpResponse response;
+    const bool ran = invoke_([&](ApiTarget& target) { response = target.api_v1(request, local); });
+    return ran ? response : stopping();
   } catch (const std::exception& e) {
     return {500, control::bad_body(e.what()).body, "application/json"};
   }
@@ -267,10 +293,21 @@ HttpResponse LocalApi::route(const HttpRequest& request) const {
       const std::uint64_t id = short_id ? short_id->value : long_id->value;
       if (post) {
         const json body = body_of(request);
-        const std::string seed_text = body.contains("seed") && body["seed"].is_string()
-                                          ? body["seed"].get<std::string>()
-                                          : std::string();
-        target.orbit(id, wire::parse_address(seed_text).value_or(wire::Address{}));
+        const auto text_of = [&](const char* key) {
+          return body.contains(key) && body[key].is_string() ? body[key].get<std::string>()
+                                                             : std::string();
+        };
+        std::optional<control::Fingerprint> fingerprint;
+        if (body.contains("fingerprint")) {
+          // Without it the seed would be trusted as it comes, which was not asked for.
+          fingerprint = parse_fingerprint(text_of("fingerprint"));
+          if (!fingerprint) {
+            response = bad_request("\"fingerprint\" is not 96 hexadecimal digits");
+            return;
+          }
+        }
+        target.orbit(id, wire::parse_address(text_of("seed")).value_or(wire::Address{}),
+                     fingerprint);
       } else if (remove) {
         target.deorbit(id);
         response = answer(json{{"result", true}});
@@ -285,13 +322,34 @@ HttpResponse LocalApi::route(const HttpRequest& request) const {
     } else if (const auto pinged = behind(path, "/orrery/ping/"); post && pinged) {
       const auto address = wire::parse_address(*pinged);
       if (address) response = answer(target.ping(*address));
+    } else if (post && path == "/orrery/pins") {
+      const auto pins = parse_pins(request.body);
+      if (!pins) {
+        response = bad_request("the body " + pins.error().text);
+        return;
+      }
+      target.pin(*pins);
+      response = answer({{"pinned", pins->size()}});
+    } else if (const auto pin_text = behind(path, "/orrery/pins/"); remove && pin_text) {
+      const auto address = wire::parse_address(*pin_text);
+      if (!address) return;
+      response = target.unpin(*address) ? answer({{"result", true}}) : answer(json::object(), 404);
+    } else if (post && path == "/orrery/roots/check") {
+      const json body = body_of(request);
+      const auto world = wire::parse_network_id(body.contains("world") && body["world"].is_string()
+                                                    ? body["world"].get<std::string>()
+                                                    : std::string("0000000000000000"));
+      if (!world) {
+        response = bad_request("\"world\" is not 16 hexadecimal digits");
+        return;
+      }
+      response = answer({{"asked", target.check_roots(world->value)}});
     } else if (const auto what = behind(path, "/orrery/"); get && what) {
       const json value = target.inspect(*what);
       if (!value.is_null()) response = answer(value);
     }
   });
-  if (!ran) return {503, "{\"error\":\"the daemon is stopping\"}", "application/json"};
-  return response;
+  return ran ? response : stopping();
 }
 
 }  // namespace orrery::service

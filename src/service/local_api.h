@@ -7,11 +7,13 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "control/network.h"
 #include "control/node.h"
 #include "service/http_server.h"
+#include "service/pin_text.h"
 
 namespace orrery::service {
 
@@ -26,15 +28,24 @@ class ApiTarget {
   virtual void join(wire::NetworkId id, const nlohmann::json& settings) = 0;
   /// False when it was not joined.
   virtual bool leave(wire::NetworkId id) = 0;
-  virtual void orbit(std::uint64_t moon, wire::Address seed) = 0;
+  /// The fingerprint, if any, is that of the seed.
+  virtual void orbit(std::uint64_t moon, wire::Address seed,
+                     const std::optional<control::Fingerprint>& fingerprint) = 0;
   virtual void deorbit(std::uint64_t moon) = 0;
   /// Sends one ECHO: its `sequence`, or an `error`.
   [[nodiscard]] virtual nlohmann::json ping(wire::Address peer) = 0;
-  /// Orrery's own: drops by reason, ports, workers, traffic, paths, why/PEER, ping/PEER. Null: no
-  /// such thing.
+  /// Orrery's own: drops by reason, ports, workers, traffic, paths, why/PEER, ping/PEER, pins,
+  /// roots, trust. Null: no such thing.
   [[nodiscard]] virtual nlohmann::json inspect(const std::string& what) = 0;
+  virtual void pin(const Pins& pins) = 0;
+  /// False when there was no pin.
+  virtual bool unpin(wire::Address address) = 0;
+  /// Asks the roots of a world (0: of all) for a sign of life; how many.
+  virtual std::size_t check_roots(std::uint64_t world) = 0;
   /// Paths under /controller and /unstable/controller.
   virtual HttpResponse controller(const HttpRequest& request) = 0;
+  /// Paths under /api/v1, whoever asks. `local`: with the daemon's own token.
+  virtual HttpResponse api_v1(const HttpRequest& request, bool local) = 0;
 };
 
 class LocalApi {

@@ -54,6 +54,26 @@ TEST(ControllerImport, RecordedHome) {
     }
   }
   EXPECT_TRUE(import_controller_records((home / "nowhere").string()).records.empty());
+
+  // Out again: the same files, byte for byte.
+  const std::string out = (home / "again").string();
+  auto records = imported.records;
+  records.push_back({{}, {}, "{}", control::RecordKind::kToken, 7});
+  const auto exported = export_controller_records(out, records);
+  ASSERT_TRUE(exported) << exported.error().text;
+  std::size_t files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(out)) {
+    if (!entry.is_regular_file()) continue;
+    ++files;
+    const std::string path = "controller.d/" + fs::relative(entry.path(), out).string();
+    std::ifstream in(entry.path());
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    EXPECT_EQ(text, file["controller"][path].get<std::string>()) << path;
+  }
+  EXPECT_EQ(files, expected.size());
+  EXPECT_FALSE(export_controller_records(out, records)) << "what is there is not overwritten";
+  EXPECT_FALSE(fs::exists(out + ".unfinished"));
+  EXPECT_EQ(import_controller_records(out).records.size(), expected.size());
   fs::remove_all(home);
 }
 

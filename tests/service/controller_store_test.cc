@@ -254,6 +254,55 @@ TEST(ControllerStore, DamageIsTold) {
   EXPECT_NE(missing.error().text.find("No such file"), std::string::npos) << missing.error().text;
 }
 
+TEST(ControllerStore, TheFirstLayoutIsBroughtUpToDate) {
+  const Directory dir;
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(dir.file().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db,
+                         "CREATE TABLE record (network INTEGER NOT NULL, member INTEGER NOT NULL,"
+                         " json TEXT NOT NULL, PRIMARY KEY (network, member)) WITHOUT ROWID;"
+                         "INSERT INTO record VALUES (7, 0, '{\"a\":1}');"
+                         "PRAGMA user_version = 1",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  for (int round = 0; round < 2; ++round) {
+    auto store = ControllerStore::open(dir.file());
+    ASSERT_TRUE(store) << store.error().text;
+    const auto records = store->load();
+    ASSERT_TRUE(records);
+    ASSERT_EQ(records->size(), 1u + static_cast<std::size_t>(round));
+    EXPECT_EQ(records->front().json, "{\"a\":1}");
+    EXPECT_TRUE(store->commit({{{}, {}, "{}", control::RecordKind::kAudit, 5}}));
+  }
+}
+
+TEST(ControllerStore, KeepsRecordsOfOtherKinds) {
+  const Directory dir;
+  const auto token = [](std::uint64_t id, std::string text) {
+    return StoreWrite{{}, {}, std::move(text), control::RecordKind::kToken, id};
+  };
+  constexpr std::uint64_t kHigh = 0xfedcba9876543210;
+  {
+    auto store = ControllerStore::open(dir.file());
+    ASSERT_TRUE(store);
+    ASSERT_TRUE(store->commit({{kNetwork, {}, "{}"},
+                               token(1, "{\"n\":1}"),
+                               token(kHigh, "{\"n\":2}"),
+                               {{}, {}, "{\"w\":1}", control::RecordKind::kWebhook, 1}}));
+    ASSERT_TRUE(store->commit({token(1, "")}));
+  }
+  auto store = ControllerStore::open(dir.file());
+  ASSERT_TRUE(store);
+  const auto records = store->load();
+  ASSERT_TRUE(records);
+  ASSERT_EQ(records->size(), 3u);
+  EXPECT_EQ((*records)[0].kind, control::RecordKind::kRecord);
+  EXPECT_EQ((*records)[1].id, kHigh);
+  EXPECT_EQ((*records)[1].json, "{\"n\":2}");
+  EXPECT_EQ((*records)[2].kind, control::RecordKind::kWebhook);
+}
+
 TEST(ControllerStore, LaterVersionIsRefused) {
   const Directory dir;
   {
@@ -261,7 +310,7 @@ TEST(ControllerStore, LaterVersionIsRefused) {
   }
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(dir.file().c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 2", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 99", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(db);
   const auto store = ControllerStore::open(dir.file());
   ASSERT_FALSE(store);

@@ -10,6 +10,27 @@
 
 namespace orrery::test {
 
+/// The network that the recordings of local_api.json and cli.json have joined, configured.
+inline control::NetworkStatus recorded_network() {
+  control::NetworkStatus n;
+  n.id = wire::NetworkId{0x3401ba0b9a000077};
+  n.mac = wire::Mac{0x7660a6220594};
+  n.name = "local api";
+  n.state = control::NetworkState::kOk;
+  n.broadcast = true;
+  n.revision = 1;
+  n.settings.allow_dns = true;
+  n.addresses = {*wire::parse_endpoint("fd34:1ba:b9a:0:7799:9360:a6b8:e2e/88"),
+                 *wire::parse_endpoint("10.55.0.41/24")};
+  n.routes = {{*wire::parse_endpoint("10.55.0.0/24"), {}, 0},
+              {*wire::parse_endpoint("10.66.0.0/16"), *wire::parse_endpoint("10.55.0.1/0"), 0}};
+  for (const std::uint64_t mac : {0x01005e000001u, 0x333300000001u, 0x3333ff220594u})
+    n.subscriptions.push_back({wire::Mac{mac}, 0});
+  n.dns_domain = "loc.example";
+  n.dns_servers = {*wire::parse_endpoint("10.55.0.53/0")};
+  return n;
+}
+
 class FakeTarget : public service::ApiTarget {
  public:
   FakeTarget() {
@@ -36,13 +57,14 @@ class FakeTarget : public service::ApiTarget {
     peer.version_revision = 1;
     peer.latency_ms = 23;
     control::PathStatus path;
-    path.key = {1, *wire::parse_endpoint("198.51.100.1/9993")};
+    path.key = {1, root_at};
     path.active = path.preferred = true;
     peer.paths.push_back(path);
     nlohmann::json all = nlohmann::json::array({service::to_json(peer, 1, 1'700'000'000'000)});
     if (joined.empty()) return all;
     peer.identity.address = wire::Address{0x92afc1f423};  // its member
     peer.role = control::PeerStatus::Role::kLeaf;
+    peer.latency_ms = 0;
     all.push_back(service::to_json(peer, 1, 1'700'000'000'000));
     return all;
   }
@@ -55,7 +77,7 @@ class FakeTarget : public service::ApiTarget {
 
   nlohmann::json networks() override {
     nlohmann::json all = nlohmann::json::array();
-    for (const auto& network : joined) all.push_back(service::to_json(network, "zttest"));
+    for (const auto& network : joined) all.push_back(service::to_json(network, device));
     return all;
   }
 
@@ -66,16 +88,23 @@ class FakeTarget : public service::ApiTarget {
       it = joined.insert(it, control::NetworkStatus{});
       it->id = id;
     }
-    if (settings.contains("allowGlobal") && settings["allowGlobal"].is_boolean())
-      it->settings.allow_global = settings["allowGlobal"];
+    const auto take = [&](const char* key, bool& value) {
+      if (settings.contains(key) && settings[key].is_boolean()) value = settings[key];
+    };
+    take("allowManaged", it->settings.allow_managed);
+    take("allowGlobal", it->settings.allow_global);
+    take("allowDefault", it->settings.allow_default);
+    take("allowDNS", it->settings.allow_dns);
   }
 
   bool leave(wire::NetworkId id) override {
     return std::erase_if(joined, [&](const auto& n) { return n.id == id; }) != 0;
   }
 
-  void orbit(std::uint64_t moon, wire::Address seed) override {
+  void orbit(std::uint64_t moon, wire::Address seed,
+             const std::optional<control::Fingerprint>& fingerprint) override {
     if (!seed) return;
+    if (fingerprint) pins[seed] = *fingerprint;
     for (const auto& known : orbited) {
       if (known.id == moon) return;
     }
@@ -103,6 +132,7 @@ class FakeTarget : public service::ApiTarget {
   }
 
   nlohmann::json inspect(const std::string& what) override {
+    if (what == "pins") return nlohmann::json::parse(service::pins_text(pins));
     if (what == "drops" || what == "ports" || what == "workers" || what == "traffic" ||
         what == "paths" || what == "rules")
       return nlohmann::json::object({{"what", what}});
@@ -113,11 +143,31 @@ class FakeTarget : public service::ApiTarget {
     return nullptr;
   }
 
+  void pin(const service::Pins& more) override {
+    for (const auto& [address, fingerprint] : more) pins[address] = fingerprint;
+  }
+
+  bool unpin(wire::Address address) override { return pins.erase(address) != 0; }
+
+  std::size_t check_roots(std::uint64_t world) override {
+    checked.push_back(world);
+    return 1;
+  }
+
   service::HttpResponse controller(const service::HttpRequest& request) override {
     return {200, request.path.ends_with("missing") ? "null" : "[]", "application/json"};
   }
 
+  service::HttpResponse api_v1(const service::HttpRequest& request, bool local) override {
+    last_v1 = request;
+    return local ? v1 : service::HttpResponse{401, "{}"};
+  }
+
+  service::HttpRequest last_v1;
+  service::HttpResponse v1{200, "{}"};
   wire::Identity self, root;
+  std::string device = "zttest";
+  wire::Endpoint root_at = *wire::parse_endpoint("198.51.100.1/9993");
   bool online = true;
   std::string failure;  // thrown by status() unless empty
   unsigned pinged = 0;
@@ -125,6 +175,8 @@ class FakeTarget : public service::ApiTarget {
   control::RouteStatus route;  // to the root
   std::vector<control::NetworkStatus> joined;
   std::vector<control::MoonStatus> orbited;
+  service::Pins pins;
+  std::vector<std::uint64_t> checked;
 };
 
 }  // namespace orrery::test

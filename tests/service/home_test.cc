@@ -7,11 +7,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "control/node.h"
 #include "crypto/identity_work.h"
+#include "service/config.h"
+#include "support/vectors.h"
+#include "wire/network_config.h"
 #include "wire/world.h"
 
 namespace orrery::service {
@@ -65,6 +71,60 @@ TEST_F(HomeTest, ADamagedIdentityIsAnErrorAndNeverANewOne) {
     EXPECT_NE(r.error().text.find("identity.secret"), std::string::npos);
     EXPECT_EQ(std::string(text_of(**open().read("identity.secret"))), damaged)
         << "the file stays as it is";
+  }
+}
+
+TEST_F(HomeTest, TheRecordedHomeOfAStockNodeIsReadAndLeftAsItIs) {
+  const nlohmann::json file = test::load_vectors("state_files.json");
+  std::map<std::string, std::string> content;
+  for (const auto& [name, entry] : file["node"].items()) {
+    const ByteVector bytes = test::hex_bytes(entry["bytes"]);
+    content[name] = std::string(text_of(bytes));
+    std::filesystem::create_directories(
+        std::filesystem::path(directory_ + "/" + name).parent_path());
+    put(name, content[name]);
+    ::chmod(
+        (directory_ + "/" + name).c_str(),
+        static_cast<mode_t>(std::stoul(entry["mode"].get<std::string>().substr(2), nullptr, 8)));
+  }
+  const Home home = open();
+  const auto identity = home.identity();
+  ASSERT_TRUE(identity) << identity.error().text;
+  EXPECT_EQ(wire::to_string(identity->identity()), content["identity.public"]);
+  EXPECT_EQ(*home.auth_token(), content["authtoken.secret"]);
+  const auto planet = home.world("planet");
+  ASSERT_TRUE(planet && *planet);
+  EXPECT_FALSE((*planet)->damaged);
+  EXPECT_EQ(std::string(text_of((*planet)->bytes)), content["planet"]);
+  const std::string network = file["network"];
+  EXPECT_EQ(home.list("networks.d", ".conf"),
+            (std::vector{network + ".conf", network + ".local.conf"}));
+  const auto cached = home.read("networks.d/" + network + ".conf");
+  ASSERT_TRUE(cached && *cached);
+  const auto config = wire::decode_network_config(**cached);
+  ASSERT_TRUE(config);
+  EXPECT_EQ(wire::to_string(config->network), network);
+  EXPECT_EQ(config->issued_to, identity->identity().address);
+  const control::NetworkSettings settings = home.network_settings(*wire::parse_network_id(network));
+  const std::string local = content["networks.d/" + network + ".local.conf"];
+  EXPECT_EQ(settings.allow_managed, local.find("allowManaged=1") != std::string::npos);
+  EXPECT_EQ(settings.allow_global, local.find("allowGlobal=1") != std::string::npos);
+  EXPECT_EQ(settings.allow_default, local.find("allowDefault=1") != std::string::npos);
+  EXPECT_EQ(settings.allow_dns, local.find("allowDNS=1") != std::string::npos);
+  std::set<std::string> peers;
+  for (const auto& [address, bytes] : home.cached_peers(::time(nullptr), 100)) {
+    const std::string name = "peers.d/" + wire::to_string(address) + ".peer";
+    EXPECT_EQ(std::string(text_of(bytes)), content[name]);
+    peers.insert(wire::to_string(address));
+  }
+  EXPECT_EQ(peers, (std::set{file["identities"]["r"].get<std::string>().substr(0, 10),
+                             file["identities"]["b"].get<std::string>().substr(0, 10)}));
+  Config daemon;
+  EXPECT_TRUE(apply_local_conf(content["local.conf"], "local.conf", daemon));
+  for (const auto& [name, text] : content) {
+    const auto now = home.read(name);
+    ASSERT_TRUE(now && *now) << name;
+    EXPECT_EQ(std::string(text_of(**now)), text) << name;
   }
 }
 

@@ -7,12 +7,15 @@
 #include <stdexcept>
 
 #include "fake_target.h"
+#include "support/json_shape.h"
 #include "support/vectors.h"
 
 namespace orrery::service {
 namespace {
 
 using nlohmann::json;
+using test::bound;
+using test::covers;
 using test::FakeTarget;
 
 constexpr const char* kToken = "abcdefghijklmnopqrstuvwx";
@@ -46,6 +49,46 @@ TEST_F(LocalApiTest, EveryPathButHealthNeedsTheToken) {
     EXPECT_NE(ask("GET", path).status, 401) << path;
   }
   EXPECT_EQ(ask("GET", "/health", {}, "").status, 200);
+}
+
+TEST_F(LocalApiTest, ThePageIsServedToAnybodyAndReachesNobodyElse) {
+  EXPECT_EQ(ask("GET", "/", {}, "").headers.at("Location"), "/ui/");
+  const HttpResponse page = ask("GET", "/ui/", {}, "");
+  ASSERT_EQ(page.status, 200);
+  EXPECT_EQ(page.type, "text/html; charset=utf-8");
+  EXPECT_NE(page.headers.at("Content-Security-Policy").find("default-src 'none'"),
+            std::string::npos);
+  // What it loads is there, and no file names another host.
+  std::vector<std::string> files{"/ui/"};
+  for (const char* attribute : {"src=\"", "rel=\"stylesheet\" href=\""}) {
+    for (std::size_t at = page.body.find(attribute); at != std::string::npos;
+         at = page.body.find(attribute, at + 1)) {
+      const std::size_t begin = at + std::string_view(attribute).size();
+      files.push_back("/ui/" + page.body.substr(begin, page.body.find('"', begin) - begin));
+    }
+  }
+  EXPECT_EQ(files.size(), 6u);
+  for (const std::string& file : files) {
+    const HttpResponse r = ask("GET", file, {}, "");
+    EXPECT_EQ(r.status, 200) << file;
+    EXPECT_FALSE(r.body.empty()) << file;
+    EXPECT_EQ(r.body.find("src=\"http"), std::string::npos) << file;
+    EXPECT_EQ(r.body.find("url(http"), std::string::npos) << file;
+  }
+  EXPECT_EQ(ask("GET", "/ui/../authtoken.secret", {}, "").status, 404);
+  EXPECT_EQ(ask("POST", "/ui/", {}, "").status, 401);
+}
+
+TEST_F(LocalApiTest, ScopedTokensReachTheirOwnPathsAlone) {
+  EXPECT_EQ(ask("GET", "/api/v1/status").status, 200);
+  EXPECT_EQ(target_.last_v1.path, "/api/v1/status");
+  EXPECT_EQ(ask("GET", "/api/v1/status", {}, "orr_of_somebody").status, 401)
+      << "the target decides";
+  EXPECT_EQ(target_.last_v1.token, "orr_of_somebody");
+  for (const char* path : {"/status", "/controller", "/peer", "/api/v2/status", "/api/v1x"})
+    EXPECT_EQ(ask("GET", path, {}, "orr_of_somebody").status, 401) << path;
+  HttpRequest in_url{"GET", "/api/v1/status", kToken, true, {}};
+  EXPECT_EQ(api_.handle(in_url).status, 401);
 }
 
 TEST_F(LocalApiTest, ATokenInTheUrlIsRefusedEvenBesideARightOne) {
@@ -108,14 +151,57 @@ TEST_F(LocalApiTest, BodiesThatAreNoObjectCountAsEmpty) {
 }
 
 TEST_F(LocalApiTest, PathsThatDoNotExist) {
-  for (const char* path : {"/", "", "/status/", "/network/", "/network/123", "/moon/12",
-                           "/peer/xyz", "/orrery/nothing", "/statusx", "/bond/list"}) {
+  for (const char* path : {"", "/status/", "/network/", "/network/123", "/moon/12", "/peer/xyz",
+                           "/orrery/nothing", "/statusx", "/bond/list"}) {
     const HttpResponse r = ask("GET", path);
     EXPECT_EQ(r.status, 404) << path;
     EXPECT_EQ(r.body, "") << path;
   }
   EXPECT_EQ(ask("POST", "/status", "{}").status, 404);
   EXPECT_EQ(ask("PATCH", "/status").status, 405);
+}
+
+TEST_F(LocalApiTest, PinsComeAndGo) {
+  const std::string one(96, 'a'), two(96, '0');
+  const HttpResponse put =
+      ask("POST", "/orrery/pins", R"({"1122334455":")" + one + R"(","99aabbccdd":")" + two + "\"}");
+  EXPECT_EQ(put.status, 200);
+  EXPECT_EQ(json::parse(put.body)["pinned"], 2);
+  EXPECT_EQ(get("/orrery/pins"), (json{{"1122334455", one}, {"99aabbccdd", two}}));
+  EXPECT_EQ(ask("DELETE", "/orrery/pins/1122334455").status, 200);
+  EXPECT_EQ(ask("DELETE", "/orrery/pins/1122334455").status, 404);
+  EXPECT_EQ(ask("DELETE", "/orrery/pins/nobody").status, 404);
+  for (const std::string& bad :
+       {std::string(), std::string("[]"), std::string(R"({"1122334455":"ab"})"),
+        R"({"11":")" + one + "\"}", R"({"1122334455":")" + one + R"(","x":1})"}) {
+    const HttpResponse refused = ask("POST", "/orrery/pins", bad);
+    EXPECT_EQ(refused.status, 400) << bad;
+    EXPECT_TRUE(json::parse(refused.body).contains("error"));
+  }
+  EXPECT_EQ(target_.pins.size(), 1U) << "all of a body or nothing";
+}
+
+TEST_F(LocalApiTest, ASeedMayComeWithItsFingerprint) {
+  const std::string hash(96, 'b');
+  EXPECT_EQ(
+      ask("POST", "/moon/1122334455", R"({"seed":"99aabbccdd","fingerprint":")" + hash + "\"}")
+          .status,
+      200);
+  EXPECT_EQ(target_.pins.at(wire::Address{0x99aabbccdd})[0], 0xbb);
+  EXPECT_EQ(ask("POST", "/moon/1122334456", R"({"seed":"99aabbccdd","fingerprint":"bb"})").status,
+            400);
+  EXPECT_EQ(ask("POST", "/moon/1122334456", R"({"seed":"99aabbccdd","fingerprint":7})").status,
+            400);
+  EXPECT_EQ(target_.orbited.size(), 1U) << "never without it, if it was asked for";
+  EXPECT_EQ(ask("POST", "/moon/1122334455667788", R"({"seed":"99aabbccdd"})").status, 200);
+  EXPECT_EQ(target_.orbited.at(1).id, 0x1122334455667788U);
+}
+
+TEST_F(LocalApiTest, RootsAreAskedOnRequest) {
+  EXPECT_EQ(json::parse(ask("POST", "/orrery/roots/check", "{}").body)["asked"], 1);
+  EXPECT_EQ(ask("POST", "/orrery/roots/check", R"({"world":"0000001122334455"})").status, 200);
+  EXPECT_EQ(ask("POST", "/orrery/roots/check", R"({"world":"nonsense"})").status, 400);
+  EXPECT_EQ(target_.checked, (std::vector<std::uint64_t>{0, 0x1122334455}));
 }
 
 TEST_F(LocalApiTest, PeerAddressesInEitherCase) {
@@ -132,50 +218,9 @@ TEST_F(LocalApiTest, ANetworkAsRecorded) {
       recorded = json::parse(step["response"].get<std::string>())[0];
   }
   ASSERT_TRUE(recorded.is_object());
-  control::NetworkStatus n;
-  n.id = wire::NetworkId{0x3401ba0b9a000077};
-  n.mac = wire::Mac{0x7660a6220594};
-  n.name = "local api";
-  n.state = control::NetworkState::kOk;
-  n.broadcast = true;
-  n.revision = 1;
-  n.settings.allow_dns = true;
-  n.addresses = {*wire::parse_endpoint("fd34:1ba:b9a:0:7799:9360:a6b8:e2e/88"),
-                 *wire::parse_endpoint("10.55.0.41/24")};
-  n.routes = {{*wire::parse_endpoint("10.55.0.0/24"), {}, 0},
-              {*wire::parse_endpoint("10.66.0.0/16"), *wire::parse_endpoint("10.55.0.1/0"), 0}};
-  for (const std::uint64_t mac : {0x01005e000001u, 0x333300000001u, 0x3333ff220594u})
-    n.subscriptions.push_back({wire::Mac{mac}, 0});
-  n.dns_domain = "loc.example";
-  n.dns_servers = {*wire::parse_endpoint("10.55.0.53/0")};
   recorded["id"] = recorded["nwid"] = "3401ba0b9a000077";
-  EXPECT_EQ(to_json(n, recorded["portDeviceName"].get<std::string>()), recorded);
-}
-
-/// Whether `ours` has everything that `recorded` has, with values of the same kind.
-testing::AssertionResult covers(const json& recorded, const json& ours, const std::string& at) {
-  const bool same = recorded.is_number() ? ours.is_number() : recorded.type() == ours.type();
-  if (!same)
-    return testing::AssertionFailure() << at << ": " << recorded << " is recorded, not " << ours;
-  if (recorded.is_object()) {
-    for (const auto& [key, value] : recorded.items()) {
-      if (!ours.contains(key))
-        return testing::AssertionFailure() << at << '.' << key << " is missing";
-      if (auto r = covers(value, ours[key], at + "." + key); !r) return r;
-    }
-  } else if (recorded.is_array() && !recorded.empty() && !ours.empty()) {
-    return covers(recorded[0], ours[0], at + "[0]");
-  }
-  return testing::AssertionSuccess();
-}
-
-std::string bound(std::string text, const json& bindings) {
-  for (const auto& [name, value] : bindings.items()) {
-    const std::string mark = "{" + name + "}";
-    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark))
-      text.replace(at, mark.size(), value.get<std::string>());
-  }
-  return text;
+  EXPECT_EQ(to_json(test::recorded_network(), recorded["portDeviceName"].get<std::string>()),
+            recorded);
 }
 
 TEST_F(LocalApiTest, RecordedCallsByTheirShape) {

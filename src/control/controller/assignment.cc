@@ -26,7 +26,7 @@ bool routed_v6(const NetworkView& view, const wire::Endpoint& ip) {
 }  // namespace
 
 std::optional<wire::Endpoint> free_ipv4(const NetworkEntry& net, wire::Address member) {
-  for (const AddressPool& pool : net.view.pools) {
+  for (const AddressPool& pool : net.view->pools) {
     if (pool.first.family != 4) continue;
     const std::uint32_t start = load_be32(pool.first.ip.data());
     const std::uint32_t end = load_be32(pool.last.ip.data());
@@ -36,7 +36,7 @@ std::optional<wire::Endpoint> free_ipv4(const NetworkEntry& net, wire::Address m
     for (std::uint64_t tries = std::min(std::uint64_t{n} + 1, kTries); tries > 0;
          --tries, ++offset) {
       const std::uint32_t ip = n > 0 ? start + offset % n : start;
-      if ((ip & 0xff) == 0xff || !routed_v4(net.view, ip)) continue;
+      if ((ip & 0xff) == 0xff || !routed_v4(*net.view, ip)) continue;
       const wire::Endpoint candidate = wire::Endpoint::v4(ip, 0);
       if (!net.addresses.taken(candidate)) return candidate;
     }
@@ -46,7 +46,7 @@ std::optional<wire::Endpoint> free_ipv4(const NetworkEntry& net, wire::Address m
 
 std::optional<wire::Endpoint> free_ipv6(const NetworkEntry& net, wire::Address member,
                                         const std::function<std::uint64_t()>& random) {
-  for (const AddressPool& pool : net.view.pools) {
+  for (const AddressPool& pool : net.view->pools) {
     if (pool.first.family != 6) continue;
     const std::uint64_t start_hi = load_be64(pool.first.ip.data()),
                         start_lo = load_be64(pool.first.ip.data() + 8);
@@ -65,7 +65,7 @@ std::optional<wire::Endpoint> free_ipv6(const NetworkEntry& net, wire::Address m
       store_be64(ip.data(), hi);
       store_be64(ip.data() + 8, lo);
       const wire::Endpoint candidate = wire::Endpoint::v6(ip, 0);
-      if (routed_v6(net.view, candidate) && !net.addresses.taken(candidate)) return candidate;
+      if (routed_v6(*net.view, candidate) && !net.addresses.taken(candidate)) return candidate;
     }
   }
   return std::nullopt;

@@ -37,10 +37,27 @@ std::optional<std::string> accepted_token(const NetworkView& view, Bytes metadat
 }
 
 /// Whether `identity` is the one that the member's record names, or the record names none yet.
-bool may_be(const MemberView& member, const wire::Identity& identity) {
-  if (member.identity.empty()) return true;
-  const auto parsed = wire::parse_identity(member.identity);
+bool may_be(const MemberEntry& member, const wire::Identity& identity) {
+  if (member.identity) return member.identity == identity;  // found to be so earlier
+  if (member.view.identity.empty()) return true;
+  const auto parsed = wire::parse_identity(member.view.identity);
   return parsed && parsed->identity == identity;
+}
+
+constexpr std::array kVersionKeys = {std::pair{"vMajor", "majv"}, std::pair{"vMinor", "minv"},
+                                     std::pair{"vRev", "revv"}, std::pair{"vProto", "pv"}};
+
+/// As MemberView has it.
+std::array<std::int64_t, 4> version_of(Bytes metadata) {
+  std::array<std::int64_t, 4> version;
+  for (std::size_t i = 0; i < version.size(); ++i)
+    version[i] =
+        static_cast<std::int64_t>(wire::dictionary_u64(metadata, kVersionKeys[i].second, 0));
+  return version;
+}
+
+bool must_sign_on(const NetworkView& net, const MemberView& member, Millis wall) {
+  return net.sso && !member.sso_exempt && member.authentication_expiry <= wall;
 }
 
 }  // namespace
@@ -58,20 +75,22 @@ void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
   if (known == nullptr) return counters_.add(ControllerCount::kUnknownSender);
   const wire::Identity identity = *known;
   const wire::NetworkId id = request->network;
+  const Bytes metadata = request->metadata.first(std::min(request->metadata.size(), kMetadataMost));
   const MemberEntry* member = registry_.find(id, in.source);
-  if (member != nullptr && may_be(member->view, identity)) {
+  if (member != nullptr && may_be(*member, identity)) {
     if (member->online(now.mono, kRequestInterval)) return counters_.add(ControllerCount::kTooSoon);
-  } else if (!admit_stranger(now, {id, in.source})) {
+  } else if (!admit_stranger(now, {id, in.source}, metadata)) {
     return counters_.add(ControllerCount::kStrangers);
   }
-  const Decision decision =
-      decide(now, id, identity,
-             request->metadata.first(std::min(request->metadata.size(), kMetadataMost)));
-  if (decision.error != wire::ErrorCode::kNone) {
+  if (outstanding_ >= kJobsMost) return counters_.add(ControllerCount::kBehind);
+  auto draft = decide(now, id, identity, metadata);
+  if (MemberEntry* asked = registry_.find(id, in.source); asked != nullptr)
+    asked->last_packet = in.packet_id;
+  if (!draft) {
     counters_.add(ControllerCount::kRefused);
-    send_error(now, in, id, decision.error, out);
+    send_error(now, in.source, in.packet_id, id, draft.error(), out);
   } else {
-    send_config(now, id, in.source, in.packet_id, decision.dictionary, out);
+    dispatch(now, std::move(*draft), in.packet_id, out);
   }
 }
 
@@ -79,13 +98,19 @@ ControllerRole::LocalAnswer Controller::on_local_request(Now now, wire::NetworkI
                                                          Bytes metadata, Effects&) {
   const wire::Identity& self = transport_.self().identity();
   if (network.controller() != self.address) return {wire::ErrorCode::kObjectNotFound, {}};
-  Decision decision = decide(now, network, self, metadata);
-  return {decision.error, std::move(decision.dictionary)};
+  const auto draft = decide(now, network, self, metadata);
+  if (!draft) return {draft.error(), {}};
+  return {wire::ErrorCode::kNone, wire::encode_network_config(issue(transport_.self(), *draft))};
 }
 
-bool Controller::admit_stranger(Now now, MemberKey key) {
+bool Controller::admit_stranger(Now now, MemberKey key, Bytes metadata) {
   const auto it = refused_.find(key);
   if (it != refused_.end() && now.mono - it->second <= kRequestInterval) return false;
+  const NetworkEntry* net = registry_.find(key.first);
+  const bool welcome =
+      net != nullptr && registry_.find(key.first, key.second) == nullptr &&
+      (!net->view->is_private || accepted_token(*net->view, metadata, now.wall).has_value());
+  if (welcome) return newcomers_.take(now.mono);  // the record that it gets is its next gate
   if (!strangers_.take(now.mono)) return false;
   if (refused_.size() >= kRefusedMost) {
     std::erase_if(refused_,
@@ -111,89 +136,133 @@ void Controller::admit(json& record, const NetworkView& view, Bytes metadata, Mi
   }
 }
 
-Controller::Decision Controller::decide(Now now, wire::NetworkId id, const wire::Identity& identity,
-                                        Bytes metadata) {
+std::expected<ConfigDraft, wire::ErrorCode> Controller::decide(Now now, wire::NetworkId id,
+                                                               const wire::Identity& identity,
+                                                               Bytes metadata) {
   const NetworkEntry* net = registry_.find(id);
-  if (net == nullptr) return {wire::ErrorCode::kObjectNotFound, {}};
+  if (net == nullptr) return std::unexpected(wire::ErrorCode::kObjectNotFound);
   const MemberEntry* member = registry_.find(id, identity.address);
-  json record = member == nullptr ? json::object() : member->record;
-  const bool first_contact = member == nullptr;
-  const bool stored = member != nullptr && member->stored;
-  if (member != nullptr && !may_be(member->view, identity)) {
-    return {wire::ErrorCode::kNetworkAccessDenied, {}};
+  if (member != nullptr && !may_be(*member, identity))
+    return std::unexpected(wire::ErrorCode::kNetworkAccessDenied);
+  std::optional<json> record;  // what changes; mostly nothing
+  const bool as_before = member != nullptr && member->stored && member->view.authorized &&
+                         !member->view.identity.empty() &&
+                         !must_sign_on(*net->view, member->view, now.wall) &&
+                         member->view.version == version_of(metadata) &&
+                         is_complete(member->view, *net->view, has_rules_engine(metadata));
+  if (!as_before) {
+    const bool stored = member != nullptr && member->stored;
+    record = member == nullptr ? json::object() : member->record;
+    if (member == nullptr || member->view.identity.empty())
+      (*record)["identity"] = wire::to_string(identity);
+    fill_member(*record, id, identity.address, now.wall);
+    admit(*record, *net->view, metadata, now.wall);
+    const MemberView view = view_member(*record);
+    const bool signs_on = must_sign_on(*net->view, view, now.wall);
+    const bool first = member == nullptr;
+    const bool admitted = view.authorized && (first || !member->view.authorized);
+    if (admitted || first) {
+      const char* type = admitted ? "member.authorized" : "member.candidate";
+      events_.add(now.wall, {0, 0, type, EventLog::kMember, id, identity.address, nullptr},
+                  registry_);
+    }
+    if (!view.authorized || signs_on) {
+      registry_.put_member(id, identity.address, std::move(*record), view.authorized || stored);
+      registry_.touch(id, identity.address, now.mono);
+      return std::unexpected(signs_on ? wire::ErrorCode::kNetworkAuthenticationRequired
+                                      : wire::ErrorCode::kNetworkAccessDenied);
+    }
   }
-  if (first_contact || member->view.identity.empty())
-    record["identity"] = wire::to_string(identity);
-  fill_member(record, id, identity.address, now.wall);
-  admit(record, net->view, metadata, now.wall);
-
-  const MemberView view = view_member(record);
-  const bool must_sign_on =
-      net->view.sso && !view.sso_exempt && view.authentication_expiry <= now.wall;
-  if (!view.authorized || must_sign_on) {
-    registry_.put_member(id, identity.address, std::move(record), view.authorized || stored);
-    registry_.touch(id, identity.address, now.mono);
-    return {must_sign_on ? wire::ErrorCode::kNetworkAuthenticationRequired
-                         : wire::ErrorCode::kNetworkAccessDenied,
-            {}};
-  }
-  for (const auto& [field, key] :
-       {std::pair{"vMajor", "majv"}, {"vMinor", "minv"}, {"vRev", "revv"}, {"vProto", "pv"}}) {
-    record[field] = wire::dictionary_u64(metadata, key, 0);
-  }
-  Decision decision{wire::ErrorCode::kNone,
-                    configure(now, id, std::move(record), identity, metadata, first_contact)};
+  ConfigDraft draft = configure(now, id, std::move(record), identity, metadata);
   MemberEntry* configured = registry_.find(id, identity.address);
   configured->identity = identity;
   configured->metadata.assign(metadata.begin(), metadata.end());
   registry_.touch(id, identity.address, now.mono);
-  return decision;
+  return draft;
 }
 
-ByteVector Controller::configure(Now now, wire::NetworkId id, json record,
-                                 const wire::Identity& identity, Bytes metadata,
-                                 bool first_contact) {
+ConfigDraft Controller::configure(Now now, wire::NetworkId id, std::optional<json> record,
+                                  const wire::Identity& identity, Bytes metadata) {
   const NetworkEntry* net = registry_.find(id);
   const bool rules_engine = has_rules_engine(metadata);
-  const bool was_bridge = net->bridges.contains(identity.address);
-  complete_member(record, *net, identity.address, first_contact, rules_engine,
-                  [this] { return transport_.random_u64(); });
-  registry_.put_member(id, identity.address, std::move(record), true);
-  if (net->bridges.contains(identity.address) != was_bridge) push_all(now, id);
-  MemberEntry* member = registry_.find(id, identity.address);
-  member->last_config = now.mono;
-  return wire::encode_network_config(
-      issue(transport_.self(), id, *net, identity, member->view, rules_engine, stamp(now)));
+  if (record) {
+    const bool first_contact = registry_.find(id, identity.address) == nullptr;
+    for (const auto& [field, key] : kVersionKeys)
+      (*record)[field] = wire::dictionary_u64(metadata, key, 0);
+    const bool was_bridge = net->bridges.contains(identity.address);
+    complete_member(*record, *net, identity.address, first_contact, rules_engine,
+                    [this] { return transport_.random_u64(); });
+    registry_.put_member(id, identity.address, std::move(*record), true);
+    if (net->bridges.contains(identity.address) != was_bridge) push_all(id);
+  }
+  ConfigDraft draft{id,
+                    identity,
+                    net->view,
+                    {net->bridges.begin(), net->bridges.end()},
+                    registry_.find(id, identity.address)->view,
+                    rules_engine,
+                    stamp(now)};
+  draft.member.identity.clear();  // not needed any more, and the longest of it
+  return draft;
 }
 
-void Controller::send_config(Now now, wire::NetworkId id, wire::Address to,
-                             std::optional<std::uint64_t> in_reply_to, Bytes dictionary,
-                             Effects& out) {
-  std::uint64_t update = 0;
-  while (update == 0) update = transport_.random_u64();
+void Controller::dispatch(Now now, ConfigDraft draft, std::optional<std::uint64_t> in_reply_to,
+                          Effects& out) {
+  const MemberEntry* member = registry_.find(draft.network, draft.identity.address);
+  ConfigJob job{std::move(draft), member->epoch, 0, in_reply_to};
+  while (job.update == 0) job.update = transport_.random_u64();
+  ++outstanding_;
+  if (deferred_) {
+    jobs_.push_back(std::move(job));
+  } else {
+    on_signed(now, {sign(transport_.self(), job)}, out);
+  }
+}
+
+void Controller::drop_jobs() {
+  outstanding_ -= jobs_.size();
+  jobs_.clear();
+}
+
+void Controller::on_signed(Now now, const std::vector<SignedConfig>& configs, Effects& out) {
+  for (const SignedConfig& config : configs) {
+    --outstanding_;
+    MemberEntry* member = registry_.find(config.network, config.member);
+    if (suspended_) {
+      counters_.add(ControllerCount::kSuspended);
+    } else if (member == nullptr || member->epoch != config.epoch || !member->view.authorized) {
+      counters_.add(ControllerCount::kOvertaken);
+    } else {
+      member->last_config = now.mono;
+      send_config(now, config, out);
+    }
+  }
+}
+
+void Controller::send_config(Now now, const SignedConfig& config, Effects& out) {
   const SendOptions options{.compress = true};
-  for (const ByteVector& chunk : sign_chunks(transport_.self(), id, dictionary, update)) {
-    if (!in_reply_to) {
-      transport_.send(now, to, wire::Verb::kNetworkConfig, chunk, options, out);
+  for (const ByteVector& chunk : config.chunks) {
+    if (!config.in_reply_to) {
+      transport_.send(now, config.member, wire::Verb::kNetworkConfig, chunk, options, out);
       continue;
     }
     ByteVector payload(chunk.size() + 9);
     Writer w(payload);
-    wire::encode_ok(
-        w, {static_cast<std::uint8_t>(wire::Verb::kNetworkConfigRequest), *in_reply_to, chunk});
-    transport_.send(now, to, wire::Verb::kOk, payload, options, out);
+    wire::encode_ok(w, {static_cast<std::uint8_t>(wire::Verb::kNetworkConfigRequest),
+                        *config.in_reply_to, chunk});
+    transport_.send(now, config.member, wire::Verb::kOk, payload, options, out);
   }
 }
 
-void Controller::send_error(Now now, const Incoming& in, wire::NetworkId id, wire::ErrorCode code,
-                            Effects& out) {
+void Controller::send_error(Now now, wire::Address to, std::uint64_t in_reply_to,
+                            wire::NetworkId id, wire::ErrorCode code, Effects& out) {
   std::array<std::uint8_t, 8> network;
   store_be64(network.data(), id.value);
   std::array<std::uint8_t, 18> payload;
   Writer w(payload);
-  wire::encode_error(w, {static_cast<std::uint8_t>(wire::Verb::kNetworkConfigRequest), in.packet_id,
+  wire::encode_error(w, {static_cast<std::uint8_t>(wire::Verb::kNetworkConfigRequest), in_reply_to,
                          static_cast<std::uint8_t>(code), network});
-  transport_.send(now, in.source, wire::Verb::kError, payload, {}, out);
+  transport_.send(now, to, wire::Verb::kError, payload, {}, out);
 }
 
 bool Controller::recently_configured(Now now, wire::NetworkId network, wire::Address member) const {
@@ -211,7 +280,7 @@ std::vector<wire::Address> Controller::owners_of(wire::NetworkId network,
   std::vector<wire::Address> owners;
   if (group.mac.is_broadcast() && group.adi != 0) {
     const wire::Endpoint ip = wire::Endpoint::v4(group.adi, 0);
-    if (net->view.prefix_of(ip)) owners = net->addresses.owners(ip);
+    if (net->view->prefix_of(ip)) owners = net->addresses.owners(ip);
   } else if ((group.mac.value >> 24) == 0x3333ff && group.adi == 0) {
     owners =
         net->addresses.owners_of_suffix(static_cast<std::uint32_t>(group.mac.value & 0xffffff));
@@ -228,27 +297,50 @@ void Controller::tick(Now now, Effects& out) {
 
 Millis Controller::next_deadline() const {
   if (suspended_) return std::numeric_limits<Millis>::max();
-  return std::min(pushes_.empty() ? std::numeric_limits<Millis>::max() : next_push_,
-                  revocations_.next_deadline());
-}
-
-void Controller::push_all(Now now, wire::NetworkId id) {
-  for (const auto& [address, member] : registry_.find(id)->members)
-    queue_push(now, {id, address}, member);
+  return std::min(
+      pushes_.empty() && sweeps_.empty() ? std::numeric_limits<Millis>::max() : next_push_,
+      revocations_.next_deadline());
 }
 
 void Controller::queue_push(Now now, MemberKey key, const MemberEntry& member) {
-  if (!member.view.authorized || !member.identity || !member.online(now.mono, kOnline)) return;
-  if (push_queued_.insert(key).second) pushes_.push_back(key);
+  if (wants_push(now, member) && push_queued_.insert(key).second) pushes_.push_back(key);
 }
 
 void Controller::drain_pushes(Now now, Effects& out) {
-  if (suspended_ || pushes_.empty() || now.mono < next_push_) return;
-  for (std::size_t i = 0; i < kPushesPerTurn && !pushes_.empty(); ++i) {
+  if (suspended_ || now.mono < next_push_ || (pushes_.empty() && sweeps_.empty())) return;
+  std::size_t left = kPushesPerTurn, looks = kLooksPerTurn;
+  const auto room = [&] { return left > 0 && outstanding_ < kPushJobsMost; };
+  for (; room() && !pushes_.empty(); --left) {
     const MemberKey key = pushes_.front();
     pushes_.pop_front();
     push_queued_.erase(key);
     push(now, key, out);
+  }
+  while (room() && looks > 0 && !sweeps_.empty()) {
+    const auto [id, sweep] = *sweeps_.begin();
+    const NetworkEntry* net = registry_.find(id);
+    auto it =
+        net == nullptr ? decltype(net->members.begin()){} : net->members.lower_bound(sweep.next);
+    while (net != nullptr && it != net->members.end() && room() && looks > 0 &&
+           !(sweep.second && it->first >= *sweep.end)) {
+      --looks;
+      const wire::Address address = it->first;
+      const bool wanted = wants_push(now, it->second);
+      ++it;
+      if (!wanted) continue;
+      --left;
+      push(now, {id, address}, out);
+    }
+    Sweep& state = sweeps_[id];
+    const bool ended =
+        net == nullptr || it == net->members.end() || (sweep.second && it->first >= *sweep.end);
+    if (!ended) {
+      state.next = it->first;
+    } else if (net == nullptr || state.second || !state.end) {
+      sweeps_.erase(id);
+    } else {
+      state = {{}, state.end, true};
+    }
   }
   next_push_ = now.mono + kPushInterval;
 }
@@ -262,26 +354,73 @@ void Controller::push(Now now, MemberKey key, Effects& out) {
   }
   const wire::Identity identity = member->identity;
   const ByteVector metadata = member->metadata;
-  const ByteVector dictionary = configure(now, id, member->record, identity, metadata, false);
+  const bool complete =
+      is_complete(member->view, *registry_.find(id)->view, has_rules_engine(metadata));
+  ConfigDraft draft = configure(now, id, complete ? std::nullopt : std::optional(member->record),
+                                identity, metadata);
   if (address != transport_.self().address()) {
-    send_config(now, id, address, std::nullopt, dictionary, out);
+    dispatch(now, std::move(draft), std::nullopt, out);
   } else if (local_) {
-    local_(now, id, wire::Verb::kNetworkConfig, dictionary, out);
+    registry_.find(id, address)->last_config = now.mono;
+    local_(now, id, wire::Verb::kNetworkConfig,
+           wire::encode_network_config(issue(transport_.self(), draft)), out);
   }
 }
 
-void Controller::revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets,
-                        Effects& out) {
+/// Those who may still hold a certificate.
+class Controller::OnlineMembers final : public Audience {
+ public:
+  OnlineMembers(const Registry& registry, Now now) : registry_(registry), now_(now.mono) {}
+
+  [[nodiscard]] wire::Address next(wire::NetworkId network, wire::Address& cursor,
+                                   std::size_t& looks) const override {
+    const NetworkEntry* net = registry_.find(network);
+    if (net == nullptr) return {};
+    for (auto it = net->members.upper_bound(cursor); it != net->members.end() && looks > 0; ++it) {
+      --looks;
+      cursor = it->first;
+      if (it->second.online(now_, kOnline)) return cursor;
+    }
+    return {};
+  }
+
+  [[nodiscard]] bool has(wire::NetworkId network, wire::Address member) const override {
+    const NetworkEntry* net = registry_.find(network);
+    if (net == nullptr) return false;
+    const auto it = net->members.find(member);
+    return it != net->members.end() && it->second.online(now_, kOnline);
+  }
+
+  [[nodiscard]] std::size_t size(wire::NetworkId network) const override {
+    const NetworkEntry* net = registry_.find(network);
+    return net == nullptr ? 0 : net->members.size();
+  }
+
+ private:
+  const Registry& registry_;
+  const Millis now_;
+};
+
+void Controller::revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets) {
+  const OnlineMembers online(registry_, now);
   if (targets.empty() || id.controller() != transport_.self().address()) return;
   const Millis threshold = stamp(now);
   last_stamp_ = threshold + 1;  // a certificate of the same millisecond would be void, too
   const std::size_t count = std::min(targets.size(), Revocations::kMost);
   for (std::size_t i = 0; i < count; ++i) {
-    revocations_.add(revoke_membership(transport_.self(), id, targets[i],
-                                       static_cast<std::uint32_t>(transport_.random_u64()),
-                                       threshold));
+    revocations_.add(
+        revoke_membership(transport_.self(), id, targets[i],
+                          static_cast<std::uint32_t>(transport_.random_u64()), threshold),
+        online.has(id, targets[i]));
   }
-  send_revocations(now, out);
+}
+
+void Controller::expel(Now now, wire::NetworkId id, wire::Address address,
+                       const MemberEntry& member, Effects& out) {
+  revoke(now, id, {address});
+  const bool ours = id.controller() == transport_.self().address();
+  if (ours && address != transport_.self().address() && member.online(now.mono, kOnline))
+    send_error(now, address, member.last_packet, id, wire::ErrorCode::kNetworkAccessDenied, out);
 }
 
 std::vector<wire::Address> Controller::online_members(Now now, wire::NetworkId id) const {
@@ -294,16 +433,18 @@ std::vector<wire::Address> Controller::online_members(Now now, wire::NetworkId i
   return online;
 }
 
-void Controller::send_revocations(Now now, Effects& out) {
+void Controller::send_revocations(Now now, Effects& out, std::size_t most) {
+  if (suspended_) return;
   revocations_.send_due(
-      now.mono, [&](wire::NetworkId id) { return online_members(now, id); },
+      now.mono, OnlineMembers(registry_, now),
       [&](wire::NetworkId id, wire::Address address, Bytes payload) {
         if (address != transport_.self().address()) {
           transport_.send(now, address, wire::Verb::kNetworkCredentials, payload, {}, out);
         } else if (local_) {
           local_(now, id, wire::Verb::kNetworkCredentials, payload, out);
         }
-      });
+      },
+      most);
 }
 
 Millis Controller::stamp(Now now) {

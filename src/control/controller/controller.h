@@ -7,26 +7,37 @@
 //   2. if that failed: put_back() the writes, drop the datagrams of this input, answer an HTTP call
 //      with 500 (memory is then ahead of the disk until a later commit succeeds), and suspend()
 //      until one does: a suspended controller reads, but neither writes, answers nor pushes;
-//   3. only then carry out the effects and answer the HTTP call.
+//   3. only then carry out the effects, answer the HTTP call, and hand on what take_jobs() gives.
 // So no address, authorisation or revocation that anybody has seen can be lost. A call may leave
 // writes and no effects.
 //
-// Weak spots: pushes to many members are spread over ticks (kPushesPerTurn each), so the last of n
-// online members hears of a change after n / kPushesPerTurn turns; duplicates of an address are
-// excluded within this process only (several controllers of one identity need a store with that
-// constraint). Stamps of certificates never go back while the process lives, even if the wall clock
-// does.
-// Source: docs/protocol/11-controller.md; docs/protocol/07-network-config.md sections 5, 8.
+// Signatures are made where the driver likes: after defer_signatures() configurations come out of
+// take_jobs(), any thread signs them (signing.h), and on_signed() sends what came of it, in the
+// order in which the jobs came out, so that nobody gets an older configuration behind a newer one.
+// Without it they are signed at once.
+//
+// What goes to many is spread over turns: pushes in turns of kPushesPerTurn, single members before
+// those of a whole network, and while few signatures are outstanding; revocations so that all who
+// are online are told within a second up to 40,000 of them (revocations.h).
+//
+// Weak spots: duplicates of an address are excluded within this process only (several controllers
+// of one identity need a store with that constraint). Stamps of certificates never go back while
+// the process lives, even if the wall clock does. Source: docs/protocol/11-controller.md;
+// docs/protocol/07-network-config.md sections 5, 8.
 #pragma once
 
 #include <deque>
+#include <expected>
 #include <functional>
 #include <set>
+#include <utility>
 
 #include "control/controller/controller_counters.h"
+#include "control/controller/events.h"
 #include "control/controller/http.h"
 #include "control/controller/registry.h"
 #include "control/controller/revocations.h"
+#include "control/controller/signing.h"
 #include "control/roles.h"
 #include "control/token_bucket.h"
 
@@ -43,19 +54,42 @@ class Controller final : public ControllerRole {
   /// About 10 ms of signatures, and what lies between two turns: half of a core at most.
   static constexpr std::size_t kPushesPerTurn = 64;
   static constexpr Millis kPushInterval = 20;
+  /// Members of a network that a turn looks at in search of those who are online: 0.5 ms.
+  static constexpr std::size_t kLooksPerTurn = 4'096;
+  /// Signatures under way beyond which requests are not answered: ten seconds and more of one
+  /// core's, whose members would have asked again; and beyond which pushes wait, so that who asks
+  /// does not: 20 ms.
+  static constexpr std::size_t kJobsMost = 32'768;
+  static constexpr std::size_t kPushJobsMost = 256;
 
   /// `transport` must outlive this.
   explicit Controller(Transport& transport);
 
   /// A record from the store, before anything else happens. False: not a record; the text was
   /// ignored.
-  bool load(const StoreWrite& record) { return registry_.load(record); }
+  bool load(const StoreWrite& record) { return registry_.load(record) || events_.load(record); }
 
   /// What must be durable before the effects of the last inputs leave the process.
   [[nodiscard]] std::vector<StoreWrite> take_writes() { return registry_.take_writes(); }
 
   /// Writes that could not be committed; they come first in the next take_writes().
   void put_back(std::vector<StoreWrite> writes) { registry_.put_back(std::move(writes)); }
+
+  /// From now on configurations are signed by somebody else.
+  void defer_signatures() { deferred_ = true; }
+
+  /// What is to be signed, once the writes of the same input are durable.
+  [[nodiscard]] std::vector<ConfigJob> take_jobs() { return std::exchange(jobs_, {}); }
+
+  /// What could not be committed must not be signed either: these jobs are forgotten.
+  void drop_jobs();
+
+  /// Sends what has been signed since. Of members that have lost their authorisation in the
+  /// meantime, or while the store takes no writes, nothing is sent.
+  void on_signed(Now now, const std::vector<SignedConfig>& configs, Effects& out);
+
+  /// Jobs that have been decided and not come back.
+  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
 
   /// While the store takes no writes: requests of members are not answered, changes over HTTP are
   /// refused with 503. The node goes on.
@@ -67,6 +101,31 @@ class Controller final : public ControllerRole {
   /// has been checked.
   HttpAnswer handle(Now now, std::string_view method, std::string_view path, std::string_view body,
                     Effects& out);
+
+  // Changes, with all that follows from them. `actor` is named in the events. Records are complete
+  // (records.h); a change that changes nothing has no consequences.
+  void put_network(Now now, wire::NetworkId id, nlohmann::json record, const std::string& actor);
+  /// REQUIRES: the network exists.
+  void put_member(Now now, wire::NetworkId id, wire::Address address, nlohmann::json record,
+                  const std::string& actor, Effects& out);
+  /// REQUIRES: it exists.
+  void remove_network(Now now, wire::NetworkId id, const std::string& actor);
+  void remove_member(Now now, wire::NetworkId id, wire::Address address, const std::string& actor,
+                     Effects& out);
+  /// The first part of what changes ask to be sent; the rest comes in turns.
+  void follow_up(Now now, Effects& out);
+  /// An id of ours that no network has; nothing: none was found.
+  [[nodiscard]] std::optional<wire::NetworkId> free_network_id();
+
+  /// The member has been looked at: it outlives a restart.
+  void keep(wire::NetworkId id, wire::Address address) { registry_.keep(id, address); }
+
+  /// Where others keep their records, beside networks and members.
+  [[nodiscard]] Registry& records() { return registry_; }
+
+  [[nodiscard]] EventLog& events() { return events_; }
+
+  [[nodiscard]] Transport& transport() { return transport_; }
 
   /// What goes to our own node as a member: verb kNetworkConfig with a dictionary,
   /// kNetworkCredentials with a payload.
@@ -90,34 +149,44 @@ class Controller final : public ControllerRole {
 
  private:
   using MemberKey = std::pair<wire::NetworkId, wire::Address>;
-
-  struct Decision {
-    wire::ErrorCode error = wire::ErrorCode::kNone;
-    ByteVector dictionary;  // empty on error
-  };
+  class OnlineMembers;
 
   // controller.cc: requests
-  /// Section 2.2 for a request of the member itself.
-  Decision decide(Now now, wire::NetworkId id, const wire::Identity& identity, Bytes metadata);
+  /// Section 2.2 for a request of the member itself: what it is to be given, or why not.
+  std::expected<ConfigDraft, wire::ErrorCode> decide(Now now, wire::NetworkId id,
+                                                     const wire::Identity& identity,
+                                                     Bytes metadata);
   /// Authorises `record` if the network or a token in the request does.
   static void admit(nlohmann::json& record, const NetworkView& view, Bytes metadata, Millis wall);
-  /// Section 3; completes and stores the record. REQUIRES: it is authorised.
-  ByteVector configure(Now now, wire::NetworkId id, nlohmann::json record,
-                       const wire::Identity& identity, Bytes metadata, bool first_contact);
-  void send_config(Now now, wire::NetworkId id, wire::Address to,
-                   std::optional<std::uint64_t> in_reply_to, Bytes dictionary, Effects& out);
-  void send_error(Now now, const Incoming& in, wire::NetworkId id, wire::ErrorCode code,
-                  Effects& out);
+  /// Section 3 up to the signatures; completes and stores the record, if one is given. REQUIRES:
+  /// the member is authorised.
+  ConfigDraft configure(Now now, wire::NetworkId id, std::optional<nlohmann::json> record,
+                        const wire::Identity& identity, Bytes metadata);
+  /// Has it signed, here or elsewhere.
+  void dispatch(Now now, ConfigDraft draft, std::optional<std::uint64_t> in_reply_to, Effects& out);
+  void send_config(Now now, const SignedConfig& config, Effects& out);
+  void send_error(Now now, wire::Address to, std::uint64_t in_reply_to, wire::NetworkId id,
+                  wire::ErrorCode code, Effects& out);
   /// Whether a request without a matching member record may cost us anything.
-  [[nodiscard]] bool admit_stranger(Now now, MemberKey key);
+  [[nodiscard]] bool admit_stranger(Now now, MemberKey key, Bytes metadata);
 
-  void push_all(Now now, wire::NetworkId id);
+  /// To everybody in the network who is online, in time.
+  void push_all(wire::NetworkId id) { sweeps_[id].restart(); }
+
   void queue_push(Now now, MemberKey key, const MemberEntry& member);
+
+  [[nodiscard]] static bool wants_push(Now now, const MemberEntry& member) {
+    return member.view.authorized && member.identity && member.online(now.mono, kOnline);
+  }
+
   void drain_pushes(Now now, Effects& out);
   void push(Now now, MemberKey key, Effects& out);
-  void revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets, Effects& out);
-  void send_revocations(Now now, Effects& out);
-  /// Those who may still hold a certificate.
+  void revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets);
+  /// Revokes, and tells the member itself before anybody else.
+  void expel(Now now, wire::NetworkId id, wire::Address address, const MemberEntry& member,
+             Effects& out);
+  void send_revocations(Now now, Effects& out, std::size_t most = Revocations::kMostPerTurn);
+  /// Those who may still hold a certificate, ascending.
   [[nodiscard]] std::vector<wire::Address> online_members(Now now, wire::NetworkId id) const;
   [[nodiscard]] Millis stamp(Now now);
 
@@ -125,8 +194,8 @@ class Controller final : public ControllerRole {
   HttpAnswer route(Now now, std::string_view method, const ApiPath& path, std::string_view body,
                    Effects& out);
   HttpAnswer create_network(Now now, std::string_view body);
-  HttpAnswer write_network(Now now, wire::NetworkId id, std::string_view body, Effects& out);
-  HttpAnswer delete_network(Now now, wire::NetworkId id, Effects& out);
+  HttpAnswer write_network(Now now, wire::NetworkId id, std::string_view body);
+  HttpAnswer delete_network(Now now, wire::NetworkId id);
   HttpAnswer list_members(wire::NetworkId id, bool unstable);
   HttpAnswer read_member(wire::NetworkId id, wire::Address address);
   HttpAnswer write_member(Now now, wire::NetworkId id, wire::Address address, std::string_view body,
@@ -136,13 +205,36 @@ class Controller final : public ControllerRole {
 
   Transport& transport_;
   Registry registry_;
+  EventLog events_;
   ControllerCounters counters_;
   LocalDelivery local_;
   TokenBucket strangers_{2'000, 500};  // requests without a member record, all together
+  /// The same of networks that admit whoever asks, or asks with a token: those cost a record, too,
+  /// but come in storms by right.
+  TokenBucket newcomers_{16'384, 5'000};
   std::map<MemberKey, Millis>
       refused_;                   // their last requests, mono; at most those of about a second
   std::deque<MemberKey> pushes_;  // to be configured anew, each once
   std::set<MemberKey> push_queued_;
+
+  /// The way of a push through all members of a network, round and round until everybody has been
+  /// looked at since the last change.
+  struct Sweep {
+    wire::Address next;                // who is looked at next
+    std::optional<wire::Address> end;  // before whom it ends in the second round; none: no second
+    bool second = false;
+
+    /// Everybody again, from here on.
+    void restart() {
+      end = next ? std::optional(next) : std::nullopt;
+      second = false;
+    }
+  };
+
+  std::map<wire::NetworkId, Sweep> sweeps_;
+  bool deferred_ = false;
+  std::vector<ConfigJob> jobs_;
+  std::size_t outstanding_ = 0;
   Revocations revocations_;
   bool suspended_ = false;
   Millis next_push_ = 0;   // mono

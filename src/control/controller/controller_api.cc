@@ -1,16 +1,12 @@
-// The HTTP side of the controller: reading and writing records, and what follows from a change.
+// The paths of the stock controller: reading and writing records.
+#include "control/controller/access.h"
 #include "control/controller/controller.h"
 #include "control/controller/lenient.h"
 #include "control/controller/records.h"
 
 namespace orrery::control {
-namespace {
 
 using nlohmann::json;
-
-constexpr int kIdTries = 100'000;
-
-}  // namespace
 
 HttpAnswer Controller::handle(Now now, std::string_view method, std::string_view path,
                               std::string_view body, Effects& out) {
@@ -21,7 +17,7 @@ HttpAnswer Controller::handle(Now now, std::string_view method, std::string_view
   }
   try {
     HttpAnswer answer = route(now, method, *parsed, body, out);
-    drain_pushes(now, out);
+    follow_up(now, out);
     return answer;
   } catch (const json::exception& e) {
     return bad_body(e.what());  // a field of a type that cannot be taken: nothing was stored
@@ -66,7 +62,7 @@ HttpAnswer Controller::route(Now now, std::string_view method, const ApiPath& pa
       case Kind::kNetworks:
         return create_network(now, body);
       case Kind::kNetwork:
-        return write_network(now, path.network, body, out);
+        return write_network(now, path.network, body);
       case Kind::kMember:
         return write_member(now, path.network, path.member, body, out);
       case Kind::kStatus:
@@ -74,8 +70,7 @@ HttpAnswer Controller::route(Now now, std::string_view method, const ApiPath& pa
         return empty_answer(404);
     }
   }
-  if (method == "DELETE" && path.kind == Kind::kNetwork)
-    return delete_network(now, path.network, out);
+  if (method == "DELETE" && path.kind == Kind::kNetwork) return delete_network(now, path.network);
   if (method == "DELETE" && path.kind == Kind::kMember)
     return delete_member(now, path.network, path.member, out);
   return empty_answer(404);
@@ -99,38 +94,26 @@ HttpAnswer Controller::list_networks(bool unstable) const {
 }
 
 HttpAnswer Controller::create_network(Now now, std::string_view body) {
-  Effects none;  // nobody is a member yet
-  for (int i = 0; i < kIdTries; ++i) {
-    const std::uint64_t random = transport_.random_u64() & 0xffffff;
-    const wire::NetworkId id{(transport_.self().address().value << 24) |
-                             (random == 0 ? 1 : random)};
-    if (registry_.find(id) == nullptr) return write_network(now, id, body, none);
-  }
-  return empty_answer(503);
+  const auto id = free_network_id();
+  return id ? write_network(now, *id, body) : empty_answer(503);
 }
 
-HttpAnswer Controller::write_network(Now now, wire::NetworkId id, std::string_view body, Effects&) {
+HttpAnswer Controller::write_network(Now now, wire::NetworkId id, std::string_view body) {
   const auto fields = parse_api_body(body);
   if (!fields) return bad_body("the body is not valid JSON, or nested too deep");
   const NetworkEntry* net = registry_.find(id);
   json record = net == nullptr ? json::object() : net->record;
   fill_network(record, id, now.wall);
   apply_network_body(record, *fields);
-  if (registry_.put_network(id, std::move(record))) push_all(now, id);
+  put_network(now, id, std::move(record), kLocalCaller);
   return json_answer(registry_.find(id)->record);
 }
 
-HttpAnswer Controller::delete_network(Now now, wire::NetworkId id, Effects& out) {
+HttpAnswer Controller::delete_network(Now now, wire::NetworkId id) {
   const NetworkEntry* net = registry_.find(id);
   if (net == nullptr) return empty_answer(404);
   const HttpAnswer answer = json_answer(net->record);
-  std::vector<wire::Address> holders;  // of certificates
-  for (const auto& [address, member] : net->members) {
-    if (member.view.authorized) holders.push_back(address);
-  }
-  revoke(now, id, holders, out);
-  revocations_.close(id, online_members(now, id));
-  registry_.remove_network(id);
+  remove_network(now, id, kLocalCaller);
   return answer;
 }
 
@@ -167,24 +150,11 @@ HttpAnswer Controller::write_member(Now now, wire::NetworkId id, wire::Address a
   const auto fields = parse_api_body(body);
   if (!fields) return bad_body("the body is not valid JSON, or nested too deep");
   const MemberEntry* before = registry_.find(id, address);
-  const bool was_authorized = before != nullptr && before->view.authorized;
-  const bool was_bridge = net->bridges.contains(address);
   json record = before == nullptr ? json::object() : before->record;
   fill_member(record, id, address, now.wall);
   apply_member_body(record, *fields, now.wall);
-  const bool changed = registry_.put_member(id, address, std::move(record), true);
-
-  MemberEntry& member = *registry_.find(id, address);
-  if (net->bridges.contains(address) != was_bridge) {
-    push_all(now, id);
-  } else if (changed) {
-    queue_push(now, {id, address}, member);
-  }
-  if (was_authorized && !member.view.authorized) {
-    member.last_config = 0;
-    revoke(now, id, {address}, out);
-  }
-  return json_answer(member.record);
+  put_member(now, id, address, std::move(record), kLocalCaller, out);
+  return json_answer(registry_.find(id, address)->record);
 }
 
 HttpAnswer Controller::delete_member(Now now, wire::NetworkId id, wire::Address address,
@@ -192,10 +162,7 @@ HttpAnswer Controller::delete_member(Now now, wire::NetworkId id, wire::Address 
   const MemberEntry* member = registry_.find(id, address);
   if (member == nullptr) return empty_answer(404);
   const HttpAnswer answer = json_answer(member->record);
-  const bool was_bridge = registry_.find(id)->bridges.contains(address);
-  if (member->view.authorized) revoke(now, id, {address}, out);
-  registry_.remove_member(id, address);
-  if (was_bridge) push_all(now, id);
+  remove_member(now, id, address, kLocalCaller, out);
   return answer;
 }
 

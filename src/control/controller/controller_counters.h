@@ -1,4 +1,5 @@
-// Requests that a controller did not answer with a configuration, by reason, once.
+// Requests that a controller did not answer with a configuration, and configurations that it did
+// not send, by reason, once.
 #pragma once
 
 #include <array>
@@ -12,6 +13,8 @@
   X(kUnknownSender, "unknown_sender")         \
   X(kTooSoon, "too_soon")                     \
   X(kStrangers, "strangers_rate")             \
+  X(kBehind, "signatures_behind")             \
+  X(kOvertaken, "overtaken")                  \
   X(kRefused, "refused")
 
 namespace orrery::control {

@@ -12,7 +12,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxPayload = wire::kMaxPacket - wire::kHeaderSize;
-constexpr std::size_t kMostBridges = 256;  // 1.14 members read no more specialists
+constexpr std::size_t kMostBridges = 256;           // 1.14 members read no more specialists
+constexpr std::uint64_t kManyBridgesProtocol = 13;  // members of 1.16 read kMaxSpecialists
 
 json& array_in(json& record, const char* key) {
   json& value = record[key];
@@ -117,47 +118,57 @@ void add_rules(wire::NetworkConfig& config, const Issuer& issuer, const NetworkV
   }
 }
 
+/// One that a route covers.
+bool has_address(const MemberView& member, const NetworkView& net, int family) {
+  return std::any_of(member.ips.begin(), member.ips.end(), [&](const wire::Endpoint& ip) {
+    return ip.family == family && net.prefix_of(ip).has_value();
+  });
+}
+
 }  // namespace
+
+bool is_complete(const MemberView& member, const NetworkView& net, bool rules_engine) {
+  const auto has_tag = [&](const auto& tag) { return member.tags.contains(tag.first); };
+  if (rules_engine && !std::all_of(net.default_tags.begin(), net.default_tags.end(), has_tag))
+    return false;
+  return member.no_auto_assign || ((!net.assign_v6 || has_address(member, net, 6)) &&
+                                   (!net.assign_v4 || has_address(member, net, 4)));
+}
 
 void complete_member(json& record, const NetworkEntry& net, wire::Address address,
                      bool first_contact, bool rules_engine,
                      const std::function<std::uint64_t()>& random) {
   const MemberView before = view_member(record);
   if (rules_engine) {
-    for (const auto& [id, capability] : net.view.capabilities) {
+    for (const auto& [id, capability] : net.view->capabilities) {
       const bool has = std::find(before.capabilities.begin(), before.capabilities.end(), id) !=
                        before.capabilities.end();
       if (first_contact && capability.by_default && !has)
         array_in(record, "capabilities").push_back(id);
     }
-    for (const auto& [id, value] : net.view.default_tags) {
+    for (const auto& [id, value] : net.view->default_tags) {
       if (!before.tags.contains(id)) array_in(record, "tags").push_back(json::array({id, value}));
     }
   }
   if (before.no_auto_assign) return;
-  const auto has = [&](int family) {
-    return std::any_of(before.ips.begin(), before.ips.end(), [&](const wire::Endpoint& ip) {
-      return ip.family == family && net.view.prefix_of(ip).has_value();
-    });
-  };
   const auto give = [&](const std::optional<wire::Endpoint>& ip) {
     if (ip) array_in(record, "ipAssignments").push_back(wire::ip_to_string(*ip));
   };
-  if (net.view.assign_v6 && !has(6)) give(free_ipv6(net, address, random));
-  if (net.view.assign_v4 && !has(4)) give(free_ipv4(net, address));
+  const NetworkView& view = *net.view;
+  if (view.assign_v6 && !has_address(before, view, 6)) give(free_ipv6(net, address, random));
+  if (view.assign_v4 && !has_address(before, view, 4)) give(free_ipv4(net, address));
 }
 
-wire::NetworkConfig issue(const crypto::SecretIdentity& controller, wire::NetworkId id,
-                          const NetworkEntry& net, const wire::Identity& identity,
-                          const MemberView& member, bool rules_engine, Millis stamp) {
-  const NetworkView& view = net.view;
-  const Issuer issuer{controller, id, identity, stamp};
+wire::NetworkConfig issue(const crypto::SecretIdentity& controller, const ConfigDraft& draft) {
+  const NetworkView& view = *draft.view;
+  const MemberView& member = draft.member;
+  const Issuer issuer{controller, draft.network, draft.identity, draft.stamp};
   wire::NetworkConfig config;
-  config.network = id;
-  config.timestamp = stamp;
+  config.network = draft.network;
+  config.timestamp = draft.stamp;
   config.credential_max_delta = view.max_delta;
   config.revision = view.revision;
-  config.issued_to = identity.address;
+  config.issued_to = draft.identity.address;
   config.trace_target = member.trace_target ? member.trace_target : view.trace_target;
   config.trace_level = member.trace_target ? member.trace_level : view.trace_level;
   if (view.broadcast) config.flags |= wire::NetworkConfig::kBroadcast;
@@ -166,8 +177,10 @@ wire::NetworkConfig issue(const crypto::SecretIdentity& controller, wire::Networ
   config.name = view.name;
   config.mtu = view.mtu;
   config.sso_version = 0;
-  for (const wire::Address bridge : net.bridges) {
-    if (config.specialists.size() >= kMostBridges) break;
+  const std::size_t most =
+      member.protocol >= kManyBridgesProtocol ? wire::kMaxSpecialists : kMostBridges;
+  for (const wire::Address bridge : draft.bridges) {
+    if (config.specialists.size() >= most) break;
     config.specialists.push_back({bridge.value | wire::Specialist::kActiveBridge});
   }
   config.routes.assign(view.routes.begin(),
@@ -176,7 +189,7 @@ wire::NetworkConfig issue(const crypto::SecretIdentity& controller, wire::Networ
   config.dns_domain = view.dns_domain;
   config.dns_servers = view.dns_servers;
   add_addresses(config, view, member);
-  add_rules(config, issuer, view, member, rules_engine);
+  add_rules(config, issuer, view, member, draft.rules_engine);
   config.ownerships = issuer.ownerships(config.static_ips);
   config.com = issuer.membership(view.max_delta);
   return config;

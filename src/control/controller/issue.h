@@ -7,6 +7,7 @@
 #include <span>
 
 #include "control/controller/registry.h"
+#include "control/controller/signing.h"
 #include "crypto/curve.h"
 #include "wire/network_config.h"
 
@@ -18,13 +19,13 @@ void complete_member(nlohmann::json& record, const NetworkEntry& net, wire::Addr
                      bool first_contact, bool rules_engine,
                      const std::function<std::uint64_t()>& random);
 
-/// The configuration of one member with all its credentials, stamped `stamp` (wall ms). Two
-/// certificates of ownership if more than 16 addresses are given. Active bridges are named only if
-/// they are authorised.
+/// Whether complete_member() could add anything to the record that `member` is the view of.
+[[nodiscard]] bool is_complete(const MemberView& member, const NetworkView& net, bool rules_engine);
+
+/// The configuration of one member with all its credentials. Two certificates of ownership if more
+/// than 16 addresses are given. Thread-safe.
 [[nodiscard]] wire::NetworkConfig issue(const crypto::SecretIdentity& controller,
-                                        wire::NetworkId id, const NetworkEntry& net,
-                                        const wire::Identity& identity, const MemberView& member,
-                                        bool rules_engine, Millis stamp);
+                                        const ConfigDraft& draft);
 
 /// For fast propagation: the target's certificates of membership up to and including `threshold`
 /// are void.

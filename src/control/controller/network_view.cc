@@ -12,6 +12,7 @@ using nlohmann::json;
 
 constexpr std::uint64_t kMaxDeltaLeast = 300'000;
 constexpr std::uint64_t kMaxDeltaMost = 7'200'000;
+constexpr std::array kVersionFields = {"vMajor", "vMinor", "vRev", "vProto"};
 constexpr std::size_t kNameSize = 127;  // bytes of a name or search domain
 
 const json& field(const json& record, const char* key) {
@@ -130,7 +131,10 @@ MemberView view_member(const json& record) {
       static_cast<std::int64_t>(lenient_u64(field(record, "authenticationExpiryTime"), 0));
   v.trace_target = trace_target_of(record);
   v.trace_level = lenient_u64(field(record, "remoteTraceLevel"), 0);
+  v.protocol = lenient_u64(field(record, "vProto"), 0);
   v.identity = lenient_text(field(record, "identity"), "");
+  for (std::size_t i = 0; i < v.version.size(); ++i)
+    v.version[i] = lenient_int(field(record, kVersionFields[i]), -1);
   v.candidate =
       !v.authorized && !v.identity.empty() && lenient_u64(field(record, "revision"), 0) <= 1;
   for (const json& entry : array_field(record, "ipAssignments")) {

@@ -4,6 +4,7 @@
 // Source: docs/protocol/11-controller.md sections 3, 4.
 #pragma once
 
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -58,10 +59,12 @@ struct MemberView {
   std::int64_t authentication_expiry = 0;
   wire::Address trace_target;
   std::uint64_t trace_level = 0;
+  std::uint64_t protocol = 0;       // as its last request had it; 0: unknown
   std::string identity;             // text; empty: not seen yet
   std::vector<wire::Endpoint> ips;  // assigned, port 0, in the record's order
   std::map<std::uint32_t, std::uint32_t> tags;
   std::vector<std::uint32_t> capabilities;
+  std::array<std::int64_t, 4> version{-1, -1, -1, -1};  // major, minor, revision, protocol
 };
 
 [[nodiscard]] NetworkView view_network(const nlohmann::json& record);

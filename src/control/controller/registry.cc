@@ -1,5 +1,7 @@
 #include "control/controller/registry.h"
 
+#include <tuple>
+
 #include "control/controller/json_text.h"
 #include "control/controller/lenient.h"
 
@@ -8,12 +10,18 @@ namespace {
 
 using nlohmann::json;
 
+/// Two objects with the same fields, whatever their revisions.
 bool same_but_revision(const json& a, const json& b) {
   if (!a.is_object() || !b.is_object()) return false;
-  json x = a, y = b;
-  x.erase("revision");
-  y.erase("revision");
-  return x == y;
+  auto x = a.begin(), y = b.begin();  // both sorted by key
+  for (;;) {
+    if (x != a.end() && x.key() == "revision") ++x;
+    if (y != b.end() && y.key() == "revision") ++y;
+    if (x == a.end() || y == b.end()) return x == a.end() && y == b.end();
+    if (x.key() != y.key() || *x != *y) return false;
+    ++x;
+    ++y;
+  }
 }
 
 std::uint64_t revision_of(const json& record) {
@@ -60,6 +68,13 @@ std::vector<wire::Address> AddressBook::owners(const wire::Endpoint& ip) const {
   return found;
 }
 
+std::vector<wire::Endpoint> AddressBook::page(const wire::Endpoint& after, std::size_t most) const {
+  std::vector<wire::Endpoint> found;
+  for (auto it = owners_.upper_bound(after); it != owners_.end() && found.size() < most; ++it)
+    found.push_back(it->first);
+  return found;
+}
+
 std::vector<wire::Address> AddressBook::owners_of_suffix(std::uint32_t low24) const {
   std::set<wire::Address> found;
   for (auto it = suffixes_.lower_bound({low24, {}}); it != suffixes_.end() && it->first == low24;
@@ -75,11 +90,12 @@ std::vector<wire::Address> AddressBook::owners_of_suffix(std::uint32_t low24) co
 
 bool Registry::load(const StoreWrite& record) {
   auto parsed = parse_json(record.json);
-  if (!parsed || !parsed->is_object() || !record.network) return false;
+  if (record.kind != RecordKind::kRecord || !parsed || !parsed->is_object() || !record.network)
+    return false;
   json& value = *parsed;
   try {
     if (!record.member) {
-      NetworkView view = view_network(value);
+      auto view = std::make_shared<const NetworkView>(view_network(value));
       NetworkEntry& net = networks_[record.network];
       net.view = std::move(view);
       net.record = std::move(value);
@@ -90,6 +106,7 @@ bool Registry::load(const StoreWrite& record) {
     MemberEntry& member = net.members[record.member];
     if (member.record.is_object()) unindex(record.network, net, record.member, member);
     member.view = std::move(view);
+    member.epoch = ++epochs_;
     member.record = std::move(value);
     member.stored = true;
     index(record.network, net, record.member, member);
@@ -120,7 +137,7 @@ bool Registry::put_network(wire::NetworkId id, json record) {
   NetworkEntry& net = networks_[id];
   if (same_but_revision(net.record, record)) return false;
   record["revision"] = revision_of(net.record) + 1;
-  net.view = view_network(record);
+  net.view = std::make_shared<const NetworkView>(view_network(record));
   net.record = std::move(record);
   writes_.push_back({id, {}, json_text(net.record)});
   return true;
@@ -133,7 +150,9 @@ bool Registry::put_member(wire::NetworkId id, wire::Address address, json record
   if (changed) {
     if (member.record.is_object()) unindex(id, net, address, member);
     record["revision"] = revision_of(member.record) + 1;
+    const bool was_authorized = member.view.authorized;
     member.view = view_member(record);
+    if (member.epoch == 0 || (was_authorized && !member.view.authorized)) member.epoch = ++epochs_;
     member.record = std::move(record);
     index(id, net, address, member);
   }
@@ -187,8 +206,11 @@ void Registry::remove_member(wire::NetworkId id, wire::Address address) {
 void Registry::put_back(std::vector<StoreWrite> writes) {
   writes.insert(writes.end(), std::make_move_iterator(writes_.begin()),
                 std::make_move_iterator(writes_.end()));
-  std::map<std::pair<wire::NetworkId, wire::Address>, std::size_t> last;
-  for (std::size_t i = 0; i < writes.size(); ++i) last[{writes[i].network, writes[i].member}] = i;
+  std::map<std::tuple<RecordKind, std::uint64_t, wire::NetworkId, wire::Address>, std::size_t> last;
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    const StoreWrite& w = writes[i];
+    last[{w.kind, w.id, w.network, w.member}] = i;
+  }
   writes_.clear();
   for (const auto& [key, i] : last) writes_.push_back(std::move(writes[i]));
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,23 +24,35 @@
 
 namespace orrery::control {
 
+/// Kinds of records in the store. The numbers are in its file.
+enum class RecordKind : std::uint8_t {
+  kRecord = 0,  // a network or a member
+  kToken = 1,   // access.h
+  kWebhook = 2,
+  kAudit = 3,  // an entry of the audit log, events.h
+};
+
 /// One record to keep, or to remove when `json` is empty. member 0: the network's own record.
 struct StoreWrite {
   wire::NetworkId network;
   wire::Address member;
   std::string json;
+  RecordKind kind = RecordKind::kRecord;
+  std::uint64_t id = 0;  // in place of network and member for all other kinds
 };
 
 struct MemberEntry {
   nlohmann::json record;  // changed through Registry::put_member only
   MemberView view;
-  bool stored = false;  // on disk, or about to be
+  bool stored = false;      // on disk, or about to be
+  std::uint64_t epoch = 0;  // another one since the member was made, or lost its authorisation
 
   // In memory only; mono, 0: not in this run.
   Millis last_request = 0;
-  Millis last_config = 0;   // a configuration was sent
-  wire::Identity identity;  // of the last authorised request; none: not pushed to
-  ByteVector metadata;      // of the same
+  Millis last_config = 0;         // a configuration was sent
+  std::uint64_t last_packet = 0;  // id of the last request; 0: none in this run
+  wire::Identity identity;        // of the last authorised request; none: not pushed to
+  ByteVector metadata;            // of the same
 
   [[nodiscard]] bool online(Millis now, Millis within) const {
     return last_request != 0 && now - last_request <= within;
@@ -57,6 +70,12 @@ class AddressBook {
 
   /// Members that the IP (port 0) is assigned to.
   [[nodiscard]] std::vector<wire::Address> owners(const wire::Endpoint& ip) const;
+  /// Up to `most` addresses (port 0) behind `after`, ascending.
+  [[nodiscard]] std::vector<wire::Endpoint> page(const wire::Endpoint& after,
+                                                 std::size_t most) const;
+
+  [[nodiscard]] std::size_t size() const { return owners_.size(); }
+
   /// Members with an assigned or link-local IPv6 address that ends in these 24 bits.
   [[nodiscard]] std::vector<wire::Address> owners_of_suffix(std::uint32_t low24) const;
 
@@ -69,7 +88,8 @@ class AddressBook {
 
 struct NetworkEntry {
   nlohmann::json record;  // changed through Registry::put_network only
-  NetworkView view;
+  /// Replaced, never changed: who signs elsewhere keeps the one that he was given.
+  std::shared_ptr<const NetworkView> view = std::make_shared<NetworkView>();
   std::map<wire::Address, MemberEntry> members;
   AddressBook addresses;
   std::set<wire::Address> bridges;  // active bridges that are authorised
@@ -108,6 +128,9 @@ class Registry {
 
   [[nodiscard]] std::vector<StoreWrite> take_writes() { return std::exchange(writes_, {}); }
 
+  /// A record of another kind, whose content is somebody else's.
+  void write(StoreWrite record) { writes_.push_back(std::move(record)); }
+
   /// Before what has been queued since; of several writes of one record the last one is kept, so
   /// that a full disk does not fill the memory, too.
   void put_back(std::vector<StoreWrite> writes);
@@ -120,6 +143,7 @@ class Registry {
 
   std::map<wire::NetworkId, NetworkEntry> networks_;
   std::vector<StoreWrite> writes_;
+  std::uint64_t epochs_ = 0;
 };
 
 }  // namespace orrery::control

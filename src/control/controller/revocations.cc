@@ -7,9 +7,9 @@
 
 namespace orrery::control {
 
-void Revocations::add(const wire::Revocation& revocation) {
+void Revocations::add(const wire::Revocation& revocation, bool listens) {
   Network& network = networks_[revocation.network];
-  network.closed = false;
+  network.last_members.reset();
   std::vector<Waiting>& waiting = network.waiting;
   std::erase_if(waiting,
                 [&](const Waiting& w) { return w.revocation.target == revocation.target; });
@@ -17,62 +17,134 @@ void Revocations::add(const wire::Revocation& revocation) {
     waiting.erase(std::max_element(waiting.begin(), waiting.end(),
                                    [](const auto& a, const auto& b) { return a.sent < b.sent; }));
   }
-  waiting.push_back({revocation, 0});
+  waiting.push_back({revocation, listens, 0});
+  for (Batch& batch : round_) {
+    if (batch.network != revocation.network || batch.revocations.size() >= kPerPacket) continue;
+    batch.revocations.push_back(revocation);
+    payload_of_.clear();
+    if (!listens) continue;
+    batch.expelled.push_back(revocation.target);
+    first_.emplace_back(static_cast<std::size_t>(&batch - round_.data()), revocation.target);
+  }
 }
 
 void Revocations::close(wire::NetworkId network, std::vector<wire::Address> members) {
+  for (Batch& batch : round_) {
+    if (batch.network == network) batch.last_members = members;
+  }
   const auto it = networks_.find(network);
-  if (it == networks_.end()) return;
-  it->second.last_members = std::move(members);
-  it->second.closed = true;
+  if (it != networks_.end()) it->second.last_members = std::move(members);
 }
 
-std::vector<wire::Revocation> Revocations::take(Network& network) {
+void Revocations::take(Network& network, Batch& batch) {
   std::vector<Waiting*> order;
   for (Waiting& w : network.waiting) order.push_back(&w);
   std::stable_sort(order.begin(), order.end(),
                    [](const Waiting* a, const Waiting* b) { return a->sent < b->sent; });
   order.resize(std::min(order.size(), kPerPacket));
-  std::vector<wire::Revocation> taken;
   for (Waiting* w : order) {
-    taken.push_back(w->revocation);
+    batch.revocations.push_back(w->revocation);
+    if (w->listens) batch.expelled.push_back(w->revocation.target);
     ++w->sent;
   }
-  return taken;
 }
 
-void Revocations::send_due(Millis now, const Members& members, const Send& send) {
-  if (networks_.empty() || now < next_) return;
-  next_ = now + kInterval;
-  std::vector<std::vector<wire::Revocation>> batches;
-  std::map<wire::Address, std::vector<std::size_t>> batches_of;  // which, for each member
+void Revocations::begin_round(Millis now, const Audience& audience) {
+  next_round_ = now + kInterval;
+  std::size_t members = 0;
   for (auto& [id, network] : networks_) {
-    for (const wire::Address address : network.closed ? network.last_members : members(id)) {
-      batches_of[address].push_back(batches.size());
-    }
-    batches.push_back(take(network));
+    Batch& batch = round_.emplace_back();
+    batch.network = id;
+    batch.last_members = network.last_members;
+    take(network, batch);
+    members += batch.last_members ? batch.last_members->size() : audience.size(id);
     std::erase_if(network.waiting, [](const Waiting& w) { return w.sent >= kRounds; });
   }
   std::erase_if(networks_, [](const auto& entry) { return entry.second.waiting.empty(); });
-  std::vector<std::size_t> last;  // most members get the same
-  ByteVector payload;
-  for (const auto& [address, which] : batches_of) {
-    if (which != last) {
-      std::vector<wire::Revocation> all;
-      for (const std::size_t i : which) {
-        const std::size_t room = std::min(batches[i].size(), kPerPacket - all.size());
-        all.insert(all.end(), batches[i].begin(),
-                   batches[i].begin() + static_cast<std::ptrdiff_t>(room));
-      }
-      payload = revocation_payload(all);
-      last = which;
-    }
-    send(batches[which.front()].front().network, address, payload);
+  for (std::size_t i = round_.size(); i-- > 0;) {
+    for (const wire::Address member : round_[i].expelled) first_.emplace_back(i, member);
   }
+  at_ = 0;
+  cursor_ = {};
+  per_turn_ = std::clamp((members + kTurns - 1) / kTurns, kLeastPerTurn, kMostPerTurn);
+  payload_of_.clear();
+}
+
+wire::Address Revocations::next_of(const Batch& batch, const Audience& audience,
+                                   wire::Address& cursor, std::size_t& looks) {
+  if (!batch.last_members) return audience.next(batch.network, cursor, looks);
+  const auto it = std::upper_bound(batch.last_members->begin(), batch.last_members->end(), cursor);
+  return cursor = it == batch.last_members->end() ? wire::Address{} : *it;
+}
+
+bool Revocations::has(const Batch& batch, const Audience& audience, wire::Address member) {
+  if (!batch.last_members) return audience.has(batch.network, member);
+  return std::binary_search(batch.last_members->begin(), batch.last_members->end(), member);
+}
+
+bool Revocations::told(const Audience& audience, std::size_t batch, wire::Address member) const {
+  for (std::size_t i = 0; i < round_.size(); ++i) {
+    const auto& expelled = round_[i].expelled;
+    if (std::find(expelled.begin(), expelled.end(), member) != expelled.end()) return true;
+    if (i < batch && has(round_[i], audience, member)) return true;
+  }
+  return false;
+}
+
+void Revocations::tell(const Audience& audience, std::size_t first, wire::Address member,
+                       const Send& send) {
+  std::vector<std::size_t> which;
+  for (std::size_t i = 0; i < round_.size(); ++i) {
+    if (i == first || has(round_[i], audience, member)) which.push_back(i);
+  }
+  if (which != payload_of_) {
+    std::vector<wire::Revocation> all;
+    for (const std::size_t i : which) {
+      const auto& more = round_[i].revocations;
+      const std::size_t room = std::min(more.size(), kPerPacket - all.size());
+      all.insert(all.end(), more.begin(), more.begin() + static_cast<std::ptrdiff_t>(room));
+    }
+    payload_ = revocation_payload(all);
+    payload_of_ = std::move(which);
+  }
+  send(round_[payload_of_.front()].network, member, payload_);
+}
+
+void Revocations::send_due(Millis now, const Audience& audience, const Send& send,
+                           std::size_t most) {
+  if (round_.empty()) {
+    if (networks_.empty() || now < next_round_) return;
+    begin_round(now, audience);
+  } else if (now < next_turn_) {
+    return;
+  }
+  next_turn_ = now + kTurn;
+  std::size_t left = std::min(per_turn_, most), looks = kLooksPerTurn;
+  std::vector<wire::Address> expelled;  // may be so from several networks
+  for (; left > 0 && !first_.empty(); first_.pop_back()) {
+    const auto [batch, member] = first_.back();
+    if (std::find(expelled.begin(), expelled.end(), member) != expelled.end()) continue;
+    expelled.push_back(member);
+    tell(audience, batch, member, send);
+    --left;
+  }
+  while (left > 0 && looks > 0 && at_ < round_.size()) {
+    const wire::Address member = next_of(round_[at_], audience, cursor_, looks);
+    if (member) {
+      if (told(audience, at_, member)) continue;
+      tell(audience, at_, member, send);
+      --left;
+    } else if (looks > 0) {
+      ++at_;
+      cursor_ = {};
+    }
+  }
+  if (at_ == round_.size()) round_.clear();
 }
 
 Millis Revocations::next_deadline() const {
-  return networks_.empty() ? std::numeric_limits<Millis>::max() : next_;
+  if (!round_.empty()) return next_turn_;
+  return networks_.empty() ? std::numeric_limits<Millis>::max() : next_round_;
 }
 
 }  // namespace orrery::control

@@ -3,22 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "lab.h"
+#include "support/json_shape.h"
 
 namespace orrery::test {
 namespace {
 
 using nlohmann::json;
-
-/// Replaces {name} by its value, and the other way round for recorded answers.
-std::string bound(std::string text, const json& bindings) {
-  for (const auto& [name, value] : bindings.items()) {
-    const std::string mark = "{" + name + "}";
-    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark)) {
-      text.replace(at, mark.size(), value.get<std::string>());
-    }
-  }
-  return text;
-}
 
 /// Sets fields that change from run to run to 0, at any depth; sorts lists of records, whose order
 /// is not kept.
@@ -151,7 +141,7 @@ TEST(Api, EmptyAddressesAreNone) {
   EXPECT_EQ(
       lab.set_member(id, wire::Address{0x1122334455}, {{"ipAssignments", {""}}})["ipAssignments"],
       json::array());
-  EXPECT_TRUE(lab.controller.registry().find(id)->view.dns_servers.empty());
+  EXPECT_TRUE(lab.controller.registry().find(id)->view->dns_servers.empty());
 }
 
 TEST(Api, UpperCaseIsTheSameRecord) {

@@ -182,6 +182,165 @@ TEST_F(Changes, DeauthorisationIsRevokedEverywhere) {
   EXPECT_GT(again.config->com->timestamp(), threshold);
 }
 
+TEST_F(Changes, TheMemberThatIsPutOutHearsItAtOnce) {
+  lab.set_network(id, {{"private", true}});
+  lab.transport.sent.clear();
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  EXPECT_EQ(lab.transport.sent.at(0).to, members[1].address) << "before all others";
+  const auto errors = lab.transport.of(Verb::kError);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_EQ(errors[0].to, members[1].address);
+  const auto error = wire::decode_error(errors[0].payload);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, static_cast<std::uint8_t>(wire::ErrorCode::kNetworkAccessDenied));
+  EXPECT_EQ(error->in_re_verb, 0x0b);
+  EXPECT_EQ(error->in_re_id, lab.last_packet_id - 1) << "its last request";
+  lab.call("DELETE", ControllerLab::member_path(id, members[2].address), nullptr);
+  EXPECT_EQ(lab.transport.of(Verb::kError, members[2].address).size(), 1u);
+  // Who is not there is not told.
+  lab.advance(control::Controller::kOnline + 1);
+  lab.set_member(id, members[0].address, {{"authorized", false}});
+  EXPECT_TRUE(lab.transport.of(Verb::kError, members[0].address).empty());
+}
+
+TEST_F(Changes, RevocationsToManyAreSpreadOverLessThanASecond) {
+  constexpr std::uint64_t kMany = 10'000;
+  for (std::uint64_t i = 0; i < kMany; ++i) {
+    lab.request(id, made_up_identity(0x4400000000 + i));
+    if (i % 4'000 == 3'999) lab.advance(1'000);
+    if (i % 100 == 0) lab.transport.sent.clear();
+  }
+  lab.advance(2'000);
+  lab.transport.sent.clear();
+  lab.set_member(id, wire::Address{0x4400000777}, {{"authorized", false}});
+  std::size_t told = 0, most = 0;
+  const auto count = [&] {
+    const std::size_t now = lab.transport.sent.size() - 1;  // all but the one error
+    most = std::max(most, now - told);
+    told = now;
+  };
+  count();
+  EXPECT_EQ(revocations_to(wire::Address{0x4400000777}).size(), 1u) << "first of all";
+  const Millis begin = lab.now.mono;
+  while (told < kMany + members.size() && lab.now.mono < begin + 2'000) {
+    lab.advance(1);
+    if (lab.controller.next_deadline() <= lab.now.mono) lab.controller.tick(lab.now, lab.out);
+    count();
+  }
+  EXPECT_LT(lab.now.mono - begin, 1'000);
+  EXPECT_LE(most, Revocations::kMostPerTurn);
+  EXPECT_EQ(revocations_to(members[2].address).size(), 1u);
+}
+
+TEST_F(Changes, ASecondDeauthorisationJoinsTheRoundThatIsUnderWay) {
+  for (std::uint64_t i = 0; i < 1'000; ++i) lab.request(id, made_up_identity(0x4400000000 + i));
+  lab.advance(2'000);
+  lab.transport.sent.clear();
+  lab.set_member(id, members[0].address, {{"authorized", false}});
+  const wire::Address last{0x4400000000 + 999};
+  EXPECT_TRUE(targets_told(last).empty());
+  lab.advance(5);
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  run(800);
+  EXPECT_EQ(targets_told(last), (std::set{members[0].address, members[1].address}));
+  EXPECT_EQ(lab.transport.of(Verb::kNetworkCredentials, last).size(), 1u) << "in one packet";
+  EXPECT_FALSE(targets_told(members[1].address).empty());
+  run(3 * Revocations::kInterval);
+  EXPECT_EQ(targets_told(members[2].address), (std::set{members[0].address, members[1].address}))
+      << "who had been told before";
+}
+
+TEST_F(Changes, AMemberOfTwoNetworksIsToldInOnePacket) {
+  const wire::NetworkId second = lab.network(2);
+  lab.set_network(second, {{"private", false}});
+  for (const auto& m : members) ASSERT_TRUE(lab.request(second, m).config);
+  lab.advance(2'000);
+  lab.set_member(id, members[0].address, {{"authorized", false}});
+  lab.set_member(second, members[1].address, {{"authorized", false}});
+  lab.transport.sent.clear();
+  run(Revocations::kInterval + 50);
+  EXPECT_EQ(targets_told(members[2].address), (std::set{members[0].address, members[1].address}));
+  EXPECT_EQ(lab.transport.of(Verb::kNetworkCredentials, members[2].address).size(), 1u);
+}
+
+TEST_F(Changes, SignaturesElsewhere) {
+  lab.controller.defer_signatures();
+  const auto sign_all = [&] {
+    std::vector<control::SignedConfig> ready;
+    for (const control::ConfigJob& job : lab.controller.take_jobs())
+      ready.push_back(control::sign(lab.transport.self(), job));
+    lab.controller.on_signed(lab.now, ready, lab.out);
+  };
+  // A request: nothing at once, the answer when it is signed.
+  EXPECT_EQ(lab.request(id, members[0]).packets, 0u);
+  EXPECT_EQ(lab.controller.outstanding(), 1u);
+  const std::uint64_t asked = lab.last_packet_id;
+  sign_all();
+  EXPECT_TRUE(lab.collect(0, members[0].address, asked).config);
+  EXPECT_EQ(lab.controller.outstanding(), 0u);
+  EXPECT_TRUE(lab.controller.recently_configured(lab.now, id, members[0].address));
+
+  // What was decided before it was put out, and authorised again, is not sent any more.
+  lab.advance(2'000);
+  lab.transport.sent.clear();
+  lab.request(id, members[1]);
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  const auto overtaken = lab.controller.take_jobs();
+  lab.set_member(id, members[1].address, {{"authorized", true}});
+  const auto fresh = lab.controller.take_jobs();
+  ASSERT_EQ(overtaken.size(), 1u);
+  lab.controller.on_signed(lab.now, {control::sign(lab.transport.self(), overtaken[0])}, lab.out);
+  EXPECT_TRUE(lab.transport.of(Verb::kOk).empty());
+  EXPECT_EQ(lab.controller.counters().get(control::ControllerCount::kOvertaken), 1u);
+  for (const auto& job : fresh)
+    lab.controller.on_signed(lab.now, {control::sign(lab.transport.self(), job)}, lab.out);
+  sign_all();
+  EXPECT_EQ(lab.controller.outstanding(), 0u);
+
+  // What could not be committed is not signed; what comes back while the store refuses is not sent.
+  lab.advance(2'000);
+  lab.transport.sent.clear();
+  lab.request(id, members[2]);
+  lab.controller.drop_jobs();
+  EXPECT_EQ(lab.controller.outstanding(), 0u);
+  EXPECT_TRUE(lab.controller.take_jobs().empty());
+  lab.request(id, members[0]);
+  lab.controller.suspend(true);
+  sign_all();
+  EXPECT_TRUE(lab.transport.sent.empty());
+}
+
+TEST_F(Changes, PushesWaitForSignaturesRequestsDoNot) {
+  const std::size_t many = 2 * control::Controller::kPushJobsMost;
+  for (std::size_t i = 0; i < many; ++i) lab.request(id, made_up_identity(0x4400000000 + i));
+  lab.controller.defer_signatures();
+  lab.advance(2'000);
+  lab.set_network(id, {{"name", "changed"}});
+  run(1'000);
+  EXPECT_EQ(lab.controller.outstanding(), control::Controller::kPushJobsMost);
+  lab.request(id, members[0]);
+  EXPECT_EQ(lab.controller.outstanding(), control::Controller::kPushJobsMost + 1);
+  // Changed again while the first half is under way: everybody gets the last name.
+  lab.set_network(id, {{"name", "again"}});
+  lab.transport.sent.clear();
+  for (int i = 0; i < 100; ++i) {
+    std::vector<control::SignedConfig> ready;
+    for (const control::ConfigJob& job : lab.controller.take_jobs())
+      ready.push_back(control::sign(lab.transport.self(), job));
+    lab.controller.on_signed(lab.now, ready, lab.out);
+    run(50);
+  }
+  EXPECT_EQ(lab.controller.next_deadline(), std::numeric_limits<Millis>::max());
+  std::map<wire::Address, std::string> names;
+  for (const auto& sent : lab.transport.of(Verb::kNetworkConfig)) {
+    const auto chunk = wire::decode_config_chunk(sent.payload);
+    ASSERT_TRUE(chunk);
+    names[sent.to] = wire::decode_network_config(chunk->data)->name;
+  }
+  EXPECT_EQ(names.size(), many + members.size());
+  for (const auto& [address, name] : names) ASSERT_EQ(name, "again") << wire::to_string(address);
+}
+
 TEST_F(Changes, RevocationsOfTheSameSecondAllArrive) {
   // What a member acts upon: one packet of credentials a second from a peer.
   std::map<wire::Address, Millis> last;

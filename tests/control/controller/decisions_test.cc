@@ -118,6 +118,19 @@ TEST(Decisions, Tokens) {
       ErrorCode::kNetworkAccessDenied);
 }
 
+TEST(Decisions, AStormOfNewcomersIsLetInWhereAnybodyIs) {
+  ControllerLab lab;
+  lab.set_network(lab.network(1), {{"private", false}});
+  lab.set_network(lab.network(2), json::object());
+  std::size_t in = 0, heard = 0;
+  for (std::uint64_t i = 0; i < 10'000; ++i)
+    in += lab.request(lab.network(1), made_up_identity(0x2200000000 + i)).config ? 1 : 0;
+  for (std::uint64_t i = 0; i < 10'000; ++i)
+    heard += lab.request(lab.network(2), made_up_identity(0x3300000000 + i)).packets;
+  EXPECT_EQ(in, 10'000u);
+  EXPECT_EQ(heard, 2'000u) << "strangers who are only refused have a small share";
+}
+
 TEST(Decisions, CandidatesAreBoundedAndNotOnDisk) {
   ControllerLab lab;
   const auto id = lab.network(1);
@@ -222,12 +235,12 @@ TEST(Decisions, FailedCommitIsQueuedAgain) {
   };
   EXPECT_EQ(post(1, "{}"), 200);
   auto writes = lab.controller.take_writes();
-  ASSERT_EQ(writes.size(), 1u);
+  ASSERT_EQ(writes.size(), 2u) << "the record, and an entry of the audit log";
   EXPECT_EQ(post(2, "{}"), 200);
   EXPECT_EQ(post(1, R"({"name":"later"})"), 200);
   lab.controller.put_back(std::move(writes));
   const auto all = lab.controller.take_writes();
-  ASSERT_EQ(all.size(), 2u);
+  ASSERT_EQ(all.size(), 5u) << "two records, three entries";
   EXPECT_EQ(all[0].network, lab.network(1));
   EXPECT_EQ(json::parse(all[0].json)["name"], "later") << "the last one counts";
   EXPECT_EQ(all[1].network, lab.network(2));

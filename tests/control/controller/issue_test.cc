@@ -80,7 +80,7 @@ TEST(Issue, PoolCorners) {
   const auto first_of = [](json routes, json pools, std::uint64_t address) {
     control::NetworkEntry net;
     net.record = {{"routes", std::move(routes)}, {"ipAssignmentPools", std::move(pools)}};
-    net.view = control::view_network(net.record);
+    net.view = std::make_shared<const control::NetworkView>(control::view_network(net.record));
     const auto ip = control::free_ipv4(net, wire::Address{address});
     return ip ? wire::ip_to_string(*ip) : std::string();
   };

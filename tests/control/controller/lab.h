@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdexcept>
+#include <tuple>
 
 #include "control/controller/controller.h"
 #include "fib/credential_check.h"
@@ -113,7 +114,8 @@ class ControllerLab {
     return collect(sent_before, who.address, in.packet_id);
   }
 
-  /// What `to` was sent since `from`: an error, an answer to `packet_id`, or (0) a push.
+  /// What `to` was sent since `from`: an error, an answer to `packet_id`, or (0) a push, to which
+  /// an error of any request belongs, too.
   Answer collect(std::size_t from, wire::Address to, std::uint64_t packet_id) {
     Answer answer;
     ByteVector dictionary;
@@ -123,7 +125,8 @@ class ControllerLab {
       Bytes body = sent.payload;
       if (sent.verb == wire::Verb::kError) {
         const auto error = wire::decode_error(body);
-        if (!error || error->in_re_id != packet_id) throw std::runtime_error("error packet");
+        if (!error || (packet_id != 0 && error->in_re_id != packet_id))
+          throw std::runtime_error("error packet");
         answer.error = static_cast<wire::ErrorCode>(error->code);
         ++answer.packets;
         continue;
@@ -162,6 +165,13 @@ class ControllerLab {
   /// What the driver does after every input.
   void commit() {
     for (const control::StoreWrite& w : controller.take_writes()) {
+      const auto key = std::tuple(w.kind, w.id, w.network, w.member);
+      if (w.json.empty()) {
+        all_on_disk.erase(key);
+      } else {
+        all_on_disk[key] = w;
+      }
+      if (w.kind != control::RecordKind::kRecord) continue;
       if (w.json.empty()) {
         disk.erase({w.network, w.member});
       } else {
@@ -175,7 +185,10 @@ class ControllerLab {
   control::Effects out;
   Now now{1'000'000, 1'700'000'000'000};
   std::uint64_t last_packet_id = 0x1000;
-  std::map<std::pair<wire::NetworkId, wire::Address>, std::string> disk;
+  std::map<std::pair<wire::NetworkId, wire::Address>, std::string> disk;  // networks and members
+  std::map<std::tuple<control::RecordKind, std::uint64_t, wire::NetworkId, wire::Address>,
+           control::StoreWrite>
+      all_on_disk;
 };
 
 }  // namespace orrery::test

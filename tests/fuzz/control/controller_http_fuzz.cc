@@ -2,6 +2,7 @@
 // body, requests of members with any meta-data or payload, the clock.
 //
 //   "POST /controller/network/...\n<body>"   an HTTP call
+//   "PATCH /api/v1/...?<query>\n<body>"       the same of /api/v1, with the daemon's own token
 //   "r<n><meta-data>"                        member n asks for network 1
 //   "p<n><payload>"                          member n sends this as a request
 //   "t<n>"                                   2^n ms pass
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "control/controller/api_v1.h"
 #include "control/controller/controller.h"
 #include "support/fake_transport.h"
 #include "wire/network_config.h"
@@ -43,13 +45,47 @@ void require(bool holds) {
 struct Stage {
   Stage() : transport(own_identity()), controller(transport) {}
 
+  /// Made when it is asked for: it reads its document then.
+  control::ApiV1& api_v1() {
+    if (!api) api.emplace(controller);
+    return *api;
+  }
+
+  void http_v1(std::string_view method, std::string_view target, std::string_view body) {
+    control::ApiCall call;
+    call.method = method;
+    call.path = target.substr(0, target.find('?'));
+    call.body = body;
+    call.local = true;
+    std::string_view rest = target.substr(std::min(target.find('?'), target.size()));
+    while (!rest.empty()) {
+      rest.remove_prefix(1);
+      const std::string_view one = rest.substr(0, rest.find('&'));
+      call.query[std::string(one.substr(0, one.find('=')))] =
+          one.substr(std::min(one.find('=') + 1, one.size()));
+      rest.remove_prefix(one.size());
+    }
+    const control::ApiAnswer answer = api_v1().handle(now, call, out);
+    require(answer.body.empty() || json::accept(answer.body));
+    const std::size_t written = commit();
+    require(answer.status < 300 || written == 0);
+    if (answer.status >= 400) {
+      const control::JsonSchema& schema = api_v1().schema();
+      require(!schema.check(schema.named("Error"), json::parse(answer.body)));
+    }
+  }
+
   void http(std::string_view operation) {
     const std::size_t space = operation.find(' ');
     const std::size_t line = operation.find('\n');
     if (space == std::string_view::npos || line == std::string_view::npos || line < space) return;
-    const auto answer = controller.handle(now, operation.substr(0, space),
-                                          operation.substr(space + 1, line - space - 1),
-                                          operation.substr(line + 1), out);
+    const std::string_view target = operation.substr(space + 1, line - space - 1);
+    if (target.starts_with("/api/v1")) {
+      http_v1(operation.substr(0, space), target, operation.substr(line + 1));
+      return;
+    }
+    const auto answer =
+        controller.handle(now, operation.substr(0, space), target, operation.substr(line + 1), out);
     require(answer.body.empty() || json::accept(answer.body));
     const std::size_t written = commit();
     require(answer.status == 200 || written == 0);
@@ -80,6 +116,7 @@ struct Stage {
   std::size_t commit() {
     const auto writes = controller.take_writes();
     for (const auto& write : writes) {
+      if (write.kind != control::RecordKind::kRecord) continue;
       if (write.json.empty()) {
         disk.erase({write.network, write.member});
       } else {
@@ -114,6 +151,7 @@ struct Stage {
 
   test::FakeTransport transport;
   control::Controller controller;
+  std::optional<control::ApiV1> api;
   control::Effects out;
   Now now{1'000'000, 1'700'000'000'000};
   std::map<std::pair<wire::NetworkId, wire::Address>, std::string> disk;

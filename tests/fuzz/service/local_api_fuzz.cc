@@ -2,8 +2,9 @@
 // says, names from the network among them.
 //
 // Input: [1] method, [1] path, [1] bits, [2] length of what others told us, that, body.
-// Invariants: no exception leaves handle(); without the token nothing but /health is answered; an
-// answer that claims to be JSON is JSON; nothing runs on the control thread for a refused request.
+// Invariants: no exception leaves handle(); without the token nothing but /health, the page and
+// what has tokens of its own is answered; an answer that claims to be JSON is JSON; nothing runs on
+// the control thread for a refused request.
 #include "fuzz/wire/verb_fuzz.h"
 #include "service/local_api.h"
 #include "service/path_json.h"
@@ -60,9 +61,15 @@ class Target final : public service::ApiTarget {
 
   bool leave(wire::NetworkId id) override { return id == kNetwork; }
 
-  void orbit(std::uint64_t, wire::Address) override {}
+  void orbit(std::uint64_t, wire::Address, const std::optional<control::Fingerprint>&) override {}
 
   void deorbit(std::uint64_t) override {}
+
+  void pin(const service::Pins&) override {}
+
+  bool unpin(wire::Address address) override { return address.value == 1; }
+
+  std::size_t check_roots(std::uint64_t) override { return 0; }
 
   json inspect(const std::string& what) override {
     if (what.starts_with("why/")) return service::to_json(route(), 1'000, 1'700'000'000'000);
@@ -76,6 +83,11 @@ class Target final : public service::ApiTarget {
 
   service::HttpResponse controller(const service::HttpRequest&) override {
     return {200, "[]", "application/json"};
+  }
+
+  service::HttpResponse api_v1(const service::HttpRequest& request, bool local) override {
+    check(local == (request.token == kToken) && request.path.starts_with("/api/v1"));
+    return {local ? 200 : 401, "{}", "application/json"};
   }
 
  private:
@@ -129,6 +141,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                            "/controller",
                                            "/",
                                            "",
+                                           "/api/v1",
+                                           "/ui/",
                                            "/orrery/why/171ed924fb",
                                            "/orrery/ping/171ed924fb"};
   Reader r(Bytes(data, size));
@@ -151,8 +165,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return true;
   });
   const service::HttpResponse response = api.handle(request);
+  const bool page = request.method == "GET" && (request.path == "/" || request.path == "/ui" ||
+                                                request.path.starts_with("/ui/"));
+  const bool v1 = request.path == "/api/v1" || request.path.starts_with("/api/v1/");
   const bool admitted =
-      !request.token_in_url && (request.path == "/health" || request.token == kToken);
+      !request.token_in_url && (request.path == "/health" || page || v1 || request.token == kToken);
   check(admitted || (response.status == 401 && !ran));
   check(response.status >= 200 && response.status < 600);
   check(response.body.empty() || response.type != "application/json" ||
