@@ -32,9 +32,9 @@ inline constexpr unsigned kDoubtOfHost = 1;      // lost probes before another p
 inline constexpr unsigned kDoubtOfPath = 3;      // is taken; before any other path is
 inline constexpr unsigned kDoubtSoon = 5;        // the same within the hold
 
-// Between probes of the relay to a peer, where there is a choice of roots, and how many in a row may
-// stay without an answer before the next root has its turn: a root may be near, alive, and drop what
-// it should pass on. While frames go that way, and else.
+// Between probes of the relay to a peer, where there is a choice of roots, and how many in a row
+// may stay without an answer before the next root has its turn: a root may be near, alive, and drop
+// what it should pass on. While frames go that way, and else.
 inline constexpr Millis kRelayLook = 1'000;
 inline constexpr unsigned kRelayDoubt = 3;
 inline constexpr Millis kRelayCheck = 5'000;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -45,6 +46,9 @@ class NatPmp {
 
   NatPmp(const NatPmp&) = delete;
   NatPmp& operator=(const NatPmp&) = delete;
+
+  /// There is a default gateway to ask.
+  [[nodiscard]] bool has_gateway() const { return open_; }
 
   /// The external endpoint; `lifetime` 0 takes the mapping back.
   std::optional<wire::Endpoint> map(std::uint16_t port, unsigned lifetime) {
@@ -145,6 +149,7 @@ struct PortMapping::State {
   void run() {
     reset_affinity();
     bool by_nat_pmp = false, by_upnp = false;
+    std::unique_ptr<Upnp> upnp;
     seconds again = kLookAgain;
     for (;;) {
       std::vector<wire::Endpoint> now_mapped;
@@ -154,16 +159,23 @@ struct PortMapping::State {
           now_mapped.push_back(*endpoint);
         return sound;
       };
-      by_nat_pmp = add(NatPmp().map(port, kLifetime));
-      // A router that speaks both would hold two mappings for one.
-      by_upnp = !by_nat_pmp && !stopping() && add(Upnp().map(port));
+      NatPmp nat_pmp;
+      by_nat_pmp = add(nat_pmp.map(port, kLifetime));
+      // A router that speaks both would hold two mappings for one. Where no route leads out the
+      // search would go nowhere, and its library says so on standard error.
+      by_upnp = !by_nat_pmp && nat_pmp.has_gateway() && !stopping();
+      if (by_upnp) {
+        // Kept: at the end there is no time for another search.
+        upnp = std::make_unique<Upnp>();
+        by_upnp = add(upnp->map(port));
+      }
       report(now_mapped, by_nat_pmp ? "NAT-PMP" : "UPnP");
       // Where there is no such router none is likely to come: the search becomes rare.
       again = mapped.empty() ? std::min(2 * again, kRenew) : kLookAgain;
       if (wait(mapped.empty() ? again / 2 : kRenew)) break;
     }
     if (by_nat_pmp) (void)NatPmp().map(port, 0);
-    if (by_upnp) Upnp().take_back(port);
+    if (by_upnp) upnp->take_back(port);
     const std::lock_guard lock(mutex);
     ended = true;
     changed.notify_all();

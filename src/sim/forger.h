@@ -13,9 +13,13 @@ namespace orrery::sim {
 class Forger {
  public:
   Forger(crypto::SecretIdentity self, const wire::Identity& target)
-      : self_(std::move(self)), target_(target), keys_(secret_with(target)) {
+      : self_(std::move(self)), as_(self_.identity()), target_(target), keys_(secret_with(target)) {
     keys_.expand();
   }
+
+  /// From now on under another address. The secret depends on the key alone, so where nobody checks
+  /// the work one key makes any number of peers.
+  void speak_as(wire::Address address) { as_.address = address; }
 
   /// REQUIRES: the payload fits a datagram.
   ByteVector seal(std::uint64_t id, wire::Verb verb, Bytes payload, wire::Suite suite,
@@ -33,13 +37,13 @@ class Forger {
     ByteVector payload(2'048);
     Writer writer(payload);
     const std::size_t masked_at =
-        wire::encode_hello(writer, {{12, 1, 14, 1}, time, self_.identity(), to, 0, 0, 0});
+        wire::encode_hello(writer, {{12, 1, 14, 1}, time, as_, to, 0, 0, 0});
     writer.u16(static_cast<std::uint16_t>(moons.size()));
     for (const wire::MoonEntry& moon : moons) wire::write_moon_entry(writer, moon);
     payload.resize(writer.size());
     // The mask depends on the id and comes before the MAC.
     ByteVector packet(wire::kHeaderSize + payload.size());
-    wire::encode_packet_header(packet, {id, target_.address, self_.address(), 0, 0, 1});
+    wire::encode_packet_header(packet, {id, target_.address, as_.address, 0, 0, 1});
     std::copy(payload.begin(), payload.end(), packet.begin() + wire::kHeaderSize);
     crypto::mask_hello_tail(packet, wire::kHeaderSize + masked_at, keys_.secret().bytes());
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()),
@@ -58,16 +62,16 @@ class Forger {
     return copy;
   }
 
-  [[nodiscard]] wire::Address address() const { return self_.address(); }
+  [[nodiscard]] wire::Address address() const { return as_.address; }
 
-  [[nodiscard]] const wire::Identity& identity() const { return self_.identity(); }
+  [[nodiscard]] const wire::Identity& identity() const { return as_; }
 
  private:
   ByteVector seal_with(std::uint8_t flags, std::uint64_t id, wire::Verb verb, Bytes payload,
                        wire::Suite suite, unsigned hops) {
     ByteVector packet(wire::kHeaderSize + payload.size());
     wire::encode_packet_header(
-        packet, {id, target_.address, self_.address(), flags, 0, static_cast<std::uint8_t>(verb)});
+        packet, {id, target_.address, as_.address, flags, 0, static_cast<std::uint8_t>(verb)});
     std::copy(payload.begin(), payload.end(), packet.begin() + wire::kHeaderSize);
     crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite, &keys_,
                          0};
@@ -83,6 +87,7 @@ class Forger {
   }
 
   crypto::SecretIdentity self_;
+  wire::Identity as_;
   wire::Identity target_;
   crypto::PeerKeys keys_;
   crypto::Armorer armorer_;

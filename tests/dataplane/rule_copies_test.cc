@@ -81,7 +81,7 @@ TEST_F(RuleCopies, ATeeSendsTheBeginningElsewhere) {
   EXPECT_EQ(punts_of(a_.out), 0u);
   EXPECT_EQ(sent_to(kEndB), 1u);
   ASSERT_EQ(sent_to(kEndC), 1u);
-  EXPECT_EQ(a_.out.copies, 1u);
+  EXPECT_EQ(a_.out.copies, 2u) << "and an event: frames go to B";
   arrive_at_c();
   ASSERT_EQ(c_.out.delivers, 1u) << "an observer that the rules name gets it";
   const Bytes copy = bytes_of(c_.out.deliver[0]);

@@ -27,12 +27,18 @@ class Scene:
         run('ip', '-n', self.inside, 'route', 'add', 'default', 'via', '192.168.7.1')
         run('ip', 'netns', 'exec', self.router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1')
         run('ip', 'netns', 'exec', self.router, 'nft', '''
-            table inet filter { chain forward { type filter hook forward priority 0; policy drop;
-                ct state established,related accept; iifname "lan" accept; jump miniupnpd }
-              chain miniupnpd { } chain prerouting_miniupnpd { } chain postrouting_miniupnpd { } }
-            table ip nat { chain prerouting { type nat hook prerouting priority -100; jump prerouting_miniupnpd }
-              chain postrouting { type nat hook postrouting priority 100; jump postrouting_miniupnpd; oifname "wan" masquerade random }
-              chain prerouting_miniupnpd { } chain postrouting_miniupnpd { } }''')
+            table inet filter {
+              chain miniupnpd { }
+              chain prerouting_miniupnpd { }
+              chain postrouting_miniupnpd { }
+              chain forward { type filter hook forward priority 0; policy drop; ct state established,related accept; iifname "lan" accept; jump miniupnpd; }
+            }
+            table inet nat {
+              chain prerouting_miniupnpd { }
+              chain postrouting_miniupnpd { }
+              chain prerouting { type nat hook prerouting priority -100; jump prerouting_miniupnpd; }
+              chain postrouting { type nat hook postrouting priority 100; jump postrouting_miniupnpd; oifname "wan" masquerade random; }
+            }''')
         self.root, self.planet = root_and_controller(world, '5.5.5.2', space=self.outside)
         self.root.start()
         self.server = None

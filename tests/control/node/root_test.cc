@@ -30,9 +30,9 @@ class MeetingPoints : public testing::Test {
   void knows(Peer& peer, const Endpoint& at, fib::LocalSocket socket = 1, bool expired = false) {
     Path& path = paths_.emplace_back();
     path.key = {socket, at};
-    path.latency_ms = 10;
+    path.measured.answered(10);
     path.last_in = kNow - 1;
-    peer.paths.push_back({&path, expired ? kNow - control::kPathExpire : kNow - 1, 1});
+    peer.paths.push_back({&path, expired ? kNow - control::kPathExpire : kNow - 1, 1, nullptr});
   }
 
   /// Remote endpoints of the pair for the n-th introduction.
