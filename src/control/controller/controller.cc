@@ -176,7 +176,8 @@ std::expected<ConfigDraft, wire::ErrorCode> Controller::decide(Now now, wire::Ne
   ConfigDraft draft = configure(now, id, std::move(record), identity, metadata);
   MemberEntry* configured = registry_.find(id, identity.address);
   configured->identity = identity;
-  configured->metadata.assign(metadata.begin(), metadata.end());
+  configured->metadata.clear();
+  configured->metadata.insert(configured->metadata.end(), metadata.begin(), metadata.end());
   registry_.touch(id, identity.address, now.mono);
   return draft;
 }
