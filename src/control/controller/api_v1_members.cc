@@ -20,7 +20,7 @@ struct MemberFilter {
   const json* bridge = nullptr;
   const json* name = nullptr;
 
-  [[nodiscard]] bool wants(const MemberEntry& member, Now now) const {
+  [[nodiscard]] bool wants(const RegisteredMember& member, Now now) const {
     return (authorized == nullptr || *authorized == member.view.authorized) &&
            (online == nullptr || *online == member.online(now.mono, Controller::kOnline)) &&
            (bridge == nullptr || *bridge == member.view.active_bridge) &&
@@ -48,7 +48,7 @@ ApiAnswer ApiV1::list_members(Context& context) {
   const MemberFilter filter{parameter("authorized"), parameter("online"), parameter("activeBridge"),
                             parameter("name")};
   json data = json::array();
-  const auto show = [&](wire::Address address, const MemberEntry& member) {
+  const auto show = [&](wire::Address address, const RegisteredMember& member) {
     data.push_back(api_member(context.network, member, context.now));
     controller_.keep(context.network, address);
   };
@@ -56,7 +56,7 @@ ApiAnswer ApiV1::list_members(Context& context) {
   if (const json* ip = parameter("ip")) {
     const auto endpoint = wire::parse_endpoint(ip->get<std::string>())->with_port(0);
     for (const wire::Address owner : net->addresses.owners(endpoint)) {
-      const MemberEntry& member = net->members.at(owner);
+      const RegisteredMember& member = net->members.at(owner);
       if (owner > cursor && filter.wants(member, context.now)) show(owner, member);
     }
   } else {
@@ -96,7 +96,7 @@ ApiAnswer ApiV1::store_member(Context& context, wire::Address address, const jso
   const NetworkEntry* net = controller_.registry().find(context.network);
   if (net == nullptr) return api_error(404, "there is no such network");
   const auto it = net->members.find(address);
-  const MemberEntry* before = it == net->members.end() ? nullptr : &it->second;
+  const RegisteredMember* before = it == net->members.end() ? nullptr : &it->second;
   if (!if_match.empty() && (before == nullptr || !names_etag(if_match, etag_of(before->record)))) {
     return api_error(412, before == nullptr
                               ? "there is no such member"
@@ -119,7 +119,7 @@ ApiAnswer ApiV1::store_member(Context& context, wire::Address address, const jso
   apply_member_fields(record, fields, context.now.wall);
   controller_.put_member(context.now, context.network, address, std::move(record),
                          context.caller.name, context.out);
-  const MemberEntry& member = net->members.at(address);
+  const RegisteredMember& member = net->members.at(address);
   return api_answer(200, api_member(context.network, member, context.now), etag_of(member.record));
 }
 

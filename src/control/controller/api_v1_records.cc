@@ -217,7 +217,7 @@ json api_network(const NetworkEntry& net, bool secrets) {
   return shown;
 }
 
-json api_member(wire::NetworkId network, const MemberEntry& member, Now now) {
+json api_member(wire::NetworkId network, const RegisteredMember& member, Now now) {
   const json& record = member.record;
   json shown = {{"network", wire::to_string(network)}};
   copy_fields(shown, record,

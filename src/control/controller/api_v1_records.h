@@ -29,7 +29,7 @@ namespace orrery::control {
 
 /// `secrets`: with the tokens of the network.
 [[nodiscard]] nlohmann::json api_network(const NetworkEntry& net, bool secrets);
-[[nodiscard]] nlohmann::json api_member(wire::NetworkId network, const MemberEntry& member,
+[[nodiscard]] nlohmann::json api_member(wire::NetworkId network, const RegisteredMember& member,
                                         Now now);
 
 /// Whether the name of a record has this part, in any letter case.

@@ -37,7 +37,7 @@ std::optional<std::string> accepted_token(const NetworkView& view, Bytes metadat
 }
 
 /// Whether `identity` is the one that the member's record names, or the record names none yet.
-bool may_be(const MemberEntry& member, const wire::Identity& identity) {
+bool may_be(const RegisteredMember& member, const wire::Identity& identity) {
   if (member.identity) return member.identity == identity;  // found to be so earlier
   if (member.view.identity.empty()) return true;
   const auto parsed = wire::parse_identity(member.view.identity);
@@ -76,7 +76,7 @@ void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
   const wire::Identity identity = *known;
   const wire::NetworkId id = request->network;
   const Bytes metadata = request->metadata.first(std::min(request->metadata.size(), kMetadataMost));
-  const MemberEntry* member = registry_.find(id, in.source);
+  const RegisteredMember* member = registry_.find(id, in.source);
   if (member != nullptr && may_be(*member, identity)) {
     if (member->online(now.mono, kRequestInterval)) return counters_.add(ControllerCount::kTooSoon);
   } else if (!admit_stranger(now, {id, in.source}, metadata)) {
@@ -84,7 +84,7 @@ void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
   }
   if (outstanding_ >= kJobsMost) return counters_.add(ControllerCount::kBehind);
   auto draft = decide(now, id, identity, metadata);
-  if (MemberEntry* asked = registry_.find(id, in.source); asked != nullptr)
+  if (RegisteredMember* asked = registry_.find(id, in.source); asked != nullptr)
     asked->last_packet = in.packet_id;
   if (!draft) {
     counters_.add(ControllerCount::kRefused);
@@ -141,7 +141,7 @@ std::expected<ConfigDraft, wire::ErrorCode> Controller::decide(Now now, wire::Ne
                                                                Bytes metadata) {
   const NetworkEntry* net = registry_.find(id);
   if (net == nullptr) return std::unexpected(wire::ErrorCode::kObjectNotFound);
-  const MemberEntry* member = registry_.find(id, identity.address);
+  const RegisteredMember* member = registry_.find(id, identity.address);
   if (member != nullptr && !may_be(*member, identity))
     return std::unexpected(wire::ErrorCode::kNetworkAccessDenied);
   std::optional<json> record;  // what changes; mostly nothing
@@ -174,7 +174,7 @@ std::expected<ConfigDraft, wire::ErrorCode> Controller::decide(Now now, wire::Ne
     }
   }
   ConfigDraft draft = configure(now, id, std::move(record), identity, metadata);
-  MemberEntry* configured = registry_.find(id, identity.address);
+  RegisteredMember* configured = registry_.find(id, identity.address);
   configured->identity = identity;
   configured->metadata.clear();
   configured->metadata.insert(configured->metadata.end(), metadata.begin(), metadata.end());
@@ -209,7 +209,7 @@ ConfigDraft Controller::configure(Now now, wire::NetworkId id, std::optional<jso
 
 void Controller::dispatch(Now now, ConfigDraft draft, std::optional<std::uint64_t> in_reply_to,
                           Effects& out) {
-  const MemberEntry* member = registry_.find(draft.network, draft.identity.address);
+  const RegisteredMember* member = registry_.find(draft.network, draft.identity.address);
   ConfigJob job{std::move(draft), member->epoch, 0, in_reply_to};
   while (job.update == 0) job.update = transport_.random_u64();
   ++outstanding_;
@@ -228,7 +228,7 @@ void Controller::drop_jobs() {
 void Controller::on_signed(Now now, const std::vector<SignedConfig>& configs, Effects& out) {
   for (const SignedConfig& config : configs) {
     --outstanding_;
-    MemberEntry* member = registry_.find(config.network, config.member);
+    RegisteredMember* member = registry_.find(config.network, config.member);
     if (suspended_) {
       counters_.add(ControllerCount::kSuspended);
     } else if (member == nullptr || member->epoch != config.epoch || !member->view.authorized) {
@@ -303,7 +303,7 @@ Millis Controller::next_deadline() const {
       revocations_.next_deadline());
 }
 
-void Controller::queue_push(Now now, MemberKey key, const MemberEntry& member) {
+void Controller::queue_push(Now now, MemberKey key, const RegisteredMember& member) {
   if (wants_push(now, member) && push_queued_.insert(key).second) pushes_.push_back(key);
 }
 
@@ -348,7 +348,7 @@ void Controller::drain_pushes(Now now, Effects& out) {
 
 void Controller::push(Now now, MemberKey key, Effects& out) {
   const auto [id, address] = key;
-  const MemberEntry* member = registry_.find(id, address);
+  const RegisteredMember* member = registry_.find(id, address);
   if (member == nullptr || !member->view.authorized || !member->identity ||
       id.controller() != transport_.self().address()) {
     return;
@@ -417,7 +417,7 @@ void Controller::revoke(Now now, wire::NetworkId id, const std::vector<wire::Add
 }
 
 void Controller::expel(Now now, wire::NetworkId id, wire::Address address,
-                       const MemberEntry& member, Effects& out) {
+                       const RegisteredMember& member, Effects& out) {
   revoke(now, id, {address});
   const bool ours = id.controller() == transport_.self().address();
   if (ours && address != transport_.self().address() && member.online(now.mono, kOnline))

@@ -173,9 +173,9 @@ class Controller final : public ControllerRole {
   /// To everybody in the network who is online, in time.
   void push_all(wire::NetworkId id) { sweeps_[id].restart(); }
 
-  void queue_push(Now now, MemberKey key, const MemberEntry& member);
+  void queue_push(Now now, MemberKey key, const RegisteredMember& member);
 
-  [[nodiscard]] static bool wants_push(Now now, const MemberEntry& member) {
+  [[nodiscard]] static bool wants_push(Now now, const RegisteredMember& member) {
     return member.view.authorized && member.identity && member.online(now.mono, kOnline);
   }
 
@@ -183,7 +183,7 @@ class Controller final : public ControllerRole {
   void push(Now now, MemberKey key, Effects& out);
   void revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets);
   /// Revokes, and tells the member itself before anybody else.
-  void expel(Now now, wire::NetworkId id, wire::Address address, const MemberEntry& member,
+  void expel(Now now, wire::NetworkId id, wire::Address address, const RegisteredMember& member,
              Effects& out);
   void send_revocations(Now now, Effects& out, std::size_t most = Revocations::kMostPerTurn);
   /// Those who may still hold a certificate, ascending.

@@ -137,7 +137,7 @@ HttpAnswer Controller::list_members(wire::NetworkId id, bool unstable) {
 }
 
 HttpAnswer Controller::read_member(wire::NetworkId id, wire::Address address) {
-  const MemberEntry* member = registry_.find(id, address);
+  const RegisteredMember* member = registry_.find(id, address);
   if (member == nullptr) return empty_answer(404);
   registry_.keep(id, address);
   return json_answer(member->record);
@@ -149,7 +149,7 @@ HttpAnswer Controller::write_member(Now now, wire::NetworkId id, wire::Address a
   if (net == nullptr) return empty_answer(404);
   const auto fields = parse_api_body(body);
   if (!fields) return bad_body("the body is not valid JSON, or nested too deep");
-  const MemberEntry* before = registry_.find(id, address);
+  const RegisteredMember* before = registry_.find(id, address);
   json record = before == nullptr ? json::object() : before->record;
   fill_member(record, id, address, now.wall);
   apply_member_body(record, *fields, now.wall);
@@ -159,7 +159,7 @@ HttpAnswer Controller::write_member(Now now, wire::NetworkId id, wire::Address a
 
 HttpAnswer Controller::delete_member(Now now, wire::NetworkId id, wire::Address address,
                                      Effects& out) {
-  const MemberEntry* member = registry_.find(id, address);
+  const RegisteredMember* member = registry_.find(id, address);
   if (member == nullptr) return empty_answer(404);
   const HttpAnswer answer = json_answer(member->record);
   remove_member(now, id, address, kLocalCaller, out);

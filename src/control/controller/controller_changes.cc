@@ -22,14 +22,14 @@ void Controller::put_network(Now now, wire::NetworkId id, json record, const std
 void Controller::put_member(Now now, wire::NetworkId id, wire::Address address, json record,
                             const std::string& actor, Effects& out) {
   const NetworkEntry* net = registry_.find(id);
-  const MemberEntry* before = registry_.find(id, address);
+  const RegisteredMember* before = registry_.find(id, address);
   const bool was_authorized = before != nullptr && before->view.authorized;
   const bool was_bridge = net->bridges.contains(address);
   const char* type = before == nullptr ? "member.created" : "member.changed";
   json changes = changes_between(before == nullptr ? json() : before->record, record);
   if (!registry_.put_member(id, address, std::move(record), true)) return;
 
-  MemberEntry& member = *registry_.find(id, address);
+  RegisteredMember& member = *registry_.find(id, address);
   if (net->bridges.contains(address) != was_bridge) {
     push_all(id);
   } else {
@@ -59,7 +59,7 @@ void Controller::remove_network(Now now, wire::NetworkId id, const std::string& 
 
 void Controller::remove_member(Now now, wire::NetworkId id, wire::Address address,
                                const std::string& actor, Effects& out) {
-  const MemberEntry* member = registry_.find(id, address);
+  const RegisteredMember* member = registry_.find(id, address);
   const bool was_bridge = registry_.find(id)->bridges.contains(address);
   if (member->view.authorized) expel(now, id, address, *member, out);
   registry_.remove_member(id, address);

@@ -103,7 +103,7 @@ bool Registry::load(const StoreWrite& record) {
     }
     MemberView view = view_member(value);
     NetworkEntry& net = networks_[record.network];
-    MemberEntry& member = net.members[record.member];
+    RegisteredMember& member = net.members[record.member];
     if (member.record.is_object()) unindex(record.network, net, record.member, member);
     member.view = std::move(view);
     member.epoch = ++epochs_;
@@ -126,7 +126,7 @@ const NetworkEntry* Registry::find(wire::NetworkId id) const {
   return it == networks_.end() || !it->second.record.is_object() ? nullptr : &it->second;
 }
 
-MemberEntry* Registry::find(wire::NetworkId id, wire::Address address) {
+RegisteredMember* Registry::find(wire::NetworkId id, wire::Address address) {
   NetworkEntry* net = find(id);
   if (net == nullptr) return nullptr;
   const auto it = net->members.find(address);
@@ -145,7 +145,7 @@ bool Registry::put_network(wire::NetworkId id, json record) {
 
 bool Registry::put_member(wire::NetworkId id, wire::Address address, json record, bool keep) {
   NetworkEntry& net = networks_.at(id);
-  MemberEntry& member = net.members[address];
+  RegisteredMember& member = net.members[address];
   const bool changed = !same_but_revision(member.record, record);
   if (changed) {
     if (member.record.is_object()) unindex(id, net, address, member);
@@ -165,7 +165,7 @@ bool Registry::put_member(wire::NetworkId id, wire::Address address, json record
 
 void Registry::touch(wire::NetworkId id, wire::Address address, Millis mono) {
   NetworkEntry& net = networks_.at(id);
-  MemberEntry& member = net.members.at(address);
+  RegisteredMember& member = net.members.at(address);
   if (member.view.candidate) {
     net.candidates.erase({member.last_request, address});
     net.candidates.insert({mono, address});
@@ -178,7 +178,7 @@ void Registry::touch(wire::NetworkId id, wire::Address address, Millis mono) {
 }
 
 void Registry::keep(wire::NetworkId id, wire::Address address) {
-  MemberEntry* member = find(id, address);
+  RegisteredMember* member = find(id, address);
   if (member == nullptr || member->stored) return;
   member->stored = true;
   writes_.push_back({id, address, json_text(member->record)});
@@ -216,7 +216,7 @@ void Registry::put_back(std::vector<StoreWrite> writes) {
 }
 
 void Registry::index(wire::NetworkId id, NetworkEntry& net, wire::Address address,
-                     const MemberEntry& member) {
+                     const RegisteredMember& member) {
   net.addresses.add(address, id, member.view);
   if (member.view.authorized) ++net.authorized;
   if (member.view.authorized && member.view.active_bridge) net.bridges.insert(address);
@@ -224,7 +224,7 @@ void Registry::index(wire::NetworkId id, NetworkEntry& net, wire::Address addres
 }
 
 void Registry::unindex(wire::NetworkId id, NetworkEntry& net, wire::Address address,
-                       const MemberEntry& member) {
+                       const RegisteredMember& member) {
   net.addresses.remove(address, id, member.view);
   if (member.view.authorized) --net.authorized;
   net.bridges.erase(address);

@@ -41,7 +41,7 @@ struct StoreWrite {
   std::uint64_t id = 0;  // in place of network and member for all other kinds
 };
 
-struct MemberEntry {
+struct RegisteredMember {
   nlohmann::json record;  // changed through Registry::put_member only
   MemberView view;
   bool stored = false;      // on disk, or about to be
@@ -90,7 +90,7 @@ struct NetworkEntry {
   nlohmann::json record;  // changed through Registry::put_network only
   /// Replaced, never changed: who signs elsewhere keeps the one that he was given.
   std::shared_ptr<const NetworkView> view = std::make_shared<NetworkView>();
-  std::map<wire::Address, MemberEntry> members;
+  std::map<wire::Address, RegisteredMember> members;
   AddressBook addresses;
   std::set<wire::Address> bridges;  // active bridges that are authorised
   std::size_t authorized = 0;
@@ -107,7 +107,7 @@ class Registry {
   /// Null when there is no such network. Valid until the network is removed.
   [[nodiscard]] NetworkEntry* find(wire::NetworkId id);
   [[nodiscard]] const NetworkEntry* find(wire::NetworkId id) const;
-  [[nodiscard]] MemberEntry* find(wire::NetworkId id, wire::Address address);
+  [[nodiscard]] RegisteredMember* find(wire::NetworkId id, wire::Address address);
 
   [[nodiscard]] const std::map<wire::NetworkId, NetworkEntry>& networks() const {
     return networks_;
@@ -137,9 +137,9 @@ class Registry {
 
  private:
   static void index(wire::NetworkId id, NetworkEntry& net, wire::Address address,
-                    const MemberEntry& member);
+                    const RegisteredMember& member);
   static void unindex(wire::NetworkId id, NetworkEntry& net, wire::Address address,
-                      const MemberEntry& member);
+                      const RegisteredMember& member);
 
   std::map<wire::NetworkId, NetworkEntry> networks_;
   std::vector<StoreWrite> writes_;

@@ -30,7 +30,7 @@ struct ConfigDraft {
 
 struct ConfigJob {
   ConfigDraft draft;
-  std::uint64_t epoch = 0;                   // MemberEntry::epoch when it was decided
+  std::uint64_t epoch = 0;                   // RegisteredMember::epoch when it was decided
   std::uint64_t update = 0;                  // not 0
   std::optional<std::uint64_t> in_reply_to;  // packet id of a request; nothing: a push
 };
