@@ -41,6 +41,7 @@ class Stream final : public FramePort {
     // Idle, a few, or as many as there is room for.
     const auto want = mood == 0 ? 0 : mood < 4 ? 1 + random_() % n : n;
     std::uint16_t count = 0;
+    if (crowded()) return 0;
     while (count < want && made_.made - made_.arrived < kInFlight) {
       rte_mbuf* m = rte_pktmbuf_alloc(pools().frame);
       if (m == nullptr) break;
@@ -83,6 +84,15 @@ class Stream final : public FramePort {
   [[nodiscard]] std::uint64_t wrong() const { return wrong_; }
 
  private:
+  /// Copies that rules make are no frames in flight, and may wait for a slow worker: a third of the
+  /// buffers stays for those that must not be lost.
+  static bool crowded() {
+    const auto few = [](const rte_mempool* pool) {
+      return rte_mempool_avail_count(pool) < pool->size / 3;
+    };
+    return few(pools().wire) || few(pools().frame);
+  }
+
   const ByteVector frame_;
   const std::uint32_t first_flow_;
   std::mt19937 random_;
@@ -430,8 +440,10 @@ TEST_P(TeamTest, StopsInTheMiddleOfTheWork) {
   stop();
 }
 
-TEST_P(TeamTest, WhatRulesCopyIsSentByWhoeverWorksOnIt) {
-  if (GetParam().helpers == Helpers::kSlow) GTEST_SKIP() << "it does not send copies";
+/// Of workers alone: the slow helpers are the test's own and send no copies.
+class CopyingTeamTest : public TeamTest {};
+
+TEST_P(CopyingTeamTest, WhatRulesCopyIsSentByWhoeverWorksOnIt) {
   make(UINT64_MAX);
   const wire::Address third{0x3333333333ULL};
   wire::Rule tee;
@@ -453,33 +465,35 @@ TEST_P(TeamTest, WhatRulesCopyIsSentByWhoeverWorksOnIt) {
   const std::uint64_t before = there_.arrived;
   for (unsigned i = 0; i < 5'000 && there_.arrived < before + 2'000; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  // Not stop(): with such rules and several workers a flow is not always delivered as it was sent
-  // (README.md, "What does not, yet").
-  for (Node* node : {a_.get(), b_.get()}) {
-    node->stop();
-    node->check_ledgers();
-  }
+  stop();
   EXPECT_GE(copied(*a_), 1'000u);
   EXPECT_GE(copied(*b_), 1'000u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Teams, TeamTest,
-                         ::testing::Values(Row{2, Helpers::kReady}, Row{3, Helpers::kReady},
-                                           Row{2, Helpers::kDistracted},
-                                           Row{3, Helpers::kDistracted}, Row{2, Helpers::kSlow},
-                                           Row{3, Helpers::kSlow}, Row{3, Helpers::kAbsent},
-                                           Row{2, Helpers::kReplaced}, Row{3, Helpers::kReplaced},
-                                           Row{2, Helpers::kReady, Queues::kAll},
-                                           Row{3, Helpers::kReady, Queues::kAll},
-                                           Row{2, Helpers::kReady, Queues::kWires},
-                                           Row{3, Helpers::kReady, Queues::kWires},
-                                           Row{2, Helpers::kReady, Queues::kStreams},
-                                           Row{3, Helpers::kReady, Queues::kStreams},
-                                           Row{3, Helpers::kReplaced, Queues::kStreams}),
-                         [](const auto& row) {
-                           return std::to_string(row.param.workers) + name_of(row.param.helpers) +
-                                  name_of(row.param.queues);
-                         });
+const std::vector<Row> kWorkers = {Row{2, Helpers::kReady},
+                                   Row{3, Helpers::kReady},
+                                   Row{2, Helpers::kDistracted},
+                                   Row{3, Helpers::kDistracted},
+                                   Row{3, Helpers::kAbsent},
+                                   Row{2, Helpers::kReplaced},
+                                   Row{3, Helpers::kReplaced},
+                                   Row{2, Helpers::kReady, Queues::kAll},
+                                   Row{3, Helpers::kReady, Queues::kAll},
+                                   Row{2, Helpers::kReady, Queues::kWires},
+                                   Row{3, Helpers::kReady, Queues::kWires},
+                                   Row{2, Helpers::kReady, Queues::kStreams},
+                                   Row{3, Helpers::kReady, Queues::kStreams},
+                                   Row{3, Helpers::kReplaced, Queues::kStreams}};
+
+std::string name_of_row(const testing::TestParamInfo<Row>& row) {
+  return std::to_string(row.param.workers) + name_of(row.param.helpers) + name_of(row.param.queues);
+}
+
+INSTANTIATE_TEST_SUITE_P(Teams, TeamTest, testing::ValuesIn(kWorkers), name_of_row);
+INSTANTIATE_TEST_SUITE_P(SlowTeams, TeamTest,
+                         testing::Values(Row{2, Helpers::kSlow}, Row{3, Helpers::kSlow}),
+                         name_of_row);
+INSTANTIATE_TEST_SUITE_P(Teams, CopyingTeamTest, testing::ValuesIn(kWorkers), name_of_row);
 
 }  // namespace
 }  // namespace orrery::dataplane::test
