@@ -26,6 +26,7 @@
 #include "control/node/forger.h"
 #include "crypto/identity_work.h"
 #include "rounds.h"
+#include "sim/identities.h"
 #include "wire/network_config.h"
 #include "wire/verbs/frame.h"
 #include "wire/world.h"
@@ -61,21 +62,17 @@ const Identities& identities() {
   return all;
 }
 
-crypto::SecretIdentity copy_of(const crypto::SecretIdentity& identity) {
-  return {identity.identity(), identity.private_key()};
-}
-
 class Scene {
  public:
   Scene()
-      : attacker(copy_of(identities().attacker), identities().victim.identity()),
-        member(copy_of(identities().member), identities().victim.identity()) {
+      : attacker(sim::copy_of(identities().attacker), identities().victim.identity()),
+        member(sim::copy_of(identities().member), identities().victim.identity()) {
     wire::World planet;
     planet.type = wire::World::Type::kPlanet;
     planet.id = 1;
     planet.timestamp = 1;
     planet.roots.push_back({identities().controller.identity(), {kControllerAt}});
-    control::NodeOptions options{.identity = copy_of(identities().victim)};
+    control::NodeOptions options{.identity = sim::copy_of(identities().victim)};
     options.planet = wire::encode_world(planet);
     options.entropy = [this](MutableBytes bytes) {
       for (std::uint8_t& b : bytes) b = static_cast<std::uint8_t>(random_ = random_ * 5 + 1);

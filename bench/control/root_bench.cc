@@ -31,6 +31,7 @@
 #include "crypto/identity_work.h"
 #include "crypto/kdf.h"
 #include "rounds.h"
+#include "sim/identities.h"
 #include "wire/verbs/whois.h"
 #include "wire/world.h"
 
@@ -92,10 +93,6 @@ const Identities& identities() {
   return all;
 }
 
-crypto::SecretIdentity copy_of(const crypto::SecretIdentity& identity) {
-  return {identity.identity(), identity.private_key()};
-}
-
 std::size_t resident_bytes() {
   std::size_t pages = 0;
   if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
@@ -111,7 +108,7 @@ control::NodeOptions root_options(std::size_t peers) {
   planet.id = 1;
   planet.timestamp = 1;
   planet.roots.push_back({identities().root.identity(), {kRootAt}});
-  control::NodeOptions options{.identity = copy_of(identities().root)};
+  control::NodeOptions options{.identity = sim::copy_of(identities().root)};
   options.planet = wire::encode_world(planet);
   options.identity_accepted = true;
   options.limits.peers = std::max<std::size_t>(peers + peers / 4, 65'536);
@@ -129,7 +126,7 @@ class Root {
  public:
   explicit Root(std::size_t peers)
       : node(root_options(peers)),
-        far(copy_of(identities().everybody), identities().root.identity()) {
+        far(sim::copy_of(identities().everybody), identities().root.identity()) {
     node.on_local_endpoints(now, {{1, kRootAt}}, out);
     settle();
     ::malloc_trim(0);

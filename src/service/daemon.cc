@@ -13,313 +13,28 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "control/controller/api_v1.h"
-#include "control/controller/api_v1_records.h"
 #include "control/controller/controller.h"
 #include "control/nonces.h"
-#include "control/worlds.h"
+#include "service/api_service.h"
 #include "service/capture_stream.h"
 #include "service/control_loop.h"
 #include "service/controller_import.h"
 #include "service/dpdk_log.h"
 #include "service/event_hub.h"
 #include "service/local_api.h"
-#include "service/observation_json.h"
-#include "service/path_json.h"
+#include "service/node_setup.h"
 #include "service/port_mapping.h"
 #include "service/postgres_store.h"
 #include "service/signer_pool.h"
 #include "service/standby.h"
 #include "service/store_location.h"
-#include "service/trust_json.h"
 #include "service/webhook_sender.h"
 
 namespace orrery::service {
 namespace {
-
-using nlohmann::json;
-
-/// What the API asks of the running parts; every call is on the control thread.
-class Target final : public ApiTarget {
- public:
-  Target(const Config& config, const Home& home, control::Node& node, control::Networks& networks,
-         control::Controller* controller, control::ApiV1* api, EventHub& hub,
-         ControlLoop::CommitRecords commit, ControlLoop& loop, const WorkerTeam& workers)
-      : config_(config),
-        home_(home),
-        node_(node),
-        networks_(networks),
-        controller_(controller),
-        api_(api),
-        hub_(hub),
-        commit_(std::move(commit)),
-        loop_(loop),
-        workers_(workers) {}
-
-  void begin(Now now, control::Effects& effects) {
-    now_ = now;
-    effects_ = &effects;
-  }
-
-  json status() override {
-    return to_json(node_.status(now_), {now_.wall, config_.port, config_.home, loop_.listening(),
-                                        config_.interface_blacklist, config_.maps_port()});
-  }
-
-  json peers() override {
-    json all = json::array();
-    for (const auto& p : node_.peers(now_)) all.push_back(to_json(p, now_.mono, now_.wall));
-    return all;
-  }
-
-  json moons() override {
-    json all = json::array();
-    for (const auto& m : node_.moons()) all.push_back(to_json(m));
-    return all;
-  }
-
-  json networks() override {
-    json all = json::array();
-    for (const auto& n : networks_.list()) all.push_back(to_json(n, loop_.hosts().device_of(n.id)));
-    return all;
-  }
-
-  void join(wire::NetworkId id, const json& body) override {
-    control::NetworkSettings settings;
-    bool joined = false;
-    for (const auto& n : networks_.list()) {
-      if (n.id != id) continue;
-      settings = n.settings;
-      joined = true;
-    }
-    bool changed = false;
-    const auto take = [&](const char* key, bool& value) {
-      if (!body.is_object() || !body.contains(key) || !body[key].is_boolean()) return;
-      value = body[key].get<bool>();
-      changed = true;
-    };
-    take("allowManaged", settings.allow_managed);
-    take("allowGlobal", settings.allow_global);
-    take("allowDefault", settings.allow_default);
-    take("allowDNS", settings.allow_dns);
-    // At once with what is asked for: a crash in between must not leave it joined with defaults.
-    if (!joined) {
-      networks_.join(now_, id, settings, {}, *effects_);
-    } else if (changed) {
-      networks_.set(now_, id, settings, *effects_);
-    }
-  }
-
-  bool leave(wire::NetworkId id) override {
-    for (const auto& n : networks_.list()) {
-      if (n.id != id) continue;
-      networks_.leave(now_, id, *effects_);
-      return true;
-    }
-    return false;
-  }
-
-  void orbit(std::uint64_t moon, wire::Address seed,
-             const std::optional<control::Fingerprint>& fingerprint) override {
-    const std::vector<control::MoonStatus> moons = node_.moons();
-    const bool held = std::any_of(moons.begin(), moons.end(), [&](const control::MoonStatus& m) {
-      return m.id == moon && !m.waiting;
-    });
-    if (!held) {
-      // A file that the operator has put there is his word.
-      const auto file = home_.world("moons.d/" + wire::to_string(wire::NetworkId{moon}) + ".moon");
-      if (file && *file && node_.add_moon(now_, moon, (*file)->bytes, *effects_)) return;
-    }
-    node_.orbit(now_, moon, seed, fingerprint, *effects_);
-  }
-
-  void deorbit(std::uint64_t moon) override { node_.deorbit(now_, moon, *effects_); }
-
-  json ping(wire::Address peer) override {
-    if (const auto sequence = node_.ping(now_, peer, *effects_)) return {{"sequence", *sequence}};
-    return {
-        {"error", "the peer is not known, there is no way to it, or ten were sent this second"}};
-  }
-
-  json inspect(const std::string& what) override {
-    if (what == "workers") {
-      json all = json::array();
-      for (unsigned i = 0; i < workers_.size(); ++i) {
-        const dataplane::WorkerCounters& c = workers_.counters(i);
-        json one = {{"worker", i}};
-#define ORRERY_WORKER_COUNT_JSON(field, label) one[label] = c.field.value();
-        ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_JSON)
-#undef ORRERY_WORKER_COUNT_JSON
-        one["dropped"] = dataplane::total(c.drops);
-        const dataplane::WorkerView view = workers_.view(i);
-        one["stages"] = to_json(*view.stages);
-        one["latency"] = to_json(*view.latency);
-        all.push_back(std::move(one));
-      }
-      return all;
-    }
-    if (what == "traffic") return traffic();
-    if (what == "rules") {
-      json all = json::array();
-      for (const auto& n : networks_.list()) {
-        json one = to_json(loop_.publisher().hits_of(n.id));
-        one["id"] = wire::to_string(n.id);
-        all.push_back(std::move(one));
-      }
-      return all;
-    }
-    if (what == "drops") {
-      json drops = json::object();  // of all workers
-      for (std::size_t reason = 1; reason < static_cast<std::size_t>(dataplane::Drop::kCount);
-           ++reason) {
-        std::uint64_t sum = 0;
-        for (unsigned i = 0; i < workers_.size(); ++i) sum += workers_.counters(i).drops[reason];
-        drops[dataplane::drop_label(static_cast<dataplane::Drop>(reason))] = sum;
-      }
-      json control = json::object();
-      for (const auto& [label, count] : node_.counters()) control[label] = count;
-      json networks = json::object();
-      for (const auto& [label, count] : networks_.counters().all()) networks[label] = count;
-      json controller = json::object();
-      if (controller_ != nullptr) {
-        controller_->counters().for_each(
-            [&](const char* label, std::uint64_t count) { controller[label] = count; });
-      }
-      return {{"worker", drops},
-              {"control", control},
-              {"networks", networks},
-              {"controller", controller},
-              {"rings", {{"to_worker_full", loop_.ring_drops()}}},
-              {"tables", {{"full", loop_.refused_records()}}}};
-    }
-    if (what == "pins") {
-      json all = json::object();
-      for (const auto& [address, hash] : node_.pins()) all[wire::to_string(address)] = to_hex(hash);
-      return all;
-    }
-    if (what == "trust") return trust_json(node_);
-    if (what == "roots") {
-      json all = json::array();
-      for (const auto& root : node_.root_status(now_)) all.push_back(to_json(root, now_.mono));
-      return all;
-    }
-    if (what == "ports") return loop_.ports();
-    if (what == "paths") {
-      json all = json::array();
-      for (const auto& p : node_.peers(now_)) {
-        const json peer = to_json(p, now_.mono, now_.wall);
-        all.push_back(
-            {{"address", peer["address"]}, {"cipher", peer["cipher"]}, {"paths", peer["paths"]}});
-      }
-      return all;
-    }
-    if (what.starts_with("why/")) {
-      const auto address = wire::parse_address(what.substr(4));
-      const auto route = address ? node_.route_of(now_, *address) : std::nullopt;
-      return route ? to_json(*route, now_.mono, now_.wall) : json(nullptr);
-    }
-    if (what.starts_with("ping/")) {
-      const auto address = wire::parse_address(what.substr(5));
-      return address ? to_json(node_.pings(*address)) : json(nullptr);
-    }
-    return nullptr;
-  }
-
-  void pin(const Pins& pins) override {
-    for (const auto& [address, fingerprint] : pins)
-      node_.pin(now_, address, fingerprint, *effects_);
-  }
-
-  bool unpin(wire::Address address) override { return node_.unpin(now_, address, *effects_); }
-
-  std::size_t check_roots(std::uint64_t world) override {
-    return node_.check_roots(now_, world, *effects_);
-  }
-
-  HttpResponse controller(const HttpRequest& request) override {
-    if (controller_ == nullptr) return {404, "", "application/json"};
-    const auto answer =
-        controller_->handle(now_, request.method, request.path, request.body, *effects_);
-    if (!commit()) {
-      return {
-          500,
-          R"({"error":500,"description":"the record could not be stored yet; it is tried again, and changes are refused until it is"})"};
-    }
-    return {answer.status, answer.body, "application/json"};
-  }
-
-  HttpResponse api_v1(const HttpRequest& request, bool local) override {
-    if (api_ == nullptr) {
-      const auto none = control::api_error(404, "this node is no controller");
-      return {none.status, none.body};
-    }
-    const auto answer =
-        api_->handle(now_,
-                     {request.method, request.path, request.query, request.body, request.if_match,
-                      request.if_none_match, request.token, local},
-                     *effects_);
-    if (!commit()) {
-      const auto failed = control::api_error(500,
-                                             "the record could not be stored yet; it is tried "
-                                             "again, and changes are refused until it is");
-      return {failed.status, failed.body};
-    }
-    HttpResponse response{answer.status, answer.body};
-    if (!answer.etag.empty()) response.headers["ETag"] = answer.etag;
-    if (!answer.location.empty()) response.headers["Location"] = answer.location;
-    if (!answer.events) return response;
-    const std::uint64_t last = std::strtoull(request.last_event_id.c_str(), nullptr, 10);
-    response.stream = hub_.open(*answer.events, last);
-    if (response.stream != nullptr) {
-      response.type = "text/event-stream";
-      return response;
-    }
-    const auto full = control::api_error(503, "as many listen to events as can");
-    return {full.status, full.body};
-  }
-
- private:
-  /// False: it failed, and nobody may see what followed from the input.
-  bool commit() {
-    if (commit_()) return true;
-    effects_->datagrams.clear();
-    effects_->updates.clear();
-    effects_->frames.clear();
-    return false;
-  }
-
-  /// What workers carried, by peer and by network.
-  [[nodiscard]] json traffic() const {
-    json peers = json::array(), networks = json::array();
-    for (const auto& p : node_.peers(now_)) {
-      json one = to_json(loop_.publisher().traffic_of(p.identity.address));
-      one["address"] = wire::to_string(p.identity.address);
-      peers.push_back(std::move(one));
-    }
-    for (const auto& n : networks_.list()) {
-      json one = to_json(loop_.publisher().traffic_of(n.id));
-      one["id"] = wire::to_string(n.id);
-      networks.push_back(std::move(one));
-    }
-    return {{"peers", peers}, {"networks", networks}};
-  }
-
-  const Config& config_;
-  const Home& home_;
-  control::Node& node_;
-  control::Networks& networks_;
-  control::Controller* controller_;
-  control::ApiV1* api_;
-  EventHub& hub_;
-  ControlLoop::CommitRecords commit_;
-  ControlLoop& loop_;
-  const WorkerTeam& workers_;
-  Now now_;
-  control::Effects* effects_ = nullptr;
-};
 
 /// No core dumps and no tracing by others: keys are in memory.
 void harden() {
@@ -333,99 +48,6 @@ void harden() {
         "keys cannot be locked in memory and may be swapped to disk: raise the limit "
         "(LimitMEMLOCK=, ulimit -l) or give CAP_IPC_LOCK");
   }
-}
-
-/// Whether one of these worlds names the identity.
-bool is_root(const control::NodeOptions& options) {
-  control::Worlds worlds;
-  const auto load = [&](Bytes bytes) {
-    Reader reader(bytes);
-    if (const auto world = wire::read_world(reader)) (void)worlds.load(*world);
-  };
-  if (!options.planet.empty()) load(options.planet);
-  for (const ByteVector& moon : options.moons) load(moon);
-  return worlds.lists(options.identity.identity());
-}
-
-/// What a root has more of than other nodes: peers, strangers, requests under way, and a store in
-/// which records cost no file each.
-Result<void> become_root(Home& home, const Config& config, control::NodeOptions& options) {
-  const auto damaged = home.open_peer_store();
-  if (!damaged) return std::unexpected(damaged.error());
-  if (*damaged) {
-    spdlog::error("alarm: {} is damaged and was moved aside; peers are met and proven again",
-                  home.path(PeerStore::kFileName));
-  }
-  options.limits.peers = config.root_peers;
-  options.limits.paths = config.root_peers * 2;
-  options.limits.requests = 65'536;
-  options.limits.strangers = 20'000;
-  options.limits.saves = 20'000;
-  return {};
-}
-
-Result<void> load_worlds(const Home& home, control::NodeOptions& options) {
-  const auto world_of = [&](const std::string& file) -> Result<std::optional<ByteVector>> {
-    auto world = home.world(file);
-    if (!world) return std::unexpected(world.error());
-    if (!*world) return std::optional<ByteVector>{};
-    if ((*world)->damaged)
-      spdlog::error("alarm: {} is damaged; the last good one is used", home.path(file));
-    return std::optional(std::move((*world)->bytes));
-  };
-  auto planet = world_of("planet");
-  if (!planet) return std::unexpected(planet.error());
-  if (*planet) {
-    options.planet = **planet;
-  } else {
-    spdlog::warn(
-        "there is no planet file in {}: this node reaches nobody. Make one with \"orrery planet "
-        "create\", or copy "
-        "the file of an existing network's nodes.",
-        home.directory());
-  }
-  for (const std::string& file : home.list("moons.d", ".moon")) {
-    const auto moon = world_of("moons.d/" + file);
-    if (!moon || !*moon) continue;
-    Reader reader(**moon);
-    const auto world = wire::read_world(reader);
-    if (world && file != wire::to_string(wire::NetworkId{world->id}) + ".moon") {
-      spdlog::warn("{} is the moon {}: it is ignored unless its name is that id",
-                   home.path("moons.d/" + file), wire::to_string(wire::NetworkId{world->id}));
-      continue;
-    }
-    options.moons.push_back(**moon);
-  }
-  return {};
-}
-
-Result<control::NodeOptions> node_options(Home& home, const Config& config) {
-  auto identity = home.identity();
-  if (!identity) return std::unexpected(identity.error());
-  control::NodeOptions options{.identity = std::move(*identity)};
-  options.identity_accepted = home.identity_accepted(options.identity.identity());
-  if (const auto nonce = home.read("nonce.state"); nonce && *nonce && (*nonce)->size() == 8) {
-    options.nonce_floor = load_be64((*nonce)->data());
-  }
-  if (auto r = load_worlds(home, options); !r) return std::unexpected(r.error());
-  if (is_root(options)) {
-    if (auto r = become_root(home, config, options); !r) return std::unexpected(r.error());
-  }
-  auto pins = home.pins();
-  if (!pins) return std::unexpected(pins.error());
-  options.pins = std::move(*pins);
-  for (const auto& [address, fingerprint] : config.pins) options.pins[address] = fingerprint;
-  options.cached_peers = home.cached_peers(ControlLoop::now().wall / 1000, options.limits.peers);
-  options.physical = config.physical;
-  options.hints = config.hints;
-  options.low_bandwidth = config.low_bandwidth;
-  options.nested = config.nested;
-  options.strict = config.strict;
-  options.preferred_roots = config.preferred_roots;
-  options.excluded_roots = config.excluded_roots;
-  options.extended_hello = config.extended_hello;
-  options.entropy = [](MutableBytes out) { randombytes_buf(out.data(), out.size()); };
-  return options;
 }
 
 int fail(const Error& error) {
@@ -627,8 +249,8 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   if (!loop.set_lan_ports(std::move(lan_ports)))
     return fail(
         {Errc::kFull, "the static stations of [[bridge]] do not fit the table of stations"});
-  Target target(config, home, node, networks, controller.get(), api.get(), hub, commit, loop,
-                **workers);
+  ApiService target(config, home, node, networks, controller.get(), api.get(), hub, commit, loop,
+                    **workers);
   std::vector<dataplane::WorkerView> views;
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
   const dataplane::Telemetry telemetry(std::move(views));

@@ -24,8 +24,7 @@ ORRERY_SCENE(cones_meet,
   const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kPortRestricted)));
   const HostId bob = village.member("bob", s.behind(s.add_nat(sim::kPortRestricted)));
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(5'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 5'000);
   s.must_stay(600'000, "direct", [&] { return s.direct(alice, bob); }, 1'000);
 }
 
@@ -36,8 +35,7 @@ ORRERY_SCENE(one_lan_without_hairpin,
   const HostId alice = village.member("alice", s.behind(nat));
   const HostId bob = village.member("bob", s.behind(nat));
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(2'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 2'000);
   s.must_stay(60'000, "direct", [&] { return s.direct(alice, bob); });
 }
 
@@ -51,8 +49,7 @@ ORRERY_SCENE(
   const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kPortRestricted, carrier)));
   const HostId bob = village.member("bob", s.behind(s.add_nat(sim::kPortRestricted, carrier)));
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(5'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 5'000);
 }
 
 ORRERY_SCENE(symmetric_pair_is_relayed, "two hosts behind symmetric NATs go on by the root") {
@@ -73,8 +70,7 @@ ORRERY_SCENE(silence_outlives_no_mapping,
   const HostId alice = village.member("alice", s.behind(s.add_nat(impatient)));
   const HostId bob = village.member("bob", s.behind(s.add_nat(impatient)));
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(5'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 5'000);
   s.hush();
   s.run_for(600'000);
   s.talk(alice, bob, village.net, 250);
@@ -90,8 +86,7 @@ ORRERY_SCENE(new_lease,
   const HostId alice = village.member("alice", s.behind(home));
   const HostId bob = village.member("bob", s.behind(s.add_nat(sim::kRestrictedCone)));
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(5'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 5'000);
   for (int i = 0; i < 3; ++i) {
     s.run_for(20'000);
     s.readdress(home);
@@ -104,8 +99,7 @@ ORRERY_SCENE(roaming, "a laptop goes from home to the office and is talked to th
   const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kPortRestricted)));
   const HostId bob = village.member("bob", s.on_internet());
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(5'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 5'000);
   s.move(alice, s.behind(s.add_nat(sim::kSymmetricRandom)));
   s.must(30'000, "direct from the office", [&] { return s.direct(alice, bob, 500); });
 }
@@ -148,8 +142,7 @@ ORRERY_SCENE(clocks_jump, "wrong clocks and clocks that jump stop nobody") {
   const HostId bob = village.member("bob", s.behind(s.add_nat(sim::kPortRestricted)),
                                     {.wall_offset = 400 * 86'400'000LL});
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(5'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 5'000);
   for (const Millis jump : {86'400'000LL, -10 * 86'400'000LL, 3'600'000LL, -60'000LL}) {
     s.jump(alice, jump);
     s.jump(bob, -jump);
@@ -162,8 +155,7 @@ ORRERY_SCENE(restart_of_a_member, "who was killed and starts again is talked to 
   const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kPortRestricted)));
   const HostId bob = village.member("bob", s.behind(s.add_nat(sim::kPortRestricted)));
   village.settle();
-  s.talk(alice, bob, village.net, 250);
-  s.must(5'000, "direct", [&] { return s.direct(alice, bob); });
+  village.meet(alice, bob, 5'000);
   s.run_for(60'000);
   s.power_off(alice);
   s.run_for(5'000);

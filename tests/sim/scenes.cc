@@ -78,4 +78,9 @@ void Village::settle(Millis bound) {
       50);
 }
 
+void Village::meet(sim::HostId a, sim::HostId b, Millis bound) {
+  s.talk(a, b, net, 250);
+  s.must(bound, "direct", [&] { return s.direct(a, b); });
+}
+
 }  // namespace orrery::test

@@ -49,6 +49,8 @@ struct Village {
                      const sim::HostOptions& options = {});
   /// Until all members have their configuration.
   void settle(Millis bound = 10'000);
+  /// The two send each other a frame every 250 ms from now on, and do so directly within the bound.
+  void meet(sim::HostId a, sim::HostId b, Millis bound);
 
   sim::Scene& s;
   sim::HostId root;

@@ -1,0 +1,265 @@
+#include "service/api_service.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "control/controller/api_v1_records.h"
+#include "service/observation_json.h"
+#include "service/path_json.h"
+#include "service/trust_json.h"
+
+namespace orrery::service {
+
+using nlohmann::json;
+
+json ApiService::status() {
+  return to_json(node_.status(now_), {now_.wall, config_.port, config_.home, loop_.listening(),
+                                      config_.interface_blacklist, config_.maps_port()});
+}
+
+json ApiService::peers() {
+  json all = json::array();
+  for (const auto& p : node_.peers(now_)) all.push_back(to_json(p, now_.mono, now_.wall));
+  return all;
+}
+
+json ApiService::moons() {
+  json all = json::array();
+  for (const auto& m : node_.moons()) all.push_back(to_json(m));
+  return all;
+}
+
+json ApiService::networks() {
+  json all = json::array();
+  for (const auto& n : networks_.list()) all.push_back(to_json(n, loop_.hosts().device_of(n.id)));
+  return all;
+}
+
+void ApiService::join(wire::NetworkId id, const json& body) {
+  control::NetworkSettings settings;
+  bool joined = false;
+  for (const auto& n : networks_.list()) {
+    if (n.id != id) continue;
+    settings = n.settings;
+    joined = true;
+  }
+  bool changed = false;
+  const auto take = [&](const char* key, bool& value) {
+    if (!body.is_object() || !body.contains(key) || !body[key].is_boolean()) return;
+    value = body[key].get<bool>();
+    changed = true;
+  };
+  take("allowManaged", settings.allow_managed);
+  take("allowGlobal", settings.allow_global);
+  take("allowDefault", settings.allow_default);
+  take("allowDNS", settings.allow_dns);
+  // At once with what is asked for: a crash in between must not leave it joined with defaults.
+  if (!joined) {
+    networks_.join(now_, id, settings, {}, *effects_);
+  } else if (changed) {
+    networks_.set(now_, id, settings, *effects_);
+  }
+}
+
+bool ApiService::leave(wire::NetworkId id) {
+  for (const auto& n : networks_.list()) {
+    if (n.id != id) continue;
+    networks_.leave(now_, id, *effects_);
+    return true;
+  }
+  return false;
+}
+
+void ApiService::orbit(std::uint64_t moon, wire::Address seed,
+                       const std::optional<control::Fingerprint>& fingerprint) {
+  const std::vector<control::MoonStatus> moons = node_.moons();
+  const bool held = std::any_of(moons.begin(), moons.end(), [&](const control::MoonStatus& m) {
+    return m.id == moon && !m.waiting;
+  });
+  if (!held) {
+    // A file that the operator has put there is his word.
+    const auto file = home_.world("moons.d/" + wire::to_string(wire::NetworkId{moon}) + ".moon");
+    if (file && *file && node_.add_moon(now_, moon, (*file)->bytes, *effects_)) return;
+  }
+  node_.orbit(now_, moon, seed, fingerprint, *effects_);
+}
+
+void ApiService::deorbit(std::uint64_t moon) {
+  node_.deorbit(now_, moon, *effects_);
+}
+
+json ApiService::ping(wire::Address peer) {
+  if (const auto sequence = node_.ping(now_, peer, *effects_)) return {{"sequence", *sequence}};
+  return {{"error", "the peer is not known, there is no way to it, or ten were sent this second"}};
+}
+
+json ApiService::workers_json() const {
+  json all = json::array();
+  for (unsigned i = 0; i < workers_.size(); ++i) {
+    const dataplane::WorkerCounters& c = workers_.counters(i);
+    json one = {{"worker", i}};
+#define ORRERY_WORKER_COUNT_JSON(field, label) one[label] = c.field.value();
+    ORRERY_FOR_EACH_WORKER_COUNT(ORRERY_WORKER_COUNT_JSON)
+#undef ORRERY_WORKER_COUNT_JSON
+    one["dropped"] = dataplane::total(c.drops);
+    const dataplane::WorkerView view = workers_.view(i);
+    one["stages"] = to_json(*view.stages);
+    one["latency"] = to_json(*view.latency);
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+json ApiService::rules_json() const {
+  json all = json::array();
+  for (const auto& n : networks_.list()) {
+    json one = to_json(loop_.publisher().hits_of(n.id));
+    one["id"] = wire::to_string(n.id);
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+json ApiService::drops_json() const {
+  json drops = json::object();  // of all workers
+  for (std::size_t reason = 1; reason < static_cast<std::size_t>(dataplane::Drop::kCount);
+       ++reason) {
+    std::uint64_t sum = 0;
+    for (unsigned i = 0; i < workers_.size(); ++i) sum += workers_.counters(i).drops[reason];
+    drops[dataplane::drop_label(static_cast<dataplane::Drop>(reason))] = sum;
+  }
+  json control = json::object();
+  for (const auto& [label, count] : node_.counters()) control[label] = count;
+  json networks = json::object();
+  for (const auto& [label, count] : networks_.counters().all()) networks[label] = count;
+  json controller = json::object();
+  if (controller_ != nullptr) {
+    controller_->counters().for_each(
+        [&](const char* label, std::uint64_t count) { controller[label] = count; });
+  }
+  return {{"worker", drops},
+          {"control", control},
+          {"networks", networks},
+          {"controller", controller},
+          {"rings", {{"to_worker_full", loop_.ring_drops()}}},
+          {"tables", {{"full", loop_.refused_records()}}}};
+}
+
+json ApiService::paths_json() const {
+  json all = json::array();
+  for (const auto& p : node_.peers(now_)) {
+    const json peer = to_json(p, now_.mono, now_.wall);
+    all.push_back(
+        {{"address", peer["address"]}, {"cipher", peer["cipher"]}, {"paths", peer["paths"]}});
+  }
+  return all;
+}
+
+json ApiService::inspect(const std::string& what) {
+  if (what == "workers") return workers_json();
+  if (what == "traffic") return traffic_json();
+  if (what == "rules") return rules_json();
+  if (what == "drops") return drops_json();
+  if (what == "pins") {
+    json all = json::object();
+    for (const auto& [address, hash] : node_.pins()) all[wire::to_string(address)] = to_hex(hash);
+    return all;
+  }
+  if (what == "trust") return trust_json(node_);
+  if (what == "roots") {
+    json all = json::array();
+    for (const auto& root : node_.root_status(now_)) all.push_back(to_json(root, now_.mono));
+    return all;
+  }
+  if (what == "ports") return loop_.ports();
+  if (what == "paths") return paths_json();
+  if (what.starts_with("why/")) {
+    const auto address = wire::parse_address(what.substr(4));
+    const auto route = address ? node_.route_of(now_, *address) : std::nullopt;
+    return route ? to_json(*route, now_.mono, now_.wall) : json(nullptr);
+  }
+  if (what.starts_with("ping/")) {
+    const auto address = wire::parse_address(what.substr(5));
+    return address ? to_json(node_.pings(*address)) : json(nullptr);
+  }
+  return nullptr;
+}
+
+void ApiService::pin(const Pins& pins) {
+  for (const auto& [address, fingerprint] : pins) node_.pin(now_, address, fingerprint, *effects_);
+}
+
+bool ApiService::unpin(wire::Address address) {
+  return node_.unpin(now_, address, *effects_);
+}
+
+std::size_t ApiService::check_roots(std::uint64_t world) {
+  return node_.check_roots(now_, world, *effects_);
+}
+
+HttpResponse ApiService::controller(const HttpRequest& request) {
+  if (controller_ == nullptr) return {404, "", "application/json"};
+  const auto answer =
+      controller_->handle(now_, request.method, request.path, request.body, *effects_);
+  if (!commit()) {
+    return {
+        500,
+        R"({"error":500,"description":"the record could not be stored yet; it is tried again, and changes are refused until it is"})"};
+  }
+  return {answer.status, answer.body, "application/json"};
+}
+
+HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {
+  if (api_ == nullptr) {
+    const auto none = control::api_error(404, "this node is no controller");
+    return {none.status, none.body};
+  }
+  const auto answer = api_->handle(now_,
+                                   {request.method, request.path, request.query, request.body,
+                                    request.if_match, request.if_none_match, request.token, local},
+                                   *effects_);
+  if (!commit()) {
+    const auto failed = control::api_error(500,
+                                           "the record could not be stored yet; it is tried "
+                                           "again, and changes are refused until it is");
+    return {failed.status, failed.body};
+  }
+  HttpResponse response{answer.status, answer.body};
+  if (!answer.etag.empty()) response.headers["ETag"] = answer.etag;
+  if (!answer.location.empty()) response.headers["Location"] = answer.location;
+  if (!answer.events) return response;
+  const std::uint64_t last = std::strtoull(request.last_event_id.c_str(), nullptr, 10);
+  response.stream = hub_.open(*answer.events, last);
+  if (response.stream != nullptr) {
+    response.type = "text/event-stream";
+    return response;
+  }
+  const auto full = control::api_error(503, "as many listen to events as can");
+  return {full.status, full.body};
+}
+
+bool ApiService::commit() {
+  if (commit_()) return true;
+  effects_->datagrams.clear();
+  effects_->updates.clear();
+  effects_->frames.clear();
+  return false;
+}
+
+json ApiService::traffic_json() const {
+  json peers = json::array(), networks = json::array();
+  for (const auto& p : node_.peers(now_)) {
+    json one = to_json(loop_.publisher().traffic_of(p.identity.address));
+    one["address"] = wire::to_string(p.identity.address);
+    peers.push_back(std::move(one));
+  }
+  for (const auto& n : networks_.list()) {
+    json one = to_json(loop_.publisher().traffic_of(n.id));
+    one["id"] = wire::to_string(n.id);
+    networks.push_back(std::move(one));
+  }
+  return {{"peers", peers}, {"networks", networks}};
+}
+
+}  // namespace orrery::service

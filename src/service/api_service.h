@@ -1,0 +1,85 @@
+// What the local API asks of the running parts: the node, its networks, the controller, the loop
+// and the workers, as JSON and answers.
+//
+// Lives as long as the daemon serves; every call is on the control thread, between begin() and the
+// end of the command that it is part of. A change of the controller's records is committed before
+// it is answered, and what follows from one that is not is held back.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "control/controller/api_v1.h"
+#include "control/controller/controller.h"
+#include "service/control_loop.h"
+#include "service/event_hub.h"
+#include "service/local_api.h"
+
+namespace orrery::service {
+
+class ApiService final : public ApiTarget {
+ public:
+  /// `controller` and `api`: null where this node is none. All outlive it.
+  ApiService(const Config& config, const Home& home, control::Node& node,
+             control::Networks& networks, control::Controller* controller, control::ApiV1* api,
+             EventHub& hub, ControlLoop::CommitRecords commit, ControlLoop& loop,
+             const WorkerTeam& workers)
+      : config_(config),
+        home_(home),
+        node_(node),
+        networks_(networks),
+        controller_(controller),
+        api_(api),
+        hub_(hub),
+        commit_(std::move(commit)),
+        loop_(loop),
+        workers_(workers) {}
+
+  /// A command begins; its effects go into `effects`.
+  void begin(Now now, control::Effects& effects) {
+    now_ = now;
+    effects_ = &effects;
+  }
+
+  nlohmann::json status() override;
+  nlohmann::json peers() override;
+  nlohmann::json moons() override;
+  nlohmann::json networks() override;
+  void join(wire::NetworkId id, const nlohmann::json& body) override;
+  bool leave(wire::NetworkId id) override;
+  void orbit(std::uint64_t moon, wire::Address seed,
+             const std::optional<control::Fingerprint>& fingerprint) override;
+  void deorbit(std::uint64_t moon) override;
+  nlohmann::json ping(wire::Address peer) override;
+  nlohmann::json inspect(const std::string& what) override;
+  void pin(const Pins& pins) override;
+  bool unpin(wire::Address address) override;
+  std::size_t check_roots(std::uint64_t world) override;
+  HttpResponse controller(const HttpRequest& request) override;
+  HttpResponse api_v1(const HttpRequest& request, bool local) override;
+
+ private:
+  /// False: it failed, and nobody may see what followed from the input.
+  bool commit();
+  [[nodiscard]] nlohmann::json workers_json() const;
+  [[nodiscard]] nlohmann::json rules_json() const;
+  /// Of all workers, of control, and what did not fit between them.
+  [[nodiscard]] nlohmann::json drops_json() const;
+  [[nodiscard]] nlohmann::json paths_json() const;
+  /// What workers carried, by peer and by network.
+  [[nodiscard]] nlohmann::json traffic_json() const;
+
+  const Config& config_;
+  const Home& home_;
+  control::Node& node_;
+  control::Networks& networks_;
+  control::Controller* controller_;
+  control::ApiV1* api_;
+  EventHub& hub_;
+  ControlLoop::CommitRecords commit_;
+  ControlLoop& loop_;
+  const WorkerTeam& workers_;
+  Now now_;
+  control::Effects* effects_ = nullptr;
+};
+
+}  // namespace orrery::service
