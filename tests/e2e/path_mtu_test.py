@@ -8,6 +8,7 @@ through, nor do IP fragments.
 """
 import json
 import re
+import shutil
 import subprocess
 
 from harness import check, check_ledger, complaints, equal, main, member, require, root_and_controller, run, wait_until
@@ -69,9 +70,12 @@ class Scene:
         for name in ('one', 'two'):
             run('ip', '-n', self.spaces[name], 'link', 'set', 'wan0', 'mtu', str(mtu))
 
-    def restart(self):
+    def restart(self, forget):
+        """Both daemons; with `forget` they do not know what the path carried before."""
         for d in (self.one, self.two):
             d.stop()
+            if forget:
+                shutil.rmtree(d.file('peers.d'))
             d.start()
         wait_until(lambda: self.ping() and self.one.direct_path(self.two) and self.two.direct_path(self.one), 60, 'a direct path again')
 
@@ -141,9 +145,18 @@ def narrow_link(s):
     """a restart behind a link of 1280 bytes: datagrams of the default would not pass, and are never sent"""
     s.carries(1280)
     s.links(1280)
-    s.restart()
+    s.restart(forget=True)
     equal(s.path(s.one, s.two)[0], 1280 - OUTER, 'the size to begin with')
     s.settle(1280, 12)
+    return s.traffic(1280)
+
+
+def recalled(s):
+    """a restart that remembers: what the path carried is used at once"""
+    s.links(9000)
+    s.restart(forget=False)
+    equal(s.path(s.one, s.two)[0], 1280 - OUTER, 'the size to begin with')
+    s.settle(1280, 15)
     return s.traffic(1280)
 
 
@@ -151,7 +164,7 @@ def middle_from_the_start(s):
     """links of 9000 bytes again, the middle takes 1300: found from the default downwards"""
     s.carries(1300)
     s.links(9000)
-    s.restart()
+    s.restart(forget=True)
     s.settle(1280, 15)
     return s.traffic(1280)
 
@@ -178,5 +191,5 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('path_mtu', [jumbo, black_hole, smaller, narrow_link, middle_from_the_start, idle, quiet_end],
+    main('path_mtu', [jumbo, black_hole, smaller, narrow_link, recalled, middle_from_the_start, idle, quiet_end],
          needs=('ping', 'nft', 'tcpdump', 'iperf3', 'sysctl', 'ss', 'ethtool'), setup=Scene)
