@@ -143,7 +143,7 @@ bridged() { # two begins anew, with a LAN in another network that one is a membe
   cli root controller network "$other" --set '{"name":"lan","private":false,"mtu":1500,"v4AssignMode":{"zt":false}}' >/dev/null
   ip netns add "$prefix-lan"
   spaces+=("$prefix-lan")
-  ip link add lan0 netns "$prefix-two" type veth peer name eth0 netns "$prefix-lan"
+  ip link add lan0 netns "$prefix-two" type veth peer name eth0 netns "$prefix-lan" address 06:00:00:00:00:01 # a random one may be taken for a member's
   ns two ip link set lan0 up
   ns lan ip link set eth0 up
   cli one join "$other" >/dev/null

@@ -15,19 +15,19 @@ relay_between() {
   local n=$1
   ip netns add "$prefix-r$n"
   spaces+=("$prefix-r$n")
-  ip link add a netns "$prefix-r$n" type veth peer name "$3" netns "$prefix-$2"
-  ip link add b netns "$prefix-r$n" type veth peer name "$6" netns "$prefix-$5"
+  ip link add side-a netns "$prefix-r$n" type veth peer name "$3" netns "$prefix-$2"
+  ip link add side-b netns "$prefix-r$n" type veth peer name "$6" netns "$prefix-$5"
   ns "$2" ip addr add "$4" dev "$3"
   [ -z "${7:-}" ] || ns "$5" ip addr add "$7" dev "$6"
-  for side in a b; do ns "r$n" sysctl -qw "net.ipv6.conf.$side.disable_ipv6=1"; ns "r$n" ip link set "$side" up; done
+  for side in side-a side-b; do ns "r$n" sysctl -qw "net.ipv6.conf.$side.disable_ipv6=1"; ns "r$n" ip link set "$side" up; done
   ns "$2" ip link set "$3" up
   ns "$5" ip link set "$6" up
   quiet_offloads "$2" "$3"
   quiet_offloads "$5" "$6"
-  quiet_offloads "r$n" a
-  quiet_offloads "r$n" b
+  quiet_offloads "r$n" side-a
+  quiet_offloads "r$n" side-b
   mkfifo "$work/relay$n"
-  (exec ip netns exec "$prefix-r$n" "$relay" a b --seed 1) <"$work/relay$n" >"$work/relay$n.log" 2>&1 &
+  (exec ip netns exec "$prefix-r$n" "$relay" side-a side-b --seed 1) <"$work/relay$n" >"$work/relay$n.log" 2>&1 &
   pids+=($!)
   eval "exec $((50 + n))>\"$work/relay$n\""
 }

@@ -33,6 +33,7 @@
   X(kRules, "rules", "refused by the network's rules")                                            \
   X(kRedirected, "redirected", "sent elsewhere instead, as a rule of the network says")           \
   X(kSourceMac, "source_mac", "source MAC not allowed for this member")                           \
+  X(kMemberMac, "member_mac", "LAN station whose MAC begins as those of members do")              \
   X(kDestinationMac, "destination_mac", "destination MAC is not ours and we do not bridge")       \
   X(kFixedMac, "fixed_mac", "source MAC is that of a station fixed to another port")              \
   X(kBroadcastStorm, "broadcast_storm", "more broadcasts than the LAN port may send")             \

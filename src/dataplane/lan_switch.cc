@@ -128,8 +128,10 @@ LanSwitch::Verdict LanSwitch::from_local(unsigned port, Bytes frame, Millis now)
   const wire::Mac destination = wire::Mac::load(frame.data());
   const wire::Mac source = wire::Mac::load(frame.data() + 6);
   const bool lan = (lan_ports_ >> port & 1) != 0;
-  const bool station = source && !source.is_multicast() && !is_member_mac(source);
-  if (lan && !station) return {.drop = Drop::kSourceMac};
+  const bool unicast = source && !source.is_multicast();
+  const bool station = unicast && !is_member_mac(source);
+  // Members would send its answers to the node that the rest of the MAC names.
+  if (lan && !station) return {.drop = unicast ? Drop::kMemberMac : Drop::kSourceMac};
   if (station && !learn(source, port, now)) return {.drop = Drop::kFixedMac};
 
   const std::uint64_t keep = guarded(frame);
