@@ -188,7 +188,7 @@ void deauthorisation(std::uint64_t members) {
       run();
       turn = std::max(turn, seconds_since(begin));
     };
-    timed([&] { scene.call("POST", path, R"({"authorized":false})"); });
+    timed([&] { scene.handle("POST", path, R"({"authorized":false})"); });
     while (scene.transport.told() < members && scene.now.mono < start + 30'000)
       timed([&] { scene.pass(1); });
     reached.push_back(static_cast<double>(scene.now.mono - start));

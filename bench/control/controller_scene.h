@@ -1,9 +1,10 @@
-// A controller with the duties of its driver, for benches: records are committed to a store before
-// anything else happens, packets are counted and not encrypted, time is the caller's.
+// A controller with the daemon's driver, for benches: records are committed by a thread of their
+// own, packets are counted and not encrypted, time is the caller's.
 #pragma once
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -11,12 +12,13 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "control/controller/controller.h"
 #include "control/controller/issue.h"
 #include "crypto/identity_work.h"
+#include "service/controller_driver.h"
 #include "service/controller_store.h"
-#include "service/signer_pool.h"
 #include "wire/dictionary.h"
 #include "wire/verbs/network_config.h"
 
@@ -131,17 +133,13 @@ class CountingTransport final : public control::Transport {
 };
 
 struct SceneOptions {
-  bool store = true;     // records go to a file
-  unsigned signers = 0;  // threads; 0: signed where it is asked for
+  bool store = true;     // records go to a file; else nowhere
+  unsigned signers = 0;  // threads; 0, or without a store: signed where it is asked for
 };
 
 class ControllerScene {
  public:
   explicit ControllerScene(SceneOptions options) {
-    if (options.signers != 0) {
-      controller.defer_signatures();
-      signers_ = std::make_unique<service::SignerPool>(identity(), options.signers, [] {});
-    }
     if (!options.store) return;
     const char* where = std::getenv("TMPDIR");
     directory_ = std::string(where == nullptr ? "/tmp" : where) + "/controller-bench.XXXXXX";
@@ -149,9 +147,17 @@ class ControllerScene {
     auto opened = service::ControllerStore::open(directory_ + "/store");
     if (!opened) throw std::runtime_error(opened.error().text);
     store_.emplace(std::move(*opened));
+    const auto refused = [](const Error& error) {
+      std::fprintf(stderr, "%s\n", error.text.c_str());
+      std::exit(1);
+    };
+    driver_ = std::make_unique<service::ControllerDriver>(
+        controller, *store_, identity(), options.signers,
+        service::ControllerDriver::Hooks{[] {}, [](const auto&) {}, refused, [] {}});
   }
 
   ~ControllerScene() {
+    driver_.reset();
     store_.reset();
     if (!directory_.empty()) std::filesystem::remove_all(directory_);
   }
@@ -163,7 +169,14 @@ class ControllerScene {
     call("POST", "/controller/network/" + wire::to_string(id), fields.dump());
   }
 
+  /// Returns when the call may be answered.
   void call(const std::string& method, const std::string& path, const std::string& body) {
+    handle(method, path, body);
+    if (driver_) (void)driver_->wait(driver_->ticket());
+  }
+
+  /// What control has to do with a call.
+  void handle(const std::string& method, const std::string& path, const std::string& body) {
     const auto answer = controller.handle(now, method, path, body, out_);
     settle();
     if (answer.status != 200) throw std::runtime_error(path + ": " + answer.body);
@@ -192,24 +205,27 @@ class ControllerScene {
 
   /// What the driver does behind an input.
   void settle() {
-    const auto writes = controller.take_writes();
-    if (store_) {
-      if (const auto done = store_->commit(writes); !done)
-        throw std::runtime_error(done.error().text);
+    if (driver_) {
+      (void)driver_->take_in(now, out_);
+      driver_->settle(now.mono);
+    } else {
+      (void)controller.take_writes();
+      controller.on_committed(now, controller.written(), out_);
     }
     out_.clear();
-    if (!signers_) return;
-    signers_->submit(controller.take_jobs());
-    take_in();
   }
 
   /// Until nothing is under way.
   void settle_all() {
-    settle();
-    while (!idle()) take_in();
+    do {
+      settle();
+      std::this_thread::yield();
+    } while (!idle());
   }
 
-  [[nodiscard]] bool idle() const { return controller.outstanding() == 0; }
+  [[nodiscard]] bool idle() const {
+    return controller.outstanding() == 0 && controller.durable() == controller.written();
+  }
 
   void advance(Millis ms) {
     now.mono += ms;
@@ -228,15 +244,9 @@ class ControllerScene {
   Now now{1'000'000, 1'700'000'000'000};
 
  private:
-  void take_in() {
-    const auto ready = signers_->take(64);
-    if (!ready.empty()) controller.on_signed(now, ready, out_);
-    out_.clear();
-  }
-
   std::string directory_;
   std::optional<service::ControllerStore> store_;
-  std::unique_ptr<service::SignerPool> signers_;
+  std::unique_ptr<service::ControllerDriver> driver_;
   control::Effects out_;
   std::uint64_t packet_id_ = 0x1000;
 };

@@ -14,6 +14,17 @@ namespace orrery::service {
 using nlohmann::json;
 
 json ApiService::status() {
+template <typename Call>
+auto ApiService::with_records(Call call) {
+  const std::uint64_t before = controller_->written();
+  auto answer = call();
+  const bool changed = controller_->written() != before;
+  // While the store refuses, what could not be kept is to be seen all the same.
+  if (controller_->durable() != controller_->written() && !controller_->suspended())
+    awaited_ = {driver_->ticket(), changed};
+  return answer;
+}
+
   return to_json(node_.status(now_), {now_.wall, config_.port, config_.home, loop_.listening(),
                                       config_.interface_blacklist, config_.maps_port()});
 }
@@ -200,13 +211,9 @@ std::size_t ApiService::check_roots(std::uint64_t world) {
 
 HttpResponse ApiService::controller(const HttpRequest& request) {
   if (controller_ == nullptr) return {404, "", "application/json"};
-  const auto answer =
-      controller_->handle(now_, request.method, request.path, request.body, *effects_);
-  if (!commit()) {
-    return {
-        500,
-        R"({"error":500,"description":"the record could not be stored yet; it is tried again, and changes are refused until it is"})"};
-  }
+  const auto answer = with_records([&] {
+    return controller_->handle(now_, request.method, request.path, request.body, *effects_);
+  });
   return {answer.status, answer.body, "application/json"};
 }
 
@@ -215,16 +222,12 @@ HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {
     const auto none = control::api_error(404, "this node is no controller");
     return {none.status, none.body};
   }
-  const auto answer = api_->handle(now_,
-                                   {request.method, request.path, request.query, request.body,
-                                    request.if_match, request.if_none_match, request.token, local},
-                                   *effects_);
-  if (!commit()) {
-    const auto failed = control::api_error(500,
-                                           "the record could not be stored yet; it is tried "
-                                           "again, and changes are refused until it is");
-    return {failed.status, failed.body};
-  }
+  const auto answer = with_records([&] {
+    return api_->handle(now_,
+                        {request.method, request.path, request.query, request.body,
+                         request.if_match, request.if_none_match, request.token, local},
+                        *effects_);
+  });
   HttpResponse response{answer.status, answer.body};
   if (!answer.etag.empty()) response.headers["ETag"] = answer.etag;
   if (!answer.location.empty()) response.headers["Location"] = answer.location;
@@ -237,14 +240,6 @@ HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {
   }
   const auto full = control::api_error(503, "as many listen to events as can");
   return {full.status, full.body};
-}
-
-bool ApiService::commit() {
-  if (commit_()) return true;
-  effects_->datagrams.clear();
-  effects_->updates.clear();
-  effects_->frames.clear();
-  return false;
 }
 
 json ApiService::traffic_json() const {

@@ -2,8 +2,8 @@
 // and the workers, as JSON and answers.
 //
 // Lives as long as the daemon serves; every call is on the control thread, between begin() and the
-// end of the command that it is part of. A change of the controller's records is committed before
-// it is answered, and what follows from one that is not is held back.
+// end of the command that it is part of. What the controller answers is true as soon as
+// what is awaited() is durable, and not told before.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,6 +11,7 @@
 #include "control/controller/api_v1.h"
 #include "control/controller/controller.h"
 #include "service/control_loop.h"
+#include "service/controller_driver.h"
 #include "service/event_hub.h"
 #include "service/local_api.h"
 
@@ -18,19 +19,18 @@ namespace orrery::service {
 
 class ApiService final : public ApiTarget {
  public:
-  /// `controller` and `api`: null where this node is none. All outlive it.
+  /// `controller`, `driver` and `api`: null where this node is none. All outlive it.
   ApiService(const Config& config, const Home& home, control::Node& node,
-             control::Networks& networks, control::Controller* controller, control::ApiV1* api,
-             EventHub& hub, ControlLoop::CommitRecords commit, ControlLoop& loop,
-             const WorkerTeam& workers)
+             control::Networks& networks, control::Controller* controller, ControllerDriver* driver,
+             control::ApiV1* api, EventHub& hub, ControlLoop& loop, const WorkerTeam& workers)
       : config_(config),
         home_(home),
         node_(node),
         networks_(networks),
         controller_(controller),
+        driver_(driver),
         api_(api),
         hub_(hub),
-        commit_(std::move(commit)),
         loop_(loop),
         workers_(workers) {}
 
@@ -38,7 +38,16 @@ class ApiService final : public ApiTarget {
   void begin(Now now, control::Effects& effects) {
     now_ = now;
     effects_ = &effects;
+    awaited_.reset();
   }
+
+  /// What the answers since begin() depend on.
+  struct Awaited {
+    Committer::Ticket ticket;
+    bool changed = false;  // something that is to be kept; else it was only looked at
+  };
+
+  [[nodiscard]] std::optional<Awaited> awaited() const { return awaited_; }
 
   nlohmann::json status() override;
   nlohmann::json peers() override;
@@ -58,8 +67,9 @@ class ApiService final : public ApiTarget {
   HttpResponse api_v1(const HttpRequest& request, bool local) override;
 
  private:
-  /// False: it failed, and nobody may see what followed from the input.
-  bool commit();
+  /// Runs a call of the controller; its answer shows records that may have to be awaited.
+  template <typename Call>
+  auto with_records(Call call);
   [[nodiscard]] nlohmann::json workers_json() const;
   [[nodiscard]] nlohmann::json rules_json() const;
   /// Of all workers, of control, and what did not fit between them.
@@ -75,7 +85,7 @@ class ApiService final : public ApiTarget {
   control::Controller* controller_;
   control::ApiV1* api_;
   EventHub& hub_;
-  ControlLoop::CommitRecords commit_;
+  ControllerDriver* driver_;
   ControlLoop& loop_;
   const WorkerTeam& workers_;
   Now now_;
@@ -83,3 +93,4 @@ class ApiService final : public ApiTarget {
 };
 
 }  // namespace orrery::service
+  std::optional<Awaited> awaited_;

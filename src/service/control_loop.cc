@@ -386,16 +386,11 @@ bool ControlLoop::carry_out(Saves saves) {
   // Inputs below (a port that cannot be made) may add effects; they are carried out in the next
   // round.
   // A request may leave records to keep and nothing to send.
-  if (effects_.empty() && commit_) (void)commit_();
+  if (effects_.empty() && settle_) settle_();
   while (!effects_.empty()) {
     control::Effects out;
     std::swap(out, effects_);
-    if (commit_ && !commit_()) {
-      // What nobody has kept must not be seen: members ask again.
-      out.datagrams.clear();
-      out.updates.clear();
-      out.frames.clear();
-    }
+    if (settle_) settle_();
     bool ids_covered = true;
     for (const control::SaveState& s : out.saves) {
       if (s.kind != control::StateKind::kNonce) continue;

@@ -1,8 +1,7 @@
 // The driver of control: the one place that joins clock, entropy, rings, files and host interfaces
 // with control::Node.
 //
-// One thread runs it. Order of every turn: commands and punts in, tick, then the effects out: the
-// controller's records are committed before anything else of the same input is carried out, table
+// One thread runs it. Order of every turn: commands and punts in, tick, then the effects out: table
 // updates before packets, state files in the background except those of an operator's command,
 // whose answer never precedes them.
 #pragma once
@@ -29,17 +28,15 @@ namespace orrery::service {
 
 class ControlLoop {
  public:
-  /// Commits what the controller wants kept; called before effects are carried out. Null: no
-  /// controller.
-  /// False: it could not; what follows from the same input is then dropped.
-  using CommitRecords = std::function<bool()>;
-
   ControlLoop(const Config& config, Home& home, const dataplane::Pools& pools, WorkerTeam& workers,
               dataplane::Publisher& publisher, tap::Netlink& netlink, control::Node& node,
               control::Networks& networks);
   ~ControlLoop();
 
-  void set_commit(CommitRecords commit) { commit_ = std::move(commit); }
+  /// Called after every input, before its effects are carried out, and in every turn.
+  using Settle = std::function<void()>;
+
+  void set_settle(Settle settle) { settle_ = std::move(settle); }
 
   /// Takes in what other threads have done for control; called every turn, and soon after wake().
   /// True: there is more.
@@ -130,7 +127,7 @@ class ControlLoop {
   dataplane::PortQueues sockets_;
   std::vector<LanPortQueues> lan_ports_;
   std::vector<BridgedNetwork> bridged_;
-  CommitRecords commit_;
+  Settle settle_;
   TakeIn take_in_;
   control::Effects effects_;
   std::unique_ptr<Saver> saver_;

@@ -26,6 +26,9 @@ class RecordStore {
   virtual Result<std::vector<control::StoreWrite>> load() = 0;
   /// All or nothing, in one transaction, in order. What it returned for is durable.
   virtual Result<void> commit(const std::vector<control::StoreWrite>& writes) = 0;
+  /// Nothing is to be committed at the moment: time for what can wait, and to find out whether the
+  /// store still is there.
+  virtual Result<void> on_quiet() = 0;
 };
 
 class ControllerStore final : public RecordStore {
@@ -40,6 +43,8 @@ class ControllerStore final : public RecordStore {
 
   Result<std::vector<control::StoreWrite>> load() override;
   Result<void> commit(const std::vector<control::StoreWrite>& writes) override;
+  /// Moves the log into the file, if there is some of it.
+  Result<void> on_quiet() override;
 
  private:
   explicit ControllerStore(SqliteFile file) : file_(std::move(file)) {}
@@ -47,6 +52,7 @@ class ControllerStore final : public RecordStore {
   Result<void> write_all(const std::vector<control::StoreWrite>& writes);
 
   SqliteFile file_;
+  std::size_t logged_ = 0;  // writes since the log was moved
 };
 
 }  // namespace orrery::service

@@ -11,8 +11,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <map>
+#include <stdexcept>
 #include <thread>
 
 #include "control/controller/api_v1.h"
@@ -21,6 +23,7 @@
 #include "service/api_service.h"
 #include "service/capture_stream.h"
 #include "service/control_loop.h"
+#include "service/controller_driver.h"
 #include "service/controller_import.h"
 #include "service/dpdk_log.h"
 #include "service/event_hub.h"
@@ -28,7 +31,6 @@
 #include "service/node_setup.h"
 #include "service/port_mapping.h"
 #include "service/postgres_store.h"
-#include "service/signer_pool.h"
 #include "service/standby.h"
 #include "service/store_location.h"
 #include "service/webhook_sender.h"
@@ -60,6 +62,11 @@ constexpr unsigned kWireMbufsOfHelper = 1024;
 constexpr unsigned kFrameMbufsOfHelper = 256;
 // What lies in the rings of one more queue of a device, each way.
 constexpr unsigned kWireMbufsOfQueue = 1024;
+
+/// The server of a shared store has let our lead go four seconds after it lost us
+/// (postgres_store.h). It is asked every second, and may take two for an answer; we look every
+/// second.
+constexpr std::chrono::milliseconds kLeadUnconfirmed{3'000};
 
 /// Half of the CPUs: signatures are what a controller does most, and not all it does.
 unsigned signer_threads() {
@@ -115,18 +122,17 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
 
   control::Node node(std::move(*options));
   std::unique_ptr<RecordStore> store;
-  PostgresStore* shared = nullptr;  // the same, if it is one of several controllers
+  const bool shared = config.controller && is_shared(config.store);  // by several controllers
   std::unique_ptr<control::Controller> controller;
   std::unique_ptr<control::ApiV1> api;
   if (config.controller) {
     Result<std::vector<control::StoreWrite>> records;
-    if (is_shared(config.store)) {
+    if (shared) {
       std::unique_ptr<PostgresStore> opened;
       auto waited = wait_for_lead(opened, config, home, node.self().address());
       if (!waited) return fail(waited.error());
       if (!*waited) return 0;
       records = std::move(**waited);
-      shared = opened.get();
       store = std::move(opened);
     } else {
       auto opened = open_store(config);
@@ -160,55 +166,46 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   networks.set_station_limits(config.stations.per_port, config.stations.total);
   node.attach(&networks, controller.get());
 
-  // While the store refuses, the controller says nothing, so only the input that met the refusal
-  // has effects to hold back; the node's own go on.
-  constexpr Millis kStoreRetry = 1'000;
-  Millis next_commit = 0;
-  std::unique_ptr<SignerPool> signers;  // none before the loop runs
-  Millis next_heartbeat = 0;
-  bool lost_lead = false;
   EventHub hub(controller ? controller->events().next_id(ControlLoop::now().wall) : 0);
   WebhookSender webhooks;
   std::uint64_t webhooks_of = 0;  // generation of the records
   if (api) api->set_deliveries([&](const std::string& id) { return webhooks.deliveries(id); });
-  const auto tell = [&] {
-    if (webhooks_of != api->webhooks().generation()) {
-      webhooks_of = api->webhooks().generation();
-      webhooks.set(api->webhooks().all());
-    }
-    const auto events = controller->events().take();
-    hub.publish(events);
-    webhooks.publish(events);
-  };
-  const ControlLoop::CommitRecords commit = [&] {
-    const Millis at = ControlLoop::now().mono;
-    if (controller->suspended() && at < next_commit) return true;
-    auto writes = controller->take_writes();
-    const auto saved = writes.empty() ? Result<void>{} : store->commit(writes);
-    if (saved) {
-      if (controller->suspended() && !writes.empty()) {
-        spdlog::info("controller store: takes writes again");
-        controller->suspend(false);
-      }
-      if (signers) signers->submit(controller->take_jobs());
-      tell();
-      return true;
-    }
-    controller->put_back(std::move(writes));
-    controller->drop_jobs();
-    next_commit = at + kStoreRetry;
-    if (controller->suspended()) return true;
-    spdlog::error("controller store: {}; the controller is suspended until it takes writes",
-                  saved.error().text);
-    controller->suspend(true);
-    return false;
-  };
   ControlLoop loop(config, home, pools, **workers, publisher, *netlink, node, networks);
   if (controller) {
-    loop.set_commit(commit);
+    ControllerDriver::Hooks hooks;
+    hooks.wake = [&] { loop.wake(); };
+    hooks.tell = [&](const std::vector<control::ControllerEvent>& events) {
+      if (webhooks_of != api->webhooks().generation()) {
+        webhooks_of = api->webhooks().generation();
+        webhooks.set(api->webhooks().all());
+      }
+      hub.publish(events);
+      webhooks.publish(events);
+    };
+    hooks.refused = [](const Error& error) {
+      spdlog::error("controller store: {}; the controller is suspended until it takes writes",
+                    error.text);
+    };
+    hooks.resumed = [] { spdlog::info("controller store: takes writes again"); };
+    driver = std::make_unique<ControllerDriver>(*controller, *store, node.self(), signer_threads(),
+                                                std::move(hooks));
+    loop.set_settle([&] { driver->settle(ControlLoop::now().mono); });
+    loop.set_take_in([&](Now now, control::Effects& effects) {
+      if (shared && !lost_lead && !driver->confirmed_within(kLeadUnconfirmed)) {
+        spdlog::error(
+            "controller store: the server is not there or does not answer; another controller may "
+            "answer now, so this one stops");
+        controller->suspend(true);
+        lost_lead = true;
+        loop.stop();
+      }
+      return driver->take_in(now, effects);
+    });
     controller->set_local_delivery(
         [&](Now now, wire::NetworkId id, wire::Verb verb, Bytes payload, control::Effects& out) {
           if (verb == wire::Verb::kNetworkConfig) {
+  std::unique_ptr<ControllerDriver> driver;
+  bool lost_lead = false;
             networks.on_local_config(now, id, payload, out);
             return;
           }
@@ -249,15 +246,16 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   if (!loop.set_lan_ports(std::move(lan_ports)))
     return fail(
         {Errc::kFull, "the static stations of [[bridge]] do not fit the table of stations"});
-  ApiService target(config, home, node, networks, controller.get(), api.get(), hub, commit, loop,
-                    **workers);
+  ApiService target(config, home, node, networks, controller.get(), driver.get(), api.get(), hub,
+                    loop, **workers);
   std::vector<dataplane::WorkerView> views;
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
   const dataplane::Telemetry telemetry(std::move(views));
   LocalApi local_api(
       *token,
       [&](const std::function<void(ApiTarget&)>& run) {
-        return loop.invoke([&](Now now, control::Effects& effects) {
+        std::optional<ApiService::Awaited> awaited;
+        const bool ran = loop.invoke([&](Now now, control::Effects& effects) {
           target.begin(now, effects);
           run(target);
         });
@@ -265,7 +263,14 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
       [&](const std::string& body) { return start_capture((*workers)->capture(), body); });
   if (auto r = home.write("zerotier-one.port", bytes_of(std::to_string(config.port))); !r)
     return fail(r.error());
+          awaited = target.awaited();
   if (auto r = home.write("zerotier-one.pid", bytes_of(std::to_string(::getpid()))); !r)
+        if (awaited && !driver->wait(awaited->ticket) && awaited->changed) {
+          throw std::runtime_error(
+              "the record could not be stored yet; it is tried again, and changes are refused "
+              "until it is");
+        }
+        return ran;
     return fail(r.error());
 
   struct PidFile {
@@ -281,27 +286,6 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     return fail(r.error());
   }
 
-  if (controller) {
-    constexpr std::size_t kSignedPerTurn = 64;  // as many as packets come in one
-    constexpr Millis kHeartbeat = 1'000;
-    controller->defer_signatures();
-    signers = std::make_unique<SignerPool>(node.self(), signer_threads(), [&] { loop.wake(); });
-    loop.set_take_in([&](Now now, control::Effects& effects) {
-      if (shared != nullptr && !lost_lead && now.mono >= next_heartbeat) {
-        next_heartbeat = now.mono + kHeartbeat;
-        if (const auto beat = shared->heartbeat(); !beat) {
-          spdlog::error("{}; another controller may answer now, so this one stops",
-                        beat.error().text);
-          controller->suspend(true);
-          lost_lead = true;
-          loop.stop();
-        }
-      }
-      const auto ready = signers->take(kSignedPerTurn);
-      if (!ready.empty()) controller->on_signed(now, ready, effects);
-      return ready.size() == kSignedPerTurn;
-    });
-  }
   (*workers)->launch();
 
   // Signals come as data to a thread of their own, which only asks the loop to stop.
@@ -333,10 +317,10 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   signals.join();
   hub.close();
   server.stop();
-  signers.reset();
   (*workers)->stop();
   if (lost_lead) return -1;
   if (!loop.identity_collided()) return 0;
+  if (driver) driver->close(ControlLoop::now());
   spdlog::error(
       "a root says that our address belongs to somebody else; the identity is kept aside and a new "
       "one is made");

@@ -1,6 +1,7 @@
 #include "service/local_api.h"
 
 #include "base/bytes.h"
+#include "control/controller/api_v1_records.h"
 #include "control/controller/http.h"
 #include "control/controller/json_text.h"
 #include "service/path_json.h"
@@ -229,7 +230,9 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
     const bool ran = invoke_([&](ApiTarget& target) { response = target.api_v1(request, local); });
     return ran ? response : stopping();
   } catch (const std::exception& e) {
-    return {500, control::bad_body(e.what()).body, "application/json"};
+    const bool v1 = is_v1(request.path);
+    return {500, v1 ? control::api_error(500, e.what()).body : control::bad_body(e.what()).body,
+            "application/json"};
   }
 }
 

@@ -50,8 +50,9 @@ class ApiTarget {
 
 class LocalApi {
  public:
-  /// Runs a function on the control thread and returns when it is done; false when the daemon is
-  /// stopping. May throw what the function throws.
+  /// Runs a function on the control thread and returns when it is done and what it has changed is
+  /// kept; false when the daemon is stopping. May throw what the function throws, and when
+  /// something could not be kept.
   using Invoke = std::function<bool(const std::function<void(ApiTarget&)>&)>;
 
   /// Answers POST /orrery/capture with this body; none: there is no such path. Runs on the server's

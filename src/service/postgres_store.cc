@@ -251,7 +251,7 @@ bool PostgresStore::notified() {
   return any;
 }
 
-Result<void> PostgresStore::heartbeat() {
+Result<void> PostgresStore::on_quiet() {
   const auto answer = run("SELECT 1");
   if (!answer) return std::unexpected(answer.error());
   (void)notified();  // our own

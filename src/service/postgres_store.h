@@ -5,13 +5,13 @@
 // lost its connection has lost the lock and can write nothing, whatever it believes; the server
 // gives the lock to another as soon as it sees the connection end, at once when the leader's
 // process dies, and within four seconds (TCP keep-alives of the session) when its host does. A
-// leader finds out by heartbeat() and must stop answering.
+// leader finds out by on_quiet() and must stop answering.
 //
 // Every row has a revision from one sequence, which rises with each change, and a deleted record
 // leaves a row without content; so a follower asks for what is newer than what it has, when a
 // notification says that there is something. Rows of several identities may share a database. What
 // is committed is as durable as the server makes it (synchronous_commit is set on). Statements end
-// after two seconds, so that a server that hangs does not hold up control for longer.
+// after two seconds, so that a server that hangs is noticed.
 //
 // Not thread-safe. Nothing here encrypts by itself: "?sslmode=verify-full" in the URI does.
 #pragma once
@@ -50,7 +50,7 @@ class PostgresStore final : public RecordStore {
   [[nodiscard]] bool notified();
 
   /// The server is there, and so is our lock.
-  Result<void> heartbeat();
+  Result<void> on_quiet() override;
 
   /// The connection has ended: nothing works any more.
   [[nodiscard]] bool lost() const;

@@ -64,6 +64,13 @@ Result<void> SqliteFile::execute(const char* sql) {
   return {};
 }
 
+Result<void> SqliteFile::checkpoint() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (code != SQLITE_OK) return std::unexpected(error(code));
+  return {};
+}
+
 Result<SqliteFile::Statement> SqliteFile::prepare(const char* sql) {
   sqlite3_stmt* statement = nullptr;
   sqlite3_prepare_v2(db_.get(), sql, -1, &statement, nullptr);

@@ -45,6 +45,8 @@ class SqliteFile {
 
   Result<void> execute(const char* sql);
   Result<Statement> prepare(const char* sql);
+  /// Moves the log into the file, as far as it goes; what is committed stays so whatever happens.
+  Result<void> checkpoint();
   /// Runs a statement that yields no row, and makes it ready to be bound again.
   Result<void> run(sqlite3_stmt* statement);
   /// True: a row; false: no more.

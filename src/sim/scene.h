@@ -187,7 +187,7 @@ class Scene {
   void settle(HostId id, const Watch::Cause& cause);
   void carry_out(HostId id, control::Effects& out, const Watch::Cause& cause);
   /// False: what the controller wants to keep cannot be kept.
-  bool commit(Host& host);
+  void commit(HostId id);
   void save(HostId id, const control::SaveState& save);
   /// Takes the payload.
   void emit(HostId id, control::Datagram& datagram, const Watch::Cause& cause);

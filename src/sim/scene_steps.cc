@@ -93,7 +93,9 @@ void Scene::settle(HostId id, const Watch::Cause& cause) {
   Host& h = hosts_[id];
   try {
     // What is refused asks for more at once.
-    for (unsigned turns = 0; !h.effects.empty(); ++turns) {
+    for (unsigned turns = 0;; ++turns) {
+      if (h.controller != nullptr) commit(id);
+      if (h.effects.empty()) break;
       if (turns > 16) throw Breach("one input has effects without end");
       control::Effects out = std::exchange(h.effects, {});
       carry_out(id, out, cause);
@@ -102,7 +104,6 @@ void Scene::settle(HostId id, const Watch::Cause& cause) {
   } catch (const Breach& breach) {
     throw Breach("at " + std::to_string(now_ / 1'000) + " ms, " + h.name + ": " + breach.what());
   }
-  if (h.controller != nullptr) commit(h);
   arm(id);
 }
 
@@ -116,8 +117,6 @@ void Scene::carry_out(HostId id, control::Effects& out, const Watch::Cause& caus
       save(id, state);
     }
   }
-  // Nothing that follows from a controller's records leaves before they are kept.
-  if (h.controller != nullptr && !commit(h)) out.datagrams.clear();
   if (ids_covered) {
     for (control::Datagram& datagram : out.datagrams) emit(id, datagram, cause);
   }
@@ -141,17 +140,13 @@ void Scene::carry_out(HostId id, control::Effects& out, const Watch::Cause& caus
   }
 }
 
-bool Scene::commit(Host& h) {
+void Scene::commit(HostId id) {
+  Host& h = hosts_[id];
   std::vector<control::StoreWrite> writes = h.controller->take_writes();
-  if (writes.empty()) return true;
-  if (h.disk_full) {
-    const bool was = h.controller->suspended();
-    h.controller->put_back(std::move(writes));
-    h.controller->suspend(true);
-    return was;
-  }
-  h.controller->suspend(false);
-  if (!h.options.keep_disk) return true;
+  if (writes.empty()) return;
+  if (h.disk_full) return h.controller->on_refused(std::move(writes));
+  h.controller->on_committed(now_of(id), h.controller->written(), h.effects);
+  if (!h.options.keep_disk) return;
   for (control::StoreWrite& write : writes) {
     if (write.json.empty()) {
       h.disk.records.erase({write.network, write.member});
@@ -159,7 +154,6 @@ bool Scene::commit(Host& h) {
       h.disk.records[{write.network, write.member}] = std::move(write.json);
     }
   }
-  return true;
 }
 
 void Scene::save(HostId id, const control::SaveState& state) {

@@ -139,10 +139,10 @@ TEST_F(PostgresStoreTest, RevisionsRise) {
 TEST_F(PostgresStoreTest, ALostConnectionIsNoLeaderAnyMore) {
   auto store = open();
   ASSERT_TRUE(*store->try_lead());
-  EXPECT_TRUE(store->heartbeat());
+  EXPECT_TRUE(store->on_quiet());
   run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
       " WHERE application_name = 'orrery' AND pid <> pg_backend_pid()");
-  const auto beat = store->heartbeat();
+  const auto beat = store->on_quiet();
   ASSERT_FALSE(beat);
   EXPECT_NE(beat.error().text.find("PostgreSQL"), std::string::npos);
   EXPECT_TRUE(store->lost());

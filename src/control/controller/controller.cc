@@ -82,7 +82,7 @@ void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
   } else if (!admit_stranger(now, {id, in.source}, metadata)) {
     return counters_.add(ControllerCount::kStrangers);
   }
-  if (outstanding_ >= kJobsMost) return counters_.add(ControllerCount::kBehind);
+  if (outstanding_ + outbox_.size() >= kJobsMost) return counters_.add(ControllerCount::kBehind);
   auto draft = decide(now, id, identity, metadata);
   if (RegisteredMember* asked = registry_.find(id, in.source); asked != nullptr)
     asked->last_packet = in.packet_id;
@@ -95,12 +95,17 @@ void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
 }
 
 ControllerRole::LocalAnswer Controller::on_local_request(Now now, wire::NetworkId network,
-                                                         Bytes metadata, Effects&) {
+                                                         Bytes metadata, Effects& out) {
   const wire::Identity& self = transport_.self().identity();
   if (network.controller() != self.address) return {wire::ErrorCode::kObjectNotFound, {}};
   const auto draft = decide(now, network, self, metadata);
   if (!draft) return {draft.error(), {}};
-  return {wire::ErrorCode::kNone, wire::encode_network_config(issue(transport_.self(), *draft))};
+  ByteVector dictionary = wire::encode_network_config(issue(transport_.self(), *draft));
+  if (!local_ || durable_ == written()) return {wire::ErrorCode::kNone, std::move(dictionary)};
+  say(now,
+      {written(), network, self.address, wire::Verb::kNetworkConfig, std::move(dictionary), {}},
+      out);
+  return {};
 }
 
 bool Controller::admit_stranger(Now now, MemberKey key, Bytes metadata) {
@@ -210,7 +215,7 @@ ConfigDraft Controller::configure(Now now, wire::NetworkId id, std::optional<jso
 void Controller::dispatch(Now now, ConfigDraft draft, std::optional<std::uint64_t> in_reply_to,
                           Effects& out) {
   const RegisteredMember* member = registry_.find(draft.network, draft.identity.address);
-  ConfigJob job{std::move(draft), member->epoch, 0, in_reply_to};
+  ConfigJob job{std::move(draft), member->epoch, written(), 0, in_reply_to};
   while (job.update == 0) job.update = transport_.random_u64();
   ++outstanding_;
   if (deferred_) {
@@ -220,9 +225,33 @@ void Controller::dispatch(Now now, ConfigDraft draft, std::optional<std::uint64_
   }
 }
 
-void Controller::drop_jobs() {
-  outstanding_ -= jobs_.size();
-  jobs_.clear();
+void Controller::on_committed(Now now, std::uint64_t mark, Effects& out) {
+  if (mark <= durable_) return;
+  durable_ = mark;
+  suspended_ = false;
+  outbox_.release(mark, [&](const Outbox::Packet& packet) { send(now, packet, out); });
+}
+
+void Controller::on_refused(std::vector<StoreWrite> writes) {
+  registry_.put_back(std::move(writes));
+  outbox_.forget();
+  suspended_ = true;
+}
+
+void Controller::say(Now now, Outbox::Packet packet, Effects& out) {
+  if (packet.mark > durable_) {
+    outbox_.add(std::move(packet));
+  } else {
+    send(now, packet, out);
+  }
+}
+
+void Controller::send(Now now, const Outbox::Packet& packet, Effects& out) {
+  if (packet.to != transport_.self().address()) {
+    transport_.send(now, packet.to, packet.verb, packet.payload, packet.options, out);
+  } else if (local_) {
+    local_(now, packet.network, packet.verb, packet.payload, out);
+  }
 }
 
 void Controller::on_signed(Now now, const std::vector<SignedConfig>& configs, Effects& out) {
@@ -243,15 +272,18 @@ void Controller::on_signed(Now now, const std::vector<SignedConfig>& configs, Ef
 void Controller::send_config(Now now, const SignedConfig& config, Effects& out) {
   const SendOptions options{.compress = true};
   for (const ByteVector& chunk : config.chunks) {
-    if (!config.in_reply_to) {
-      transport_.send(now, config.member, wire::Verb::kNetworkConfig, chunk, options, out);
-      continue;
+    Outbox::Packet packet{config.mark,
+                          config.network,
+                          config.member,
+                          config.in_reply_to ? wire::Verb::kOk : wire::Verb::kNetworkConfig,
+                          config.in_reply_to ? ByteVector(chunk.size() + 9) : chunk,
+                          options};
+    if (config.in_reply_to) {
+      Writer w(packet.payload);
+      wire::encode_ok(w, {static_cast<std::uint8_t>(wire::Verb::kNetworkConfigRequest),
+                          *config.in_reply_to, chunk});
     }
-    ByteVector payload(chunk.size() + 9);
-    Writer w(payload);
-    wire::encode_ok(w, {static_cast<std::uint8_t>(wire::Verb::kNetworkConfigRequest),
-                        *config.in_reply_to, chunk});
-    transport_.send(now, config.member, wire::Verb::kOk, payload, options, out);
+    say(now, std::move(packet), out);
   }
 }
 
@@ -259,11 +291,11 @@ void Controller::send_error(Now now, wire::Address to, std::uint64_t in_reply_to
                             wire::NetworkId id, wire::ErrorCode code, Effects& out) {
   std::array<std::uint8_t, 8> network;
   store_be64(network.data(), id.value);
-  std::array<std::uint8_t, 18> payload;
+  ByteVector payload(18);
   Writer w(payload);
   wire::encode_error(w, {static_cast<std::uint8_t>(wire::Verb::kNetworkConfigRequest), in_reply_to,
                          static_cast<std::uint8_t>(code), network});
-  transport_.send(now, to, wire::Verb::kError, payload, {}, out);
+  say(now, {written(), id, to, wire::Verb::kError, std::move(payload), {}}, out);
 }
 
 bool Controller::recently_configured(Now now, wire::NetworkId network, wire::Address member) const {
@@ -286,8 +318,10 @@ std::vector<wire::Address> Controller::owners_of(wire::NetworkId network,
     owners =
         net->addresses.owners_of_suffix(static_cast<std::uint32_t>(group.mac.value & 0xffffff));
   }
-  std::erase_if(owners,
-                [&](wire::Address owner) { return !net->members.at(owner).view.authorized; });
+  std::erase_if(owners, [&](wire::Address owner) {
+    const RegisteredMember& member = net->members.at(owner);
+    return !member.view.authorized || member.mark > durable_;
+  });
   return owners;
 }
 
@@ -297,7 +331,7 @@ void Controller::tick(Now now, Effects& out) {
 }
 
 Millis Controller::next_deadline() const {
-  if (suspended_) return std::numeric_limits<Millis>::max();
+  if (stalled()) return std::numeric_limits<Millis>::max();
   return std::min(
       pushes_.empty() && sweeps_.empty() ? std::numeric_limits<Millis>::max() : next_push_,
       revocations_.next_deadline());
@@ -308,7 +342,7 @@ void Controller::queue_push(Now now, MemberKey key, const RegisteredMember& memb
 }
 
 void Controller::drain_pushes(Now now, Effects& out) {
-  if (suspended_ || now.mono < next_push_ || (pushes_.empty() && sweeps_.empty())) return;
+  if (stalled() || now.mono < next_push_ || (pushes_.empty() && sweeps_.empty())) return;
   std::size_t left = kPushesPerTurn, looks = kLooksPerTurn;
   const auto room = [&] { return left > 0 && outstanding_ < kPushJobsMost; };
   for (; room() && !pushes_.empty(); --left) {
@@ -361,10 +395,10 @@ void Controller::push(Now now, MemberKey key, Effects& out) {
                                 identity, metadata);
   if (address != transport_.self().address()) {
     dispatch(now, std::move(draft), std::nullopt, out);
-  } else if (local_) {
+  } else {
     registry_.find(id, address)->last_config = now.mono;
-    local_(now, id, wire::Verb::kNetworkConfig,
-           wire::encode_network_config(issue(transport_.self(), draft)), out);
+    ByteVector dictionary = wire::encode_network_config(issue(transport_.self(), draft));
+    say(now, {written(), id, address, wire::Verb::kNetworkConfig, std::move(dictionary), {}}, out);
   }
 }
 
@@ -435,15 +469,13 @@ std::vector<wire::Address> Controller::online_members(Now now, wire::NetworkId i
 }
 
 void Controller::send_revocations(Now now, Effects& out, std::size_t most) {
-  if (suspended_) return;
+  if (stalled()) return;
   revocations_.send_due(
       now.mono, OnlineMembers(registry_, now),
       [&](wire::NetworkId id, wire::Address address, Bytes payload) {
-        if (address != transport_.self().address()) {
-          transport_.send(now, address, wire::Verb::kNetworkCredentials, payload, {}, out);
-        } else if (local_) {
-          local_(now, id, wire::Verb::kNetworkCredentials, payload, out);
-        }
+        ByteVector copy(payload.begin(), payload.end());
+        say(now, {written(), id, address, wire::Verb::kNetworkCredentials, std::move(copy), {}},
+            out);
       },
       most);
 }

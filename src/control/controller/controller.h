@@ -2,14 +2,14 @@
 // serves its part of the local HTTP API. Sans I/O: records to keep come out of take_writes(),
 // packets go to the Transport.
 //
-// Duty of the driver, in this order after every input (packet, tick, HTTP call, local request):
-//   1. take_writes() and commit them durably;
-//   2. if that failed: put_back() the writes, drop the datagrams of this input, answer an HTTP call
-//      with 500 (memory is then ahead of the disk until a later commit succeeds), and suspend()
-//      until one does: a suspended controller reads, but neither writes, answers nor pushes;
-//   3. only then carry out the effects, answer the HTTP call, and hand on what take_jobs() gives.
-// So no address, authorisation or revocation that anybody has seen can be lost. A call may leave
-// writes and no effects.
+// Duty of the driver: after every input (packet, tick, HTTP call, local request) take_writes() and
+// commit them durably, in this order, here or on a thread of its own, then on_committed(); or
+// on_refused() when that failed, and again a while later. What a record has as its consequence, a
+// packet or what the own node is told as a member, waits inside until the record is durable; so
+// must answers to HTTP calls: they are true when as many writes as written() said behind the call
+// are. So no address, authorisation or revocation that anybody has seen can be lost. What was
+// refused is forgotten, members ask again; memory is then ahead of the disk, and until a commit
+// succeeds the controller reads, but neither writes, answers nor pushes.
 //
 // Signatures are made where the driver likes: after defer_signatures() configurations come out of
 // take_jobs(), any thread signs them (signing.h), and on_signed() sends what came of it, in the
@@ -35,6 +35,7 @@
 #include "control/controller/controller_counters.h"
 #include "control/controller/events.h"
 #include "control/controller/http.h"
+#include "control/controller/outbox.h"
 #include "control/controller/registry.h"
 #include "control/controller/revocations.h"
 #include "control/controller/signing.h"
@@ -61,6 +62,9 @@ class Controller final : public ControllerRole {
   /// does not: 20 ms.
   static constexpr std::size_t kJobsMost = 32'768;
   static constexpr std::size_t kPushJobsMost = 256;
+  /// Packets that wait for their records, beyond which nothing is sent that nobody asks for: a
+  /// tenth of a second of revocations.
+  static constexpr std::size_t kWaitingMost = 4'096;
 
   /// `transport` must outlive this.
   explicit Controller(Transport& transport);
@@ -72,27 +76,33 @@ class Controller final : public ControllerRole {
   /// What must be durable before the effects of the last inputs leave the process.
   [[nodiscard]] std::vector<StoreWrite> take_writes() { return registry_.take_writes(); }
 
-  /// Writes that could not be committed; they come first in the next take_writes().
-  void put_back(std::vector<StoreWrite> writes) { registry_.put_back(std::move(writes)); }
+  /// How many writes there have been, and how many of them are durable.
+  [[nodiscard]] std::uint64_t written() const { return registry_.written(); }
+
+  [[nodiscard]] std::uint64_t durable() const { return durable_; }
+
+  /// The first `mark` writes are durable: what has waited for them goes out.
+  void on_committed(Now now, std::uint64_t mark, Effects& out);
+
+  /// These writes could not be committed; they come first in the next take_writes().
+  void on_refused(std::vector<StoreWrite> writes);
 
   /// From now on configurations are signed by somebody else.
   void defer_signatures() { deferred_ = true; }
 
-  /// What is to be signed, once the writes of the same input are durable.
+  /// What is to be signed.
   [[nodiscard]] std::vector<ConfigJob> take_jobs() { return std::exchange(jobs_, {}); }
 
-  /// What could not be committed must not be signed either: these jobs are forgotten.
-  void drop_jobs();
-
-  /// Sends what has been signed since. Of members that have lost their authorisation in the
-  /// meantime, or while the store takes no writes, nothing is sent.
+  /// Sends what has been signed since, as soon as its records are durable. Of members that have
+  /// lost their authorisation in the meantime, or while the store takes no writes, nothing is sent.
   void on_signed(Now now, const std::vector<SignedConfig>& configs, Effects& out);
 
   /// Jobs that have been decided and not come back.
   [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
 
-  /// While the store takes no writes: requests of members are not answered, changes over HTTP are
-  /// refused with 503. The node goes on.
+  /// While the store takes no writes, or they are not ours to make: requests of members are not
+  /// answered, changes over HTTP are refused with 503. The node goes on. Ends by itself when more
+  /// becomes durable.
   void suspend(bool on) { suspended_ = on; }
 
   [[nodiscard]] bool suspended() const { return suspended_; }
@@ -167,6 +177,13 @@ class Controller final : public ControllerRole {
   void send_config(Now now, const SignedConfig& config, Effects& out);
   void send_error(Now now, wire::Address to, std::uint64_t in_reply_to, wire::NetworkId id,
                   wire::ErrorCode code, Effects& out);
+  /// Sends it when its records are durable; to our own node, too.
+  void say(Now now, Outbox::Packet packet, Effects& out);
+  void send(Now now, const Outbox::Packet& packet, Effects& out);
+
+  /// Nothing more may be sent for the time being but what is asked for.
+  [[nodiscard]] bool stalled() const { return suspended_ || outbox_.size() >= kWaitingMost; }
+
   /// Whether a request without a matching member record may cost us anything.
   [[nodiscard]] bool admit_stranger(Now now, MemberKey key, Bytes metadata);
 
@@ -241,4 +258,6 @@ class Controller final : public ControllerRole {
   Millis last_stamp_ = 0;  // wall, of the last certificate or revocation
 };
 
+  Outbox outbox_;
+  std::uint64_t durable_ = 0;  // of the registry's writes
 }  // namespace orrery::control

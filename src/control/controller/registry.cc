@@ -139,7 +139,7 @@ bool Registry::put_network(wire::NetworkId id, json record) {
   record["revision"] = revision_of(net.record) + 1;
   net.view = std::make_shared<const NetworkView>(view_network(record));
   net.record = std::move(record);
-  writes_.push_back({id, {}, json_text(net.record)});
+  write({id, {}, json_text(net.record)});
   return true;
 }
 
@@ -158,9 +158,13 @@ bool Registry::put_member(wire::NetworkId id, wire::Address address, json record
   }
   const bool first = keep && !member.stored;
   member.stored = member.stored || keep;
-  if (member.stored && (changed || first))
-    writes_.push_back({id, address, json_text(member.record)});
+  if (member.stored && (changed || first)) write_member(id, address, member);
   return changed;
+}
+
+void Registry::write_member(wire::NetworkId id, wire::Address address, RegisteredMember& member) {
+  write({id, address, json_text(member.record)});
+  member.mark = written_;
 }
 
 void Registry::touch(wire::NetworkId id, wire::Address address, Millis mono) {
@@ -181,16 +185,16 @@ void Registry::keep(wire::NetworkId id, wire::Address address) {
   RegisteredMember* member = find(id, address);
   if (member == nullptr || member->stored) return;
   member->stored = true;
-  writes_.push_back({id, address, json_text(member->record)});
+  write_member(id, address, *member);
 }
 
 void Registry::remove_network(wire::NetworkId id) {
   const auto it = networks_.find(id);
   if (it == networks_.end()) return;
   for (const auto& [address, member] : it->second.members) {
-    if (member.stored) writes_.push_back({id, address, {}});
+    if (member.stored) write({id, address, {}});
   }
-  writes_.push_back({id, {}, {}});
+  write({id, {}, {}});
   networks_.erase(it);
 }
 
@@ -199,7 +203,7 @@ void Registry::remove_member(wire::NetworkId id, wire::Address address) {
   const auto it = net == nullptr ? decltype(net->members)::iterator{} : net->members.find(address);
   if (net == nullptr || it == net->members.end()) return;
   unindex(id, *net, address, it->second);
-  if (it->second.stored) writes_.push_back({id, address, {}});
+  if (it->second.stored) write({id, address, {}});
   net->members.erase(it);
 }
 

@@ -46,6 +46,7 @@ struct RegisteredMember {
   MemberView view;
   bool stored = false;      // on disk, or about to be
   std::uint64_t epoch = 0;  // another one since the member was made, or lost its authorisation
+  std::uint64_t mark = 0;   // Registry::written() with the last write of it; 0: none in this run
 
   // In memory only; mono, 0: not in this run.
   Millis last_request = 0;
@@ -128,8 +129,14 @@ class Registry {
 
   [[nodiscard]] std::vector<StoreWrite> take_writes() { return std::exchange(writes_, {}); }
 
-  /// A record of another kind, whose content is somebody else's.
-  void write(StoreWrite record) { writes_.push_back(std::move(record)); }
+  /// How many writes there have been in this run: a mark that grows with each.
+  [[nodiscard]] std::uint64_t written() const { return written_; }
+
+  /// One more; a record of another kind is somebody else's.
+  void write(StoreWrite record) {
+    writes_.push_back(std::move(record));
+    ++written_;
+  }
 
   /// Before what has been queued since; of several writes of one record the last one is kept, so
   /// that a full disk does not fill the memory, too.
@@ -140,9 +147,11 @@ class Registry {
                     const RegisteredMember& member);
   static void unindex(wire::NetworkId id, NetworkEntry& net, wire::Address address,
                       const RegisteredMember& member);
+  void write_member(wire::NetworkId id, wire::Address address, RegisteredMember& member);
 
   std::map<wire::NetworkId, NetworkEntry> networks_;
   std::vector<StoreWrite> writes_;
+  std::uint64_t written_ = 0;
   std::uint64_t epochs_ = 0;
 };
 

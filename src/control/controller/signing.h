@@ -31,6 +31,7 @@ struct ConfigDraft {
 struct ConfigJob {
   ConfigDraft draft;
   std::uint64_t epoch = 0;                   // RegisteredMember::epoch when it was decided
+  std::uint64_t mark = 0;                    // Registry::written() then
   std::uint64_t update = 0;                  // not 0
   std::optional<std::uint64_t> in_reply_to;  // packet id of a request; nothing: a push
 };
@@ -39,6 +40,7 @@ struct SignedConfig {
   wire::NetworkId network;
   wire::Address member;
   std::uint64_t epoch = 0;
+  std::uint64_t mark = 0;
   Millis stamp = 0;
   std::optional<std::uint64_t> in_reply_to;
   std::vector<ByteVector> chunks;  // bodies as in NETWORK_CONFIG

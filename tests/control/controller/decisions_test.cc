@@ -238,13 +238,100 @@ TEST(Decisions, FailedCommitIsQueuedAgain) {
   ASSERT_EQ(writes.size(), 2u) << "the record, and an entry of the audit log";
   EXPECT_EQ(post(2, "{}"), 200);
   EXPECT_EQ(post(1, R"({"name":"later"})"), 200);
-  lab.controller.put_back(std::move(writes));
+  lab.controller.on_refused(std::move(writes));
   const auto all = lab.controller.take_writes();
   ASSERT_EQ(all.size(), 5u) << "two records, three entries";
   EXPECT_EQ(all[0].network, lab.network(1));
   EXPECT_EQ(json::parse(all[0].json)["name"], "later") << "the last one counts";
   EXPECT_EQ(all[1].network, lab.network(2));
   EXPECT_TRUE(lab.controller.take_writes().empty());
+}
+
+TEST(Decisions, WhatIsNotDurableIsNotSaid) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  lab.set_network(
+      id, {{"private", false},
+           {"v4AssignMode", {{"zt", true}}},
+           {"routes", {{{"target", "10.1.0.0/24"}}}},
+           {"ipAssignmentPools", {{{"ipRangeStart", "10.1.0.1"}, {"ipRangeEnd", "10.1.0.1"}}}}});
+  const wire::MulticastGroup arp{wire::Mac{0xffffffffffff}, 0x0a010001};
+  const auto member = made_up_identity(0x1122334455);
+  const auto ask = [&] {
+    lab.advance(2'000);
+    lab.transport.known[member.address] = member;
+    const ByteVector meta = ControllerLab::metadata();
+    ByteVector payload(meta.size() + 64);
+    Writer w(payload);
+    wire::encode_network_config_request(w, {id, meta, 0, 0});
+    control::Incoming in;
+    in.source = member.address;
+    in.packet_id = ++lab.last_packet_id;
+    in.verb = wire::Verb::kNetworkConfigRequest;
+    in.payload = w.written();
+    lab.controller.on_config_request(lab.now, in, lab.out);
+    return in.packet_id;
+  };
+  // The store refuses: nobody has heard of the address, and what was decided stays.
+  ask();
+  EXPECT_TRUE(lab.transport.sent.empty());
+  EXPECT_TRUE(lab.controller.owners_of(id, arp).empty());
+  EXPECT_LT(lab.controller.durable(), lab.controller.written());
+  lab.controller.on_refused(lab.controller.take_writes());
+  EXPECT_TRUE(lab.controller.suspended());
+  ask();
+  EXPECT_TRUE(lab.transport.sent.empty());
+  lab.commit();
+  EXPECT_FALSE(lab.controller.suspended());
+  EXPECT_TRUE(lab.transport.sent.empty()) << "what was refused is forgotten";
+  EXPECT_EQ(lab.controller.owners_of(id, arp), std::vector{member.address});
+  const auto again = ask();
+  EXPECT_TRUE(lab.collect(0, member.address, again).config) << "nothing new: at once";
+  // A change that is on its way holds up what follows, in order.
+  lab.transport.sent.clear();
+  const auto post = [&](const char* body) {
+    return lab.controller
+        .handle(lab.now, "POST", lab.member_path(id, member.address), body, lab.out)
+        .status;
+  };
+  EXPECT_EQ(post(R"({"authorized":false})"), 200);
+  const std::uint64_t first = lab.controller.written();
+  EXPECT_TRUE(lab.transport.sent.empty());
+  EXPECT_EQ(post(R"({"authorized":true})"), 200);
+  (void)lab.controller.take_writes();
+  lab.controller.on_committed(lab.now, first, lab.out);
+  ASSERT_EQ(lab.transport.sent.size(), 2u) << "what the first change says, and not yet the second";
+  EXPECT_EQ(lab.transport.sent[0].verb, wire::Verb::kError);
+  EXPECT_EQ(lab.transport.sent[1].verb, wire::Verb::kNetworkCredentials);
+  lab.controller.on_committed(lab.now, lab.controller.written(), lab.out);
+  ASSERT_EQ(lab.transport.sent.size(), 3u);
+  EXPECT_EQ(lab.transport.sent[2].verb, wire::Verb::kNetworkConfig);
+}
+
+TEST(Decisions, OwnNodeHearsWhatIsDurable) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  lab.set_network(id, {{"private", false}});
+  ByteVector delivered;
+  lab.controller.set_local_delivery(
+      [&](Now, wire::NetworkId network, wire::Verb verb, Bytes payload, control::Effects&) {
+        EXPECT_EQ(network, id);
+        EXPECT_EQ(verb, wire::Verb::kNetworkConfig);
+        delivered.assign(payload.begin(), payload.end());
+      });
+  const auto answer =
+      lab.controller.on_local_request(lab.now, id, ControllerLab::metadata(), lab.out);
+  EXPECT_EQ(answer.error, ErrorCode::kNone);
+  EXPECT_TRUE(answer.dictionary.empty());
+  EXPECT_TRUE(delivered.empty());
+  lab.commit();
+  ASSERT_TRUE(wire::decode_network_config(delivered));
+  // Nothing to keep: it is answered at once.
+  lab.advance(2'000);
+  delivered.clear();
+  EXPECT_FALSE(lab.controller.on_local_request(lab.now, id, ControllerLab::metadata(), lab.out)
+                   .dictionary.empty());
+  EXPECT_TRUE(delivered.empty());
 }
 
 TEST(Decisions, OwnNodeAsksLocally) {
@@ -286,6 +373,7 @@ TEST(Decisions, TruncatedRequestsAreIgnored) {
     in.source = member.address;
     in.payload = w.written().first(n);
     lab.controller.on_config_request(lab.now, in, lab.out);
+    lab.commit();
     lab.advance(1'001);
   }
   // Complete without the revision fields, and with the network alone, are requests.

@@ -178,6 +178,7 @@ class ControllerLab {
         disk[{w.network, w.member}] = w.json;
       }
     }
+    controller.on_committed(now, controller.written(), out);
   }
 
   FakeTransport transport;

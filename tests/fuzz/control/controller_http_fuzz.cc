@@ -123,6 +123,7 @@ struct Stage {
         disk[{write.network, write.member}] = write.json;
       }
     }
+    controller.on_committed(now, controller.written(), out);
     for (const auto& sent : transport.sent) {
       if (sent.verb != wire::Verb::kNetworkConfig) continue;
       const auto chunk = wire::decode_config_chunk(sent.payload);
