@@ -77,6 +77,10 @@ void Networks::set_match_tags(wire::NetworkId id) {
   state_->match_tags.insert(id);
 }
 
+void Networks::set_rate_rules(wire::NetworkId id, std::vector<RateRule> rules) {
+  state_->rate_rules[id] = std::move(rules);
+}
+
 void Networks::leave(Now, wire::NetworkId id, Effects& out) {
   Joined* net = state_->find(id);
   if (net == nullptr) return;

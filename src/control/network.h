@@ -6,6 +6,7 @@
 
 #include "control/loop_guard.h"
 #include "control/network_counters.h"
+#include "control/rate_rules.h"
 #include "control/roles.h"
 
 namespace orrery::control {
@@ -64,6 +65,8 @@ class Networks final : public NetworkRole {
   void set_refuse_nested(bool on);
   /// The network's rules see frames behind their VLAN tag, and match on it; before it is joined.
   void set_match_tags(wire::NetworkId id);
+  /// Rate limits on the network's members; before it is joined.
+  void set_rate_rules(wire::NetworkId id, std::vector<RateRule> rules);
   /// Numbers of the network's LAN ports; before it is joined.
   void set_lan_ports(wire::NetworkId id, std::vector<unsigned> ports);
   /// Most stations behind one remote bridge, and behind all of a network; of networks joined later.

@@ -87,6 +87,8 @@ void Networks::State::refresh_member(Now now, Joined& net, wire::Address address
   record.tags = entry.membership.usable_tags(*net.config);
   record.capabilities = entry.membership.usable_capabilities(*net.config);
   record.ownership = entry.membership.usable_ownership(*net.config);
+  if (const auto rules = rate_rules.find(net.id); rules != rate_rules.end())
+    apply_rates(rules->second, record);
   if (entry.published && *entry.published == record) return;
   entry.published = record;
   out.updates.push_back(std::move(record));

@@ -265,8 +265,9 @@ struct Networks::State {
   std::list<wire::Address> peers_by_use;  // longest unused first
   MulticastTable groups;
   NetworkCounters counters;
-  std::map<wire::NetworkId, std::vector<unsigned>> lan_ports;  // joined or not
-  std::set<wire::NetworkId> match_tags;                        // the same
+  std::map<wire::NetworkId, std::vector<unsigned>> lan_ports;   // joined or not
+  std::set<wire::NetworkId> match_tags;                         // the same
+  std::map<wire::NetworkId, std::vector<RateRule>> rate_rules;  // the same
   TokenBucket too_big_answers{32, 100};
   bool refuse_nested = true;
   bool clamp_mss = true;

@@ -89,18 +89,26 @@ struct TrafficCount {
   Counter rx_packets, rx_bytes, tx_packets, tx_bytes;
 };
 
+/// What was not let pass, in a place of its own: lines that every packet counts in stay small.
+struct RefusalCount {
+  Counter rx;  // of a peer: not authentic; of a network or member: refused by rules, MACs, limits
+  Counter tx;  // of a network or member: the same
+};
+
 /// A place in every worker's TrafficCounts. 0: nobody's, whose counts mean nothing.
 using TrafficSlot = std::uint32_t;
 
 /// One worker's counts, by slot.
 class TrafficCounts {
  public:
-  /// Sixteen slots more than peers and networks have records; 2 MiB, of which only pages of slots
-  /// in use become resident.
-  static constexpr TrafficSlot kSlots = 65'536 + 4'096 + 16;
+  /// Sixteen slots more than peers, networks and members have records; 6 MiB, of which only pages
+  /// of slots in use become resident.
+  static constexpr TrafficSlot kSlots = 65'536 + 4'096 + 131'072 + 16;
 
-  TrafficCounts() : counts_(static_cast<TrafficCount*>(std::calloc(kSlots, sizeof(TrafficCount)))) {
-    if (!counts_) std::abort();
+  TrafficCounts()
+      : counts_(static_cast<TrafficCount*>(std::calloc(kSlots, sizeof(TrafficCount)))),
+        refusals_(static_cast<RefusalCount*>(std::calloc(kSlots, sizeof(RefusalCount)))) {
+    if (!counts_ || !refusals_) std::abort();
   }
 
   [[nodiscard]] TrafficCount& operator[](TrafficSlot slot) noexcept { return counts_.get()[slot]; }
@@ -109,30 +117,42 @@ class TrafficCounts {
     return counts_.get()[slot];
   }
 
+  [[nodiscard]] RefusalCount& refusals(TrafficSlot slot) noexcept { return refusals_.get()[slot]; }
+
+  [[nodiscard]] const RefusalCount& refusals(TrafficSlot slot) const noexcept {
+    return refusals_.get()[slot];
+  }
+
+  /// Frames by the verb that carried them, [fib::Carrier].
+  std::array<Counter, 3> rx_frames, tx_frames;
+
  private:
   struct Free {
-    void operator()(TrafficCount* counts) const noexcept { std::free(counts); }
+    void operator()(void* counts) const noexcept { std::free(counts); }
   };
 
   // Zero bytes are counters at zero; calloc() leaves pages alone that nobody counts in.
   std::unique_ptr<TrafficCount, Free> counts_;
+  std::unique_ptr<RefusalCount, Free> refusals_;
 };
 
 /// Sums over workers.
 struct Traffic {
   std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
+  std::uint64_t rx_refused = 0, tx_refused = 0;
 
-  Traffic& operator+=(const TrafficCount& c) noexcept {
+  void add(const TrafficCount& c, const RefusalCount& r) noexcept {
     rx_packets += c.rx_packets;
     rx_bytes += c.rx_bytes;
     tx_packets += c.tx_packets;
     tx_bytes += c.tx_bytes;
-    return *this;
+    rx_refused += r.rx;
+    tx_refused += r.tx;
   }
 
   friend Traffic operator-(const Traffic& a, const Traffic& b) noexcept {
-    return {a.rx_packets - b.rx_packets, a.rx_bytes - b.rx_bytes, a.tx_packets - b.tx_packets,
-            a.tx_bytes - b.tx_bytes};
+    return {a.rx_packets - b.rx_packets, a.rx_bytes - b.rx_bytes,     a.tx_packets - b.tx_packets,
+            a.tx_bytes - b.tx_bytes,     a.rx_refused - b.rx_refused, a.tx_refused - b.tx_refused};
   }
 };
 
@@ -172,7 +192,7 @@ class TrafficSlots {
   [[nodiscard]] Traffic sum(TrafficSlot slot) const {
     Traffic all;
     for (const auto& counts : workers_) {
-      if (counts) all += (*counts)[slot];
+      if (counts) all.add((*counts)[slot], counts->refusals(slot));
     }
     return all;
   }

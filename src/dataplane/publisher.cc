@@ -117,9 +117,23 @@ void Publisher::publish(const fib::Network& network) {
 }
 
 void Publisher::publish(const fib::Member& member) {
-  auto record = std::make_unique<fib::Member>(member);
+  const MemberKey key{member.network.value, member.address.value};
+  const MemberRecord* before = tables_.members.find(key);
+  const TrafficSlot traffic = before != nullptr ? before->traffic : slots_.take();
+  auto record = std::make_unique<MemberRecord>(member, traffic);
   record->revision = ++revision_;
-  put(tables_.members.put({member.network.value, member.address.value}, std::move(record)));
+  if (before != nullptr) {
+    record->in.copy(before->in);
+    record->out.copy(before->out);
+  }
+  const bool fitted = tables_.members.put(key, std::move(record));
+  put(fitted);
+  if (!fitted && before == nullptr) slots_.give_back(traffic);
+}
+
+void Publisher::remove_member(MemberKey key) {
+  if (const MemberRecord* gone = tables_.members.find(key)) slots_.give_back(gone->traffic);
+  tables_.members.remove(key);
 }
 
 void Publisher::publish(const fib::Group& group) {
@@ -174,14 +188,19 @@ void Publisher::tick(Millis now) {
 
 namespace {
 
-/// Removes what a table has of a network.
+/// Keys of what a table has of a network.
 template <typename Key, typename Table>
-void remove_all(Table& table, std::uint64_t network) {
+std::vector<Key> keys_of(const Table& table, std::uint64_t network) {
   std::vector<Key> keys;
   table.for_each_key([&](const Key& k) {
     if (k.network == network) keys.push_back(k);
   });
-  for (const Key& k : keys) table.remove(k);
+  return keys;
+}
+
+template <typename Key, typename Table>
+void remove_all(Table& table, std::uint64_t network) {
+  for (const Key& k : keys_of<Key>(table, network)) table.remove(k);
 }
 
 }  // namespace
@@ -192,7 +211,7 @@ void Publisher::remove_network(wire::NetworkId id) {
     hits_.give_back(gone->hits, counts_of(*gone));
   }
   tables_.networks.remove({id.value});
-  remove_all<MemberKey>(tables_.members, id.value);
+  for (const MemberKey& key : keys_of<MemberKey>(tables_.members, id.value)) remove_member(key);
   remove_all<BridgeKey>(tables_.bridge_routes, id.value);
   remove_all<GroupKey>(tables_.groups, id.value);
 }
@@ -215,6 +234,40 @@ Traffic Publisher::traffic_of(wire::Address peer) const {
 Traffic Publisher::traffic_of(wire::NetworkId network) const {
   const NetworkRecord* record = tables_.networks.find({network.value});
   return record == nullptr ? Traffic{} : slots_.of(record->traffic);
+}
+
+Traffic Publisher::traffic_of(wire::NetworkId network, wire::Address member) const {
+  const MemberRecord* record = tables_.members.find({network.value, member.value});
+  return record == nullptr ? Traffic{} : slots_.of(record->traffic);
+}
+
+namespace {
+
+std::array<std::uint64_t, 3> sum_of(const Tables& tables,
+                                    std::array<Counter, 3> TrafficCounts::* frames) {
+  std::array<std::uint64_t, 3> sums{};
+  for (const auto& counts : tables.traffic) {
+    if (!counts) continue;
+    for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += ((*counts).*frames)[i];
+  }
+  return sums;
+}
+
+}  // namespace
+
+std::array<std::uint64_t, 3> Publisher::frames_in() const {
+  return sum_of(tables_, &TrafficCounts::rx_frames);
+}
+
+std::array<std::uint64_t, 3> Publisher::frames_out() const {
+  return sum_of(tables_, &TrafficCounts::tx_frames);
+}
+
+std::vector<wire::Address> Publisher::members_of(wire::NetworkId network) const {
+  std::vector<wire::Address> members;
+  for (const MemberKey& key : keys_of<MemberKey>(tables_.members, network.value))
+    members.push_back(wire::Address{key.address});
+  return members;
 }
 
 void Publisher::reclaim() {
@@ -252,7 +305,7 @@ void Publisher::apply(const fib::Update& update) {
     void operator()(const fib::Member& m) const { self.publish(m); }
 
     void operator()(const fib::RemoveMember& r) const {
-      t.members.remove({r.network.value, r.address.value});
+      self.remove_member({r.network.value, r.address.value});
     }
 
     void operator()(const fib::BridgeRoute& r) const {

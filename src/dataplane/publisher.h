@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "crypto/peer_keys.h"
 #include "dataplane/observe.h"
+#include "dataplane/rate_limit.h"
 #include "dataplane/rule_counts.h"
 #include "dataplane/tables/rcu_table.h"
 #include "fib/update.h"
@@ -97,6 +98,24 @@ struct NetworkRecord {
   bool accepts_all;  // the rules begin with an unconditional ACCEPT: nothing to evaluate
 };
 
+/// A member, with what is counted and limited of its frames.
+struct MemberRecord : fib::Member {
+  MemberRecord(const fib::Member& m, TrafficSlot counts) : fib::Member(m), traffic(counts) {}
+
+  /// By workers: whether its limit lets this frame pass. REQUIRES: there is one (rate_in,
+  /// rate_out).
+  [[nodiscard]] bool admits_in(Millis now, std::size_t bytes) const noexcept {
+    return take_bytes(in, now, bytes, rate_in);
+  }
+
+  [[nodiscard]] bool admits_out(Millis now, std::size_t bytes) const noexcept {
+    return take_bytes(out, now, bytes, rate_out);
+  }
+
+  TrafficSlot traffic;
+  mutable Bucket in, out;
+};
+
 struct GroupRecord {
   explicit GroupRecord(const fib::Group& g) : group(g) {}
 
@@ -140,7 +159,7 @@ struct Tables {
   RcuTable<PeerKey, PeerRecord, 2 * kCacheLine> peers;
   std::atomic<bool> relays{false};  // we are a root: fib::Relaying
   RcuTable<NetworkKey, NetworkRecord> networks;
-  RcuTable<MemberKey, fib::Member> members;
+  RcuTable<MemberKey, MemberRecord> members;
   RcuTable<BridgeKey, BridgeRecord> bridge_routes;
   RcuTable<GroupKey, GroupRecord> groups;
   // [worker]; made by each one's FastPath before it runs
@@ -184,6 +203,13 @@ class Publisher {
   /// network (bytes of Ethernet frames) since it was published first; zero for a stranger.
   [[nodiscard]] Traffic traffic_of(wire::Address peer) const;
   [[nodiscard]] Traffic traffic_of(wire::NetworkId network) const;
+  /// Of one member in one network (bytes of Ethernet frames), from and to it.
+  [[nodiscard]] Traffic traffic_of(wire::NetworkId network, wire::Address member) const;
+  /// Frames that workers carried, by verb [fib::Carrier].
+  [[nodiscard]] std::array<std::uint64_t, 3> frames_in() const;
+  [[nodiscard]] std::array<std::uint64_t, 3> frames_out() const;
+  /// The members of a network that have a record.
+  [[nodiscard]] std::vector<wire::Address> members_of(wire::NetworkId network) const;
 
   /// What the rules of a network decided in workers since they were published.
   struct RuleHitCounts {
@@ -212,6 +238,7 @@ class Publisher {
   void publish(const fib::Member& member);
   void publish(const fib::Group& group);
   void remove_network(wire::NetworkId id);
+  void remove_member(MemberKey key);
   void use(std::uint64_t address);
   void set_active(const PeerRecord& record, bool active);
   [[nodiscard]] bool make_room();

@@ -38,7 +38,7 @@ enum class Next : std::uint8_t {
 struct alignas(kCacheLine) PacketVector {
   std::array<rte_mbuf*, kVectorMax> mbuf;
   std::array<const PeerRecord*, kVectorMax> peer;        // sender, or recipient on the way out
-  std::array<const fib::Member*, kVectorMax> member;     // its standing in the network
+  std::array<const MemberRecord*, kVectorMax> member;    // its standing in the network
   std::array<const NetworkRecord*, kVectorMax> network;  // of the frame
   std::array<Next, kVectorMax> next;
   std::array<Drop, kVectorMax> drop;          // for Next::kDrop

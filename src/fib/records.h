@@ -81,7 +81,9 @@ struct Member {
   bool allowed = false;  // passes the gate (private network: certificate agrees; public: always)
   bool active_bridge = false;
   bool credentials_pushed =
-      false;              // it has our current credentials; if not, sending raises an event
+      false;  // it has our current credentials; if not, sending raises an event
+  // Rate limits on its frames by their way through us, kbit/s; 0: none. Workers keep to them.
+  std::uint32_t rate_in = 0, rate_out = 0;
   std::vector<Tag> tags;  // ascending id
   std::vector<CapabilityRules> capabilities;
   Ownership ownership;

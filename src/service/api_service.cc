@@ -229,6 +229,10 @@ HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {
                         *effects_);
   });
   HttpResponse response{answer.status, answer.body};
+  if (what.starts_with("traffic/")) {
+    const auto network = wire::parse_network_id(what.substr(8));
+    return network ? traffic_json(*network) : json(nullptr);
+  }
   if (!answer.etag.empty()) response.headers["ETag"] = answer.etag;
   if (!answer.location.empty()) response.headers["Location"] = answer.location;
   if (!answer.events) return response;
@@ -258,3 +262,13 @@ json ApiService::traffic_json() const {
 }
 
 }  // namespace orrery::service
+json ApiService::traffic_json(wire::NetworkId network) const {
+  json members = json::array();
+  for (const wire::Address member : loop_.publisher().members_of(network)) {
+    json one = to_json(loop_.publisher().traffic_of(network, member));
+    one["address"] = wire::to_string(member);
+    members.push_back(std::move(one));
+  }
+  return {{"id", wire::to_string(network)}, {"members", members}};
+}
+

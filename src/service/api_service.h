@@ -78,6 +78,8 @@ class ApiService final : public ApiTarget {
   /// What workers carried, by peer and by network.
   [[nodiscard]] nlohmann::json traffic_json() const;
 
+  /// The same by member of one network.
+  [[nodiscard]] nlohmann::json traffic_json(wire::NetworkId network) const;
   const Config& config_;
   const Home& home_;
   control::Node& node_;

@@ -245,6 +245,17 @@ void add_network_commands(CLI::App& app, Connection& c, int& exit_code) {
       [&c, &exit_code, id] { run_change(c, exit_code, "deorbit", "DELETE", "/moon/" + *id, ""); });
 }
 
+void add_traffic_command(CLI::App& app, Connection& c, int& exit_code) {
+  auto network = std::make_shared<std::string>();
+  CLI::App* traffic = app.add_subcommand(
+      "traffic", "Packets and bytes by peer and network, or by member of one network (JSON)");
+  traffic->add_option("NETWORK", *network, "16 hexadecimal digits")->check(validated_network);
+  traffic->callback([&c, &exit_code, network] {
+    const std::string path = network->empty() ? "/orrery/traffic" : "/orrery/traffic/" + *network;
+    if (const auto body = ask(c, exit_code, "traffic", "GET", path)) print_json(parse(*body));
+  });
+}
+
 /// Everything a helper wants to see, into orrery_dump.txt of the current directory; with -j as one
 /// JSON object to standard output.
 void dump(Connection& c, int& exit_code) {
@@ -497,10 +508,11 @@ int run_cli(int argc, char** argv) {
   add_listing(app, connection, exit_code, "listnetworks", "Joined networks", "/network",
               print_networks);
   add_listing(app, connection, exit_code, "listmoons", "Moons (JSON)", "/moon", nullptr);
-  for (const char* what : {"ports", "workers", "drops", "traffic", "paths"}) {
+  for (const char* what : {"ports", "workers", "drops", "paths"}) {
     add_listing(app, connection, exit_code, what, std::string("The daemon's ") + what + " (JSON)",
                 std::string("/orrery/") + what, nullptr);
   }
+  add_traffic_command(app, connection, exit_code);
   app.add_subcommand("dump", "Write everything into orrery_dump.txt for a report")->callback([&] {
     dump(connection, exit_code);
   });

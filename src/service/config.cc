@@ -32,6 +32,7 @@ namespace {
 
 constexpr std::int64_t kMostStations = 131'072;  // as many as the workers' table of routes holds
 constexpr std::int64_t kMostPps = 100'000'000;
+constexpr std::int64_t kMostKbit = 1'000'000'000;
 constexpr std::int64_t kMostPeers = 16'000'000;  // of a root: 16 GB
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -456,6 +457,37 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
     config.bridges.push_back(bridge);
     return {};
   };
+  const auto limit_table = [&](const toml::table& t) -> Result<void> {
+    LimitConfig limit;
+    const auto address = [&limit](const toml::node& node) -> std::optional<std::string> {
+      const auto value = node.value_exact<std::string>();
+      const auto member = value ? wire::parse_address(*value) : std::nullopt;
+      if (!member) return "the address of a member, 10 hexadecimal digits";
+      limit.rule.member = *member;
+      return std::nullopt;
+    };
+    auto r = TableReader(name, "limit")
+                 .key("network", network(limit.network))
+                 .key("member", address)
+                 .key("from_kbit", number(limit.rule.from, 0, kMostKbit))
+                 .key("to_kbit", number(limit.rule.to, 0, kMostKbit))
+                 .key("tag", number(limit.rule.tag.emplace(), 0, 0xffffffff))
+                 .read(t);
+    if (!r) return r;
+    if (!t.contains("tag")) limit.rule.tag.reset();
+    const std::string where = line_of(t, name);
+    if (!limit.network)
+      return failure(Errc::kInvalid, where + ": [[limit]] needs the key \"network\"");
+    for (const LimitConfig& other : config.limits) {
+      if (other.network == limit.network && other.rule.member == limit.rule.member) {
+        return std::unexpected(*complain(where,
+                                         limit.rule.member ? "limit.member" : "limit.network",
+                                         "another one than that of an earlier [[limit]]"));
+      }
+    }
+    config.limits.push_back(limit);
+    return {};
+  };
   const auto stations_table = [&](const toml::table& t) {
     return TableReader(name, "stations")
         .key("per_bridge", number(config.stations.per_port, 1, kMostStations))
@@ -516,6 +548,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                .key("workers", table(workers_table, error))
                .key("underlay", table(underlay_table, error))
                .key("bridge", tables(bridge_table, error))
+               .key("limit", tables(limit_table, error))
                .key("stations", table(stations_table, error))
                .key("root", table(root_table, error))
                .key("upstreams", table(upstreams_table, error))

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "control/node.h"
+#include "control/rate_rules.h"
 #include "dataplane/lan_port.h"
 #include "dataplane/lan_switch.h"
 #include "wire/address.h"
@@ -41,6 +42,12 @@ struct BridgeConfig {
   dataplane::LanPortOptions options;
 };
 
+/// [[limit]]: of members of a network.
+struct LimitConfig {
+  wire::NetworkId network;
+  control::RateRule rule;
+};
+
 struct Config {
   std::string home = "/var/lib/orrery";
   std::uint16_t port = 9993;              // UDP, and TCP of the API
@@ -58,6 +65,7 @@ struct Config {
   std::vector<wire::Endpoint> bind;              // bind exactly these addresses; empty: all usable
   std::vector<UnderlayPortConfig> ports;
   std::vector<BridgeConfig> bridges;
+  std::vector<LimitConfig> limits;
   dataplane::LanTable::Limits stations;  // per LAN port or remote bridge, and per network
 
   std::size_t root_peers = 262'144;                    // that a root remembers, 1 KB each

@@ -165,6 +165,9 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   }
   networks.set_station_limits(config.stations.per_port, config.stations.total);
   node.attach(&networks, controller.get());
+  std::map<wire::NetworkId, std::vector<control::RateRule>> rates;
+  for (const LimitConfig& limit : config.limits) rates[limit.network].push_back(limit.rule);
+  for (auto& [network, rules] : rates) networks.set_rate_rules(network, std::move(rules));
 
   EventHub hub(controller ? controller->events().next_id(ControlLoop::now().wall) : 0);
   WebhookSender webhooks;

@@ -35,10 +35,9 @@ json to_json(const dataplane::LatencyHistogram& latency) {
 }
 
 json to_json(const dataplane::Traffic& traffic) {
-  return {{"rxPackets", traffic.rx_packets},
-          {"rxBytes", traffic.rx_bytes},
-          {"txPackets", traffic.tx_packets},
-          {"txBytes", traffic.tx_bytes}};
+  return {{"rxPackets", traffic.rx_packets}, {"rxBytes", traffic.rx_bytes},
+          {"txPackets", traffic.tx_packets}, {"txBytes", traffic.tx_bytes},
+          {"rxRefused", traffic.rx_refused}, {"txRefused", traffic.tx_refused}};
 }
 
 json to_json(const dataplane::Publisher::RuleHitCounts& hits) {

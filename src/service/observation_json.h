@@ -13,7 +13,7 @@ namespace orrery::service {
 [[nodiscard]] nlohmann::json to_json(const dataplane::StageCounters& stages);
 /// [{belowNs, vectors}], ascending, buckets that are not empty; the last possible one has no bound.
 [[nodiscard]] nlohmann::json to_json(const dataplane::LatencyHistogram& latency);
-/// {rxPackets, rxBytes, txPackets, txBytes}
+/// {rxPackets, rxBytes, txPackets, txBytes, rxRefused, txRefused}
 [[nodiscard]] nlohmann::json to_json(const dataplane::Traffic& traffic);
 /// {rules: [{rule, text, frames}], noRule, byCapability}
 [[nodiscard]] nlohmann::json to_json(const dataplane::Publisher::RuleHitCounts& hits);

@@ -287,6 +287,60 @@ TEST_P(FastPathTest, RulesDecideBothWays) {
   release(b.out);
 }
 
+TEST_P(FastPathTest, MembersKeepToTheirLimits) {
+  // The clock of a turn stands still, so a bucket holds what it holds: 12,000 bytes of frames.
+  constexpr unsigned kFrames = 20, kFit = 12'000 / 1'014;
+  std::vector<ByteVector> datagrams;
+  {
+    End a = make_a();
+    for (unsigned i = 0; i < kFrames; ++i) {
+      rte_mbuf* m = mbuf_of(a.frame(1'000), pools().frame);
+      a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+      ASSERT_EQ(a.out.transmits, 1u);
+      const Bytes sent = bytes_of(a.out.transmit[0]);
+      datagrams.emplace_back(sent.begin(), sent.end());
+      release(a.out);
+    }
+  }
+  End a = make_a();
+  const auto send = [&](unsigned frames) {
+    unsigned sent = 0;
+    for (unsigned i = 0; i < frames; ++i) {
+      rte_mbuf* m = mbuf_of(a.frame(1'000), pools().frame);
+      a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+      sent += a.out.transmits;
+      release(a.out);
+    }
+    return sent;
+  };
+  fib::Member limited = a.member();
+  limited.rate_out = 8;  // kbit/s
+  limited.rate_in = 1;   // that of the other way counts for nothing here
+  a.publisher.apply(limited);
+  EXPECT_EQ(send(kFrames), kFit);
+  EXPECT_EQ(a.dropped(Drop::kMemberRate), kFrames - kFit);
+  limited.tags = {{1, 1}};
+  a.publisher.apply(limited);
+  EXPECT_EQ(send(1), 0u) << "a new record goes on where the last one was";
+  limited.rate_out = 0;
+  a.publisher.apply(limited);
+  EXPECT_EQ(send(kFrames), kFrames);
+  EXPECT_EQ(a.publisher.traffic_of(kNetwork, kB).tx_packets, kFit + kFrames) << "what was sent";
+
+  End b = make_b();
+  fib::Member sender = b.member();
+  sender.rate_in = 8;
+  b.publisher.apply(sender);
+  unsigned delivered = 0;
+  for (const ByteVector& datagram : datagrams) {
+    feed(b, datagram);
+    delivered += b.out.delivers;
+    release(b.out);
+  }
+  EXPECT_EQ(delivered, kFit);
+  EXPECT_EQ(b.dropped(Drop::kMemberRate), kFrames - kFit);
+}
+
 TEST_P(FastPathTest, OutboundPuntsWhatControlMustSee) {
   End a = make_a();
   const auto punted = [&](wire::Mac destination) {

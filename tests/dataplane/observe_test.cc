@@ -65,7 +65,7 @@ TEST_F(ObserveTest, AStageBehindTheLastLaneDoesNotRun) {
   release(b_.out);
 }
 
-TEST_F(ObserveTest, BytesByPeerAndNetwork) {
+TEST_F(ObserveTest, BytesByPeerNetworkAndMember) {
   carry(10, 100);
   carry(3, 2800);  // two datagrams each
   EXPECT_EQ(delivered_, 13u);
@@ -82,6 +82,16 @@ TEST_F(ObserveTest, BytesByPeerAndNetwork) {
   EXPECT_EQ(in.rx_bytes, packets);
   EXPECT_EQ(b_.publisher.traffic_of(kNetwork).rx_bytes, frames);
   EXPECT_EQ(b_.publisher.traffic_of(kNetwork).tx_bytes, 0u);
+  EXPECT_EQ(a_.publisher.members_of(kNetwork), std::vector{kB});
+  EXPECT_EQ(a_.publisher.traffic_of(kNetwork, kB).tx_bytes, frames);
+  EXPECT_EQ(a_.publisher.traffic_of(kNetwork, kB).rx_bytes, 0u);
+  EXPECT_EQ(b_.publisher.traffic_of(kNetwork, kA).rx_packets, 13u);
+  EXPECT_EQ(b_.publisher.traffic_of(kNetwork, kA).rx_bytes, frames);
+  EXPECT_EQ(b_.publisher.traffic_of(kNetwork, kB).rx_bytes, 0u);
+  b_.publisher.apply(fib::RemoveMember{kNetwork, kA});
+  EXPECT_TRUE(b_.publisher.members_of(kNetwork).empty());
+  b_.publisher.apply(b_.member());
+  EXPECT_EQ(b_.publisher.traffic_of(kNetwork, kA).rx_bytes, 0u) << "begins anew";
 }
 
 TEST_F(ObserveTest, CountsOutliveNewRecordsButNotTheirOwner) {

@@ -367,6 +367,8 @@ TEST_F(CliTest, EveryListingAsJson) {
   for (const char* command : {"ports", "workers", "drops", "traffic", "paths"}) {
     EXPECT_EQ(run_json(std::string(command) + " -j")["what"], command);
   }
+  EXPECT_EQ(run_json("traffic 3401ba0b9a000077")["what"], "traffic/3401ba0b9a000077");
+  EXPECT_EQ(run("traffic nonsense").exit, 2);
   EXPECT_EQ(run_json("rules hits -j")["what"], "rules");
   EXPECT_EQ(run_json(std::string("join -j ") + kNetwork)["id"], kNetwork);
   EXPECT_EQ(run_json(std::string("set -j ") + kNetwork + " allowGlobal=1")["allowGlobal"], true);

@@ -46,6 +46,14 @@ vlan_rules = true
 ra_guard = true
 multicast_pps = 20000
 unknown_pps = 300
+[[limit]]
+network = "8056c2e21c000002"
+from_kbit = 1000
+tag = 0
+[[limit]]
+network = "8056c2e21c000002"
+member = "1122334455"
+to_kbit = 1000000000
 [stations]
 per_bridge = 100000
 per_network = 131072
@@ -89,6 +97,15 @@ enabled = true
   EXPECT_FALSE(c.bridges[0].vlan_rules);
   EXPECT_TRUE(c.bridges[1].vlan_rules);
   EXPECT_TRUE(c.bridges[1].tap);
+  ASSERT_EQ(c.limits.size(), 2u);
+  EXPECT_EQ(c.limits[0].network, wire::NetworkId{0x8056c2e21c000002});
+  EXPECT_FALSE(c.limits[0].rule.member);
+  EXPECT_EQ(c.limits[0].rule.from, 1'000u);
+  EXPECT_EQ(c.limits[0].rule.to, 0u);
+  EXPECT_EQ(c.limits[0].rule.tag, 0u);
+  EXPECT_EQ(c.limits[1].rule.member, wire::Address{0x1122334455});
+  EXPECT_EQ(c.limits[1].rule.to, 1'000'000'000u);
+  EXPECT_FALSE(c.limits[1].rule.tag);
   EXPECT_EQ(c.bridges[0].options.broadcast, 2'000u);
   EXPECT_EQ(c.bridges[0].options.multicast, 10'000u);
   EXPECT_EQ(c.bridges[0].options.unknown, 2'000u);
@@ -187,6 +204,13 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
        "(52:54:00:00:00:01 is there twice)"},
       {"[[bridge]]\ndevice = \"d0\"\nnetwork = \"8056c2e21c000001\"\nbroadcast_pps = -1\n",
        "key \"bridge.broadcast_pps\": expected a number from 0 to 100000000"},
+      {"[[limit]]\nto_kbit = 1\n", "f.toml:1: [[limit]] needs the key \"network\""},
+      {"[[limit]]\nnetwork = \"8056c2e21c000001\"\nmember = \"11\"\n",
+       "key \"limit.member\": expected the address of a member"},
+      {"[[limit]]\nnetwork = \"8056c2e21c000001\"\nfrom_kbit = -1\n",
+       "key \"limit.from_kbit\": expected a number from 0 to 1000000000"},
+      {"[[limit]]\nnetwork = \"8056c2e21c000001\"\n[[limit]]\nnetwork = \"8056c2e21c000001\"\n",
+       "f.toml:3: key \"limit.network\": expected another one than that of an earlier [[limit]]"},
       {"[stations]\nper_bridge = 0\n",
        "key \"stations.per_bridge\": expected a number from 1 to 131072"},
       {"[node]\nencrypted_hello = true\n",

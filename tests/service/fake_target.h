@@ -134,7 +134,7 @@ class FakeTarget : public service::ApiTarget {
   nlohmann::json inspect(const std::string& what) override {
     if (what == "pins") return nlohmann::json::parse(service::pins_text(pins));
     if (what == "drops" || what == "ports" || what == "workers" || what == "traffic" ||
-        what == "paths" || what == "rules")
+        what == "paths" || what == "rules" || what == "traffic/3401ba0b9a000077")
       return nlohmann::json::object({{"what", what}});
     if (what == "ping/" + root_text())
       return service::to_json(std::vector<control::PingStatus>{

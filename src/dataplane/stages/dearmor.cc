@@ -30,6 +30,7 @@ void dearmor(WorkerContext& w, PacketVector& v) noexcept {
       v.sent_id[i] = jobs[i].id;
     } else {
       v.drop_lane(i, Drop::kMac);
+      ++w.traffic.refusals(v.peer[i]->traffic).rx;
     }
   }
 }

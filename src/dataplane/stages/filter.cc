@@ -53,6 +53,10 @@ void filter(WorkerContext& w, PacketVector& v) noexcept {
   }
   const auto ends = [&](unsigned i) { return Ends{v.member[i]->address, w.self, v.member[i]}; };
   judge_lanes(w, v, judged, true, true, ends, finish);
+  if (v.all_go_on()) return;
+  for (unsigned i = 0; i < v.n; ++i) {
+    if (v.next[i] == Next::kDrop && v.drop[i] != Drop::kMalformed) count_refused(w, v, i, true);
+  }
 }
 
 }  // namespace orrery::dataplane

@@ -10,6 +10,7 @@ void filter_out(WorkerContext& w, PacketVector& v) noexcept {
                   v.punt_lane(i, Message::kFrame);
                 } else if (filter == fib::Filter::kDrop) {
                   v.drop_lane(i, drop_of_rules(verdict));
+                  count_refused(w, v, i, false);
                 }
               });
 }

@@ -21,6 +21,11 @@ void gate(WorkerContext& w, PacketVector& v) noexcept {
     } else {
       raise_received(w, v, i);
       if (v.verb[i] == fib::Carrier::kMulticastFrame) raise_gather(w, v, i);
+      if (v.member[i]->rate_in != 0 && !v.member[i]->admits_in(w.now_ms, frame_bytes(v, i)))
+          [[unlikely]] {
+        v.drop_lane(i, Drop::kMemberRate);
+        count_refused(w, v, i, true);
+      }
     }
   }
 }

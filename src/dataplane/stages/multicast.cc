@@ -24,6 +24,7 @@ void multicast(WorkerContext& w, PacketVector& v) noexcept {
       if (verdict.emissions != 0 && !copy_out(w, v, i, verdict)) continue;
       if (verdict.filter == fib::Filter::kDrop) {
         v.drop_lane(i, drop_of_rules(&verdict));
+        ++w.traffic.refusals(record.traffic).tx;
         continue;
       }
     }

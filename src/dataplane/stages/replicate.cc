@@ -68,7 +68,7 @@ void fill(WorkerContext& w, PacketVector& v, PendingMulticast& p) {
   std::array<PeerKey, kVectorMax> peer_keys;
   std::array<const MemberKey*, kVectorMax> members_wanted;
   std::array<const PeerKey*, kVectorMax> peers_wanted;
-  std::array<const fib::Member*, kVectorMax> members;
+  std::array<const MemberRecord*, kVectorMax> members;
   std::array<const PeerRecord*, kVectorMax> peers;
   unsigned n = 0;
   while (n < kVectorMax - v.n && p.next < group.recipients.size()) {

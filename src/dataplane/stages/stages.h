@@ -57,6 +57,11 @@ namespace orrery::dataplane {
   return usable ? record->route.behind : wire::Address{};
 }
 
+/// Bytes of the frame in lane `i`, with its Ethernet header.
+[[nodiscard]] inline std::uint32_t frame_bytes(const PacketVector& v, unsigned i) noexcept {
+  return static_cast<std::uint32_t>(fib::EthernetFrame::kHead + v.frame[i].payload.size());
+}
+
 /// Bytes of the verb before the payload.
 [[nodiscard]] inline std::size_t verb_head(const PacketVector& v, unsigned i) noexcept {
   switch (v.verb[i]) {
@@ -122,7 +127,7 @@ void dispatch(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Whether the network is joined and its sender admitted; of who is, control hears now and then.
 /// Reads: networks, members. Writes: network, member. Exits: punt kAuthenticated (control judges,
-/// and asks for credentials).
+/// and asks for credentials); drop kMemberRate.
 void gate(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Rules, and which MACs this sender may use.
@@ -173,7 +178,8 @@ void filter_out(WorkerContext& w, PacketVector& v) noexcept;
 /// of outbound lanes, ext_flags. Exits: none.
 void copies(WorkerContext& w, PacketVector& v) noexcept;
 
-/// Whether the recipient holds our credentials of today: if not, an event; the frame goes on.
+/// Whether the recipient holds our credentials of today: if not, an event; the frame goes on, but
+/// for the recipient's limit. Exits: drop kMemberRate.
 void credentials(WorkerContext& w, PacketVector& v) noexcept;
 
 /// The path and its MTU, and how the packet will be cut; SYNs get the MSS that is worth sending
@@ -209,13 +215,16 @@ void fragment(WorkerContext& w, PacketVector& v) noexcept;
 /// kPuntSource. Cost: while a class has nothing left, a look at its bucket.
 void limit_punts(WorkerContext& w, PacketVector& v) noexcept;
 
-// --- counts by peer and network (stages/account.cc)
+// --- counts by peer, network and member (stages/account.cc)
 
 /// Of packets that become frames, by deliver.
-/// Reads: peer, network, frame, PacketMeta::wire_size. Cost: an addition per run of one peer.
+/// Reads: peer, network, member, frame, PacketMeta::wire_size. Cost: an addition per run of one
+/// peer.
 void account_in(WorkerContext& w, const PacketVector& v) noexcept;
 /// Of frames that became sealed packets, by fragment.
 void account_out(WorkerContext& w, const PacketVector& v) noexcept;
+/// The frame of lane `i` is dropped as its network or member asks for. Reads: network, member.
+void count_refused(WorkerContext& w, const PacketVector& v, unsigned i, bool inbound) noexcept;
 
 // --- side: what a stage tells control without giving its packet away (stages/event.cc)
 

@@ -302,6 +302,40 @@ TEST(Networks, ARevocationOfOurOwnMembershipIsBelieved) {
   EXPECT_EQ(lab.networks.list()[0].state, NetworkState::kOk);
 }
 
+TEST(Networks, MembersGetTheLimitsThatRulesHaveForThem) {
+  NetworkLab lab;
+  lab.networks.set_rate_rules(lab.id, {{{}, 100, 200}, {lab.alice.address(), 5, 6}});
+  lab.join(lab.config());
+  std::map<wire::Address, std::pair<std::uint32_t, std::uint32_t>> rates;
+  for (const auto* member : {&lab.alice, &lab.bob}) {
+    lab.introduce(*member);
+    for (const fib::Update& update : lab.out.updates) {
+      if (const auto* record = std::get_if<fib::Member>(&update))
+        rates[record->address] = {record->rate_in, record->rate_out};
+    }
+  }
+  EXPECT_EQ(rates[lab.alice.address()], std::pair(5U, 6U));
+  EXPECT_EQ(rates[lab.bob.address()], std::pair(100U, 200U));
+}
+
+TEST(RateRules, ATagStandsInThePlaceOfBoth) {
+  const auto limits = [](const std::vector<RateRule>& rules, std::vector<fib::Tag> tags) {
+    fib::Member member;
+    member.address = wire::Address{0x1122334455};
+    member.tags = std::move(tags);
+    apply_rates(rules, member);
+    return std::pair(member.rate_in, member.rate_out);
+  };
+  const RateRule all{{}, 10, 20, 7}, another{wire::Address{0x99aabbccdd}, 1, 1};
+  EXPECT_EQ(limits({}, {{7, 3}}), std::pair(0U, 0U));
+  EXPECT_EQ(limits({another}, {{7, 3}}), std::pair(0U, 0U));
+  EXPECT_EQ(limits({all, another}, {}), std::pair(10U, 20U));
+  EXPECT_EQ(limits({all, another}, {{6, 9}, {7, 3}}), std::pair(3U, 3U));
+  EXPECT_EQ(limits({all}, {{7, 0}}), std::pair(0U, 0U)) << "the controller lifts it";
+  EXPECT_EQ(limits({all, {wire::Address{0x1122334455}, 0, 5}}, {{7, 3}}), std::pair(0U, 5U))
+      << "a table of its own goes first, whole";
+}
+
 TEST(Networks, RefreshesAfterAMinuteAndRetriesEveryFiveSeconds) {
   NetworkLab lab;
   lab.networks.join(lab.now, lab.id, {}, {}, lab.out);
