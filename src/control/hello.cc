@@ -69,7 +69,10 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
   bool newcomer = false;
   const bool collides = peer != nullptr && peer->identity != identity;
   if (peer != nullptr && !collides) {
-    if (!authenticated && !mac_holds(peer->keys)) return count(Count::kMac);
+    if (!authenticated && !mac_holds(peer->keys)) {
+      ++peer->counts.refused;
+      return count(Count::kMac);
+    }
   } else {
     if (authenticated)
       return count(Count::kMac);  // another key inside than the one it was sealed with
@@ -125,6 +128,8 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
     if (!newcomer) provisional.push_back(identity.address);
   }
   in.peer = peer;
+  verbs_received.add(wire::Verb::kHello, {});
+  ++peer->counts.received;
 
   // A time that went back may be a replay: it teaches nothing and is answered at most once a
   // second.
@@ -283,6 +288,9 @@ void Node::State::probe_succeeded(Now now, Incoming& in, const Expectation& aske
   if (in.hops == 0) {
     // Our own record of the sending time, not an echoed one: the monotonic clock does not jump.
     if (Path* path = paths.obtain(in.via)) path->measured.answered(now.mono - asked.sent);
+    auto& round_trips = in.peer->counts.round_trips;
+    if (!round_trips) round_trips = std::make_unique<RoundTrips>();
+    round_trips->add(now.mono - asked.sent);
     path_answered(now, *in.peer, in.via, asked.sent, out);
   }
   Peer& peer = *in.peer;

@@ -331,6 +331,14 @@ std::vector<std::pair<const char*, std::uint64_t>> Node::counters() const {
   };
 }
 
+const VerbCounts& Node::received() const {
+  return state_->verbs_received;
+}
+
+const VerbCounts& Node::sent() const {
+  return state_->verbs_sent;
+}
+
 TableSizes Node::table_sizes() const {
   const State& s = *state_;
   return {s.topology.size(), s.paths.size(),   s.receives.size(), s.sends.size(),

@@ -23,6 +23,8 @@
 #include "control/effects.h"
 #include "control/path_choice.h"
 #include "control/roles.h"
+#include "control/round_trips.h"
+#include "control/verb_counts.h"
 #include "fib/event.h"
 #include "fib/seen.h"
 
@@ -147,6 +149,9 @@ struct PeerStatus {
   wire::Suite suite = wire::Suite::kSalsaPoly;
   std::optional<std::uint32_t> features;  // feature bits of another Orrery; nothing for stock
   std::vector<PathStatus> paths;
+  // Packets that control exchanged with it, and those in its name that were not authentic.
+  std::uint64_t received = 0, sent = 0, refused = 0;
+  std::optional<RoundTrips> round_trips;  // of answers to our probes
 };
 
 /// Why packets to a peer go where they go.
@@ -289,6 +294,9 @@ class Node final : public Transport {
   [[nodiscard]] std::vector<MoonStatus> moons() const;
   /// Packets in and handled, drops and rejections by reason since start: label and count.
   [[nodiscard]] std::vector<std::pair<const char*, std::uint64_t>> counters() const;
+  /// What control received and sent, by verb.
+  [[nodiscard]] const VerbCounts& received() const;
+  [[nodiscard]] const VerbCounts& sent() const;
   [[nodiscard]] TableSizes table_sizes() const;
 
   // --- Transport

@@ -26,6 +26,7 @@
 #include "control/seen.h"
 #include "control/surface.h"
 #include "control/topology.h"
+#include "control/verb_counts.h"
 #include "control/worlds.h"
 #include "crypto/armor.h"
 #include "wire/reassembler.h"
@@ -390,6 +391,7 @@ struct Node::State {
   NetworkRole* networks = nullptr;
   ControllerRole* controller = nullptr;
   NodeCounters counters;
+  VerbCounts verbs_received, verbs_sent;
 
   Paths paths;
   PathSizes sizes;

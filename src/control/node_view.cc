@@ -67,6 +67,10 @@ PeerStatus Node::State::status_of(Now now, const Peer& peer) const {
     status.paths.push_back(status_of(now, entry));
     status.paths.back().preferred = &entry == best;
   }
+  status.received = peer.counts.received;
+  status.sent = peer.counts.sent;
+  status.refused = peer.counts.refused;
+  if (peer.counts.round_trips) status.round_trips = *peer.counts.round_trips;
   return status;
 }
 

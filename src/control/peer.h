@@ -15,6 +15,7 @@
 #include "control/path.h"
 #include "control/path_choice.h"
 #include "control/path_watch.h"
+#include "control/round_trips.h"
 #include "control/token_bucket.h"
 #include "crypto/peer_keys.h"
 #include "fib/records.h"
@@ -45,6 +46,14 @@ struct PeerPath {
 
   /// Probes that found no answer since the last one.
   [[nodiscard]] unsigned doubt() const { return watch == nullptr ? 0 : watch->unanswered(); }
+};
+
+/// What control exchanged with a peer; workers count what they carry.
+struct PeerCounts {
+  std::uint64_t received = 0;  // packets
+  std::uint64_t sent = 0;
+  std::uint64_t refused = 0;                // packets in its name that were not authentic
+  std::unique_ptr<RoundTrips> round_trips;  // of answers to our probes; null: none yet
 };
 
 struct Peer {
@@ -88,11 +97,12 @@ struct Peer {
   FixedBucket<32, 32> echoes;       // answers over paths that are not known yet
   FixedBucket<8, 1> introduced;     // probes of it on the word of roots
   FixedBucket<64, 16> waits;        // packets of it that are kept until something is known
-  Millis last_whois = 0;            // mono; last answer of a leaf
-  std::int64_t hello_time = 0;      // newest time field of a HELLO, sender's clock
-  unsigned pushes = 0;              // PUSH_DIRECT_PATHS without 30 s of silence
-  Millis probe_window = 0;          // start of the minute in which `probes` counts
-  unsigned probes = 0;              // addresses probed on this peer's word
+  PeerCounts counts;
+  Millis last_whois = 0;        // mono; last answer of a leaf
+  std::int64_t hello_time = 0;  // newest time field of a HELLO, sender's clock
+  unsigned pushes = 0;          // PUSH_DIRECT_PATHS without 30 s of silence
+  Millis probe_window = 0;      // start of the minute in which `probes` counts
+  unsigned probes = 0;          // addresses probed on this peer's word
 
   std::vector<PeerPath> paths;         // at most kMaxPathsPerPeer
   std::unique_ptr<Steering> steering;  // since frames were exchanged, or of a root

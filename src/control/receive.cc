@@ -230,7 +230,10 @@ void Node::State::packet(Now now, const fib::PathKey& via, MutableBytes bytes,
       crypto::DearmorJob job{bytes.data(), static_cast<std::uint32_t>(bytes.size()), &peer->keys,
                              false};
       armorer.dearmor({&job, 1});
-      if (!job.ok) return count(Count::kMac);
+      if (!job.ok) {
+        ++peer->counts.refused;
+        return count(Count::kMac);
+      }
       sent_id = job.id;
     }
     if (candidate != nullptr) peer = adopt(now, std::move(candidate), out);
@@ -278,6 +281,10 @@ void Node::State::plaintext(Now now, const fib::PathKey& via, Bytes packet_bytes
               wire_size,
               packet_bytes.subspan(wire::kHeaderSize),
               &peer};
+  if (retry_until == 0) {
+    verbs_received.add(in.verb, in.payload);
+    ++peer.counts.received;
+  }
   probe_answered = false;
   woke = false;
   const Handled handled = dispatch(now, in, out);

@@ -168,6 +168,8 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
     count(Count::kNoId);
     return false;
   }
+  verbs_sent.add(verb, payload);
+  ++peer.counts.sent;
   ByteVector packet = compose(*chosen, peer.address(), options.identity.address(), verb, payload);
   if (send_options.compress) compress(packet);
   const wire::FragmentPlan plan = wire::plan_fragments(packet.size(), datagram_size(*route));
@@ -262,6 +264,8 @@ std::uint64_t Node::State::send_via(Now now, const crypto::PeerKeys& keys, wire:
     count(Count::kNoId);
     return 0;
   }
+  verbs_sent.add(verb, payload);
+  if (Peer* peer = topology.find(to)) ++peer->counts.sent;
   ByteVector packet = compose(*chosen, to, options.identity.address(), verb, payload);
   if (verb == wire::Verb::kPushDirectPaths) compress(packet);
   crypto::ArmorJob job{packet.data(), static_cast<std::uint32_t>(packet.size()), suite, &keys, 0};
@@ -297,6 +301,8 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     write_features(writer);
     const std::optional<std::uint64_t> chosen = nonces.plain(now, out);
     if (!chosen) return count(Count::kNoId);
+    verbs_sent.add(wire::Verb::kHello, {});
+    ++peer.counts.sent;
     ByteVector packet = compose(*chosen, peer.address(), options.identity.address(),
                                 wire::Verb::kHello, writer.written());
     const bool extended = wants_extended_hello(peer);

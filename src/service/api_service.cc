@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/controller/api_v1_records.h"
+#include "service/metrics.h"
 #include "service/observation_json.h"
 #include "service/path_json.h"
 #include "service/trust_json.h"
@@ -13,7 +14,6 @@ namespace orrery::service {
 
 using nlohmann::json;
 
-json ApiService::status() {
 template <typename Call>
 auto ApiService::with_records(Call call) {
   const std::uint64_t before = controller_->written();
@@ -25,6 +25,7 @@ auto ApiService::with_records(Call call) {
   return answer;
 }
 
+json ApiService::status() {
   return to_json(node_.status(now_), {now_.wall, config_.port, config_.home, loop_.listening(),
                                       config_.interface_blacklist, config_.maps_port()});
 }
@@ -157,6 +158,64 @@ json ApiService::drops_json() const {
           {"tables", {{"full", loop_.refused_records()}}}};
 }
 
+std::string ApiService::metrics() {
+  Metrics m;
+  m.online = node_.status(now_).online;
+  m.received = node_.received();
+  m.sent = node_.sent();
+  const dataplane::Publisher& publisher = loop_.publisher();
+  constexpr wire::Verb kCarriers[] = {wire::Verb::kFrame, wire::Verb::kExtFrame,
+                                      wire::Verb::kMulticastFrame};
+  for (std::size_t i = 0; i < std::size(kCarriers); ++i) {
+    m.received.packets[static_cast<std::size_t>(kCarriers[i])] += publisher.frames_in()[i];
+    m.sent.packets[static_cast<std::size_t>(kCarriers[i])] += publisher.frames_out()[i];
+  }
+  for (const auto& n : networks_.list()) {
+    m.networks.push_back(
+        {n.id, n.subscriptions.size(), publisher.traffic_of(n.id), publisher.hits_of(n.id)});
+  }
+  for (const auto& p : node_.peers(now_)) {
+    const auto alive = static_cast<std::uint64_t>(
+        std::ranges::count_if(p.paths, [](const auto& path) { return path.active; }));
+    m.peers.push_back({p.identity.address, alive, p.paths.size() - alive, p.received, p.sent,
+                       p.refused, publisher.traffic_of(p.identity.address), p.round_trips});
+  }
+  for (const auto& [name, underlay, counts] : loop_.port_counts()) {
+    m.ports.push_back(
+        {name, counts.rx_packets, counts.rx_bytes, counts.tx_packets, counts.tx_bytes});
+    if (!underlay) continue;
+    m.underlay_rx += counts.rx_bytes;
+    m.underlay_tx += counts.tx_bytes;
+  }
+  const json drops = drops_json();
+  for (const auto& [part, reasons] : drops.items()) {
+    for (const auto& [reason, count] : reasons.items())
+      m.drops.push_back({part, reason, count.get<std::uint64_t>()});
+  }
+  m.alarms = node_.alarms().all();
+  m.alarms_raised = node_.alarms().raised();
+  if (controller_ == nullptr) return to_text(std::move(m));
+  Metrics::Controller& c = m.controller.emplace();
+  const control::EventLog& events = std::as_const(*controller_).events();
+  const auto count = [&](std::initializer_list<const char*> types) {
+    std::uint64_t sum = 0;
+    for (const char* type : types) sum += events.count_of(type);
+    return sum;
+  };
+  c.networks = controller_->registry().networks().size();
+  for (const auto& [id, network] : controller_->registry().networks())
+    c.members += network.members.size();
+  c.network_changes = count({"network.created", "network.changed", "network.deleted"});
+  c.authorized = count({"member.authorized"});
+  c.deauthorized = count({"member.deauthorized"});
+  c.member_changes =
+      c.authorized + c.deauthorized + count({"member.created", "member.changed", "member.deleted"});
+  c.requests = controller_->requests();
+  c.outstanding = controller_->outstanding();
+  c.signers = driver_->signers();
+  return to_text(std::move(m));
+}
+
 json ApiService::paths_json() const {
   json all = json::array();
   for (const auto& p : node_.peers(now_)) {
@@ -170,6 +229,10 @@ json ApiService::paths_json() const {
 json ApiService::inspect(const std::string& what) {
   if (what == "workers") return workers_json();
   if (what == "traffic") return traffic_json();
+  if (what.starts_with("traffic/")) {
+    const auto network = wire::parse_network_id(what.substr(8));
+    return network ? traffic_json(*network) : json(nullptr);
+  }
   if (what == "rules") return rules_json();
   if (what == "drops") return drops_json();
   if (what == "pins") {
@@ -229,10 +292,6 @@ HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {
                         *effects_);
   });
   HttpResponse response{answer.status, answer.body};
-  if (what.starts_with("traffic/")) {
-    const auto network = wire::parse_network_id(what.substr(8));
-    return network ? traffic_json(*network) : json(nullptr);
-  }
   if (!answer.etag.empty()) response.headers["ETag"] = answer.etag;
   if (!answer.location.empty()) response.headers["Location"] = answer.location;
   if (!answer.events) return response;
@@ -261,7 +320,6 @@ json ApiService::traffic_json() const {
   return {{"peers", peers}, {"networks", networks}};
 }
 
-}  // namespace orrery::service
 json ApiService::traffic_json(wire::NetworkId network) const {
   json members = json::array();
   for (const wire::Address member : loop_.publisher().members_of(network)) {
@@ -272,3 +330,4 @@ json ApiService::traffic_json(wire::NetworkId network) const {
   return {{"id", wire::to_string(network)}, {"members", members}};
 }
 
+}  // namespace orrery::service

@@ -63,6 +63,7 @@ class ApiService final : public ApiTarget {
   void pin(const Pins& pins) override;
   bool unpin(wire::Address address) override;
   std::size_t check_roots(std::uint64_t world) override;
+  std::string metrics() override;
   HttpResponse controller(const HttpRequest& request) override;
   HttpResponse api_v1(const HttpRequest& request, bool local) override;
 
@@ -77,22 +78,22 @@ class ApiService final : public ApiTarget {
   [[nodiscard]] nlohmann::json paths_json() const;
   /// What workers carried, by peer and by network.
   [[nodiscard]] nlohmann::json traffic_json() const;
-
   /// The same by member of one network.
   [[nodiscard]] nlohmann::json traffic_json(wire::NetworkId network) const;
+
   const Config& config_;
   const Home& home_;
   control::Node& node_;
   control::Networks& networks_;
   control::Controller* controller_;
+  ControllerDriver* driver_;
   control::ApiV1* api_;
   EventHub& hub_;
-  ControllerDriver* driver_;
   ControlLoop& loop_;
   const WorkerTeam& workers_;
   Now now_;
   control::Effects* effects_ = nullptr;
+  std::optional<Awaited> awaited_;
 };
 
 }  // namespace orrery::service
-  std::optional<Awaited> awaited_;

@@ -493,11 +493,43 @@ std::vector<wire::Endpoint> ControlLoop::listening() const {
   return addresses;
 }
 
+template <typename Each>
+void ControlLoop::each_port(Each each) const {
+  const BridgedNetwork* none = nullptr;
+  if (!sockets_.empty()) each("sockets", sockets_, true, none, 0U);
+  for (const auto& port : underlay_.ports()) each(port->device(), port->queues(), true, none, 0U);
+  for (const auto& queues : hosts_.ports())
+    each(hosts_.device_of(queues.front()->network()), queues, false, none, 0U);
+  for (const BridgedNetwork& net : bridged_) {
+    for (std::size_t i = 0; i < net.ports.size(); ++i) {
+      each(name_of(*net.ports[i].front()), net.ports[i], false, &net, static_cast<unsigned>(i + 1));
+    }
+  }
+}
+
+namespace {
+
+template <typename Queues>
+dataplane::PortCounts sum_of(const Queues& queues) {
+  dataplane::PortCounts sum;
+  for (const auto& queue : queues) sum += queue->counters();
+  return sum;
+}
+
+}  // namespace
+
+std::vector<ControlLoop::PortCount> ControlLoop::port_counts() const {
+  std::vector<PortCount> all;
+  each_port([&](const std::string& name, const auto& queues, bool underlay, const BridgedNetwork*,
+                unsigned) { all.push_back({name, underlay, sum_of(queues)}); });
+  return all;
+}
+
 nlohmann::json ControlLoop::ports() const {
   nlohmann::json all = nlohmann::json::array();
-  const auto add = [&](const std::string& name, const auto& queues) {
-    dataplane::PortCounts sum;
-    for (const auto& queue : queues) sum += queue->counters();
+  each_port([&](const std::string& name, const auto& queues, bool, const BridgedNetwork* net,
+                unsigned number) {
+    const dataplane::PortCounts sum = sum_of(queues);
     all.push_back({{"name", name},
                    {"queues", queues.size()},
                    {"rxPackets", sum.rx_packets},
@@ -506,27 +538,18 @@ nlohmann::json ControlLoop::ports() const {
                    {"txBytes", sum.tx_bytes},
                    {"rxDropped", sum.rx_dropped},
                    {"txDropped", sum.tx_dropped}});
-  };
-  if (!sockets_.empty()) add("sockets", sockets_);
-  for (const auto& port : underlay_.ports()) add(port->device(), port->queues());
-  for (const auto& queues : hosts_.ports())
-    add(hosts_.device_of(queues.front()->network()), queues);
-  for (const BridgedNetwork& net : bridged_) {
-    for (std::size_t i = 0; i < net.ports.size(); ++i) {
-      add(name_of(*net.ports[i].front()), net.ports[i]);
-      const unsigned number = static_cast<unsigned>(i + 1);
-      const dataplane::LanSwitch::Counts counts = net.lan->counts(number);
-      all.back()["bridge"] = {{"network", wire::to_string(net.lan->network())},
-                              {"port", number},
-                              {"blocked", net.lan->blocked(number)},
-                              {"stations", net.lan->stations(number)},
-                              {"stationsMoved", counts.moved},
-                              {"stationsHeld", counts.held},
-                              {"stationsRefused", counts.refused},
-                              {"staticMisused", counts.fixed},
-                              {"addressesContested", counts.contested}};
-    }
-  }
+    if (net == nullptr) return;
+    const dataplane::LanSwitch::Counts counts = net->lan->counts(number);
+    all.back()["bridge"] = {{"network", wire::to_string(net->lan->network())},
+                            {"port", number},
+                            {"blocked", net->lan->blocked(number)},
+                            {"stations", net->lan->stations(number)},
+                            {"stationsMoved", counts.moved},
+                            {"stationsHeld", counts.held},
+                            {"stationsRefused", counts.refused},
+                            {"staticMisused", counts.fixed},
+                            {"addressesContested", counts.contested}};
+  });
   return all;
 }
 

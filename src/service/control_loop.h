@@ -73,6 +73,15 @@ class ControlLoop {
 
   /// Addresses that the underlay's sockets are bound to.
   [[nodiscard]] std::vector<wire::Endpoint> listening() const;
+
+  /// What a port carried, of all its queues.
+  struct PortCount {
+    std::string name;
+    bool underlay = false;  // datagrams; else frames
+    dataplane::PortCounts counts;
+  };
+
+  [[nodiscard]] std::vector<PortCount> port_counts() const;
   /// Counters of every port, for the API.
   [[nodiscard]] nlohmann::json ports() const;
 
@@ -93,6 +102,10 @@ class ControlLoop {
     std::vector<unsigned> numbers;  // in the switch (1, 2, ...), of the ports with a loop guard
   };
 
+  /// Calls each(name, queues, underlay, network, number) for every port; `network` is that of a LAN
+  /// port, else null.
+  template <typename Each>
+  void each_port(Each each) const;
   void watch(int fd);
   [[nodiscard]] bool is_link(int fd) const;
   void start_networks();

@@ -82,6 +82,8 @@ int refuse(const std::string& where, const std::string& key, const Error& error)
 int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   auto token = home.auth_token();
   if (!token) return fail(token.error());
+  auto metrics_token = home.metrics_token();
+  if (!metrics_token) return fail(metrics_token.error());
   auto options = node_options(home, config);
   if (!options) return fail(options.error());
   auto netlink = tap::Netlink::open();
@@ -163,17 +165,19 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   for (const BridgeConfig& bridge : config.bridges) {
     if (bridge.vlan_rules) networks.set_match_tags(bridge.network);
   }
-  networks.set_station_limits(config.stations.per_port, config.stations.total);
-  node.attach(&networks, controller.get());
   std::map<wire::NetworkId, std::vector<control::RateRule>> rates;
   for (const LimitConfig& limit : config.limits) rates[limit.network].push_back(limit.rule);
   for (auto& [network, rules] : rates) networks.set_rate_rules(network, std::move(rules));
+  networks.set_station_limits(config.stations.per_port, config.stations.total);
+  node.attach(&networks, controller.get());
 
   EventHub hub(controller ? controller->events().next_id(ControlLoop::now().wall) : 0);
   WebhookSender webhooks;
   std::uint64_t webhooks_of = 0;  // generation of the records
   if (api) api->set_deliveries([&](const std::string& id) { return webhooks.deliveries(id); });
   ControlLoop loop(config, home, pools, **workers, publisher, *netlink, node, networks);
+  std::unique_ptr<ControllerDriver> driver;
+  bool lost_lead = false;
   if (controller) {
     ControllerDriver::Hooks hooks;
     hooks.wake = [&] { loop.wake(); };
@@ -207,8 +211,6 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
     controller->set_local_delivery(
         [&](Now now, wire::NetworkId id, wire::Verb verb, Bytes payload, control::Effects& out) {
           if (verb == wire::Verb::kNetworkConfig) {
-  std::unique_ptr<ControllerDriver> driver;
-  bool lost_lead = false;
             networks.on_local_config(now, id, payload, out);
             return;
           }
@@ -255,25 +257,25 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
   const dataplane::Telemetry telemetry(std::move(views));
   LocalApi local_api(
-      *token,
+      {*token, *metrics_token},
       [&](const std::function<void(ApiTarget&)>& run) {
         std::optional<ApiService::Awaited> awaited;
         const bool ran = loop.invoke([&](Now now, control::Effects& effects) {
           target.begin(now, effects);
           run(target);
-        });
-      },
-      [&](const std::string& body) { return start_capture((*workers)->capture(), body); });
-  if (auto r = home.write("zerotier-one.port", bytes_of(std::to_string(config.port))); !r)
-    return fail(r.error());
           awaited = target.awaited();
-  if (auto r = home.write("zerotier-one.pid", bytes_of(std::to_string(::getpid()))); !r)
+        });
         if (awaited && !driver->wait(awaited->ticket) && awaited->changed) {
           throw std::runtime_error(
               "the record could not be stored yet; it is tried again, and changes are refused "
               "until it is");
         }
         return ran;
+      },
+      [&](const std::string& body) { return start_capture((*workers)->capture(), body); });
+  if (auto r = home.write("zerotier-one.port", bytes_of(std::to_string(config.port))); !r)
+    return fail(r.error());
+  if (auto r = home.write("zerotier-one.pid", bytes_of(std::to_string(::getpid()))); !r)
     return fail(r.error());
 
   struct PidFile {
@@ -319,11 +321,11 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   ::kill(::getpid(), SIGTERM);  // lets the signal thread go when the loop ended by itself
   signals.join();
   hub.close();
+  if (driver) driver->close(ControlLoop::now());
   server.stop();
   (*workers)->stop();
   if (lost_lead) return -1;
   if (!loop.identity_collided()) return 0;
-  if (driver) driver->close(ControlLoop::now());
   spdlog::error(
       "a root says that our address belongs to somebody else; the identity is kept aside and a new "
       "one is made");

@@ -313,8 +313,8 @@ Result<std::optional<Home::SavedWorld>> Home::world(const std::string& name) con
   return SavedWorld{std::move(**file), false};
 }
 
-Result<std::string> Home::auth_token() const {
-  auto file = read("authtoken.secret");
+Result<std::string> Home::token_in(const std::string& name) const {
+  auto file = read(name);
   if (!file) return std::unexpected(file.error());
   if (*file) {
     const std::string token(trimmed(text_of(**file)));
@@ -329,7 +329,7 @@ Result<std::string> Home::auth_token() const {
     if (byte < kLetters.size() * 7)
       token.push_back(kLetters[byte % kLetters.size()]);  // 252 of 256: no bias
   }
-  if (auto r = write("authtoken.secret", bytes_of(token)); !r) return std::unexpected(r.error());
+  if (auto r = write(name, bytes_of(token)); !r) return std::unexpected(r.error());
   return token;
 }
 

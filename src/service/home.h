@@ -71,7 +71,11 @@ class Home {
   [[nodiscard]] Result<std::optional<SavedWorld>> world(const std::string& name) const;
 
   /// Content of authtoken.secret; made on first use: 24 characters a-z 0-9.
-  Result<std::string> auth_token() const;
+  Result<std::string> auth_token() const { return token_in("authtoken.secret"); }
+
+  /// The same of metricstoken.secret.
+  Result<std::string> metrics_token() const { return token_in("metricstoken.secret"); }
+
   /// From now on peers and what first use pins stand in peers.sqlite. True: there was such a file,
   /// and it was damaged (peer_store.h).
   Result<bool> open_peer_store();
@@ -105,6 +109,8 @@ class Home {
 
  private:
   explicit Home(std::string directory) : directory_(std::move(directory)) {}
+
+  Result<std::string> token_in(const std::string& name) const;
 
   /// Writes over a file of the same size in its place: takes no room on a full disk. Old or new
   /// after a crash only while the file fits a sector. Any other file is replaced as by write().

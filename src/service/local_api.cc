@@ -34,6 +34,11 @@ bool is_v1(const std::string& path) {
   return path == "/api/v1" || path.starts_with("/api/v1/");
 }
 
+/// An empty token of ours is none.
+bool is_token(const std::string& ours, const std::string& given) {
+  return !ours.empty() && constant_time_equal(bytes_of(given), bytes_of(ours));
+}
+
 /// The object in the body; an empty one when there is none, as stock takes it.
 json body_of(const HttpRequest& request) {
   return control::parse_api_body(request.body).value_or(json::object());
@@ -216,8 +221,9 @@ nlohmann::json to_json(const control::MoonStatus& moon) {
 }
 
 HttpResponse LocalApi::handle(const HttpRequest& request) const {
-  const bool local = authorized(request.token);
-  const bool open = request.path == "/health" || is_v1(request.path);
+  const bool local = is_token(tokens_.all, request.token);
+  const bool open = request.path == "/health" || is_v1(request.path) ||
+                    (request.path == "/metrics" && is_token(tokens_.metrics, request.token));
   if (request.method == "GET" && !request.token_in_url) {
     if (auto page = web_file(request.path)) return std::move(*page);
   }
@@ -234,10 +240,6 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
     return {500, v1 ? control::api_error(500, e.what()).body : control::bad_body(e.what()).body,
             "application/json"};
   }
-}
-
-bool LocalApi::authorized(const std::string& token) const {
-  return !token_.empty() && constant_time_equal(bytes_of(token), bytes_of(token_));
 }
 
 HttpResponse LocalApi::route(const HttpRequest& request) const {
@@ -263,6 +265,8 @@ HttpResponse LocalApi::route(const HttpRequest& request) const {
         health[key] = status.at(key);
       }
       response = answer(health);
+    } else if (get && path == "/metrics") {
+      response = {200, target.metrics(), "text/plain"};
     } else if (get && path == "/config") {
       response = answer(target.status().at("config"));
     } else if (get && path == "/network") {

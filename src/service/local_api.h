@@ -42,6 +42,8 @@ class ApiTarget {
   virtual bool unpin(wire::Address address) = 0;
   /// Asks the roots of a world (0: of all) for a sign of life; how many.
   virtual std::size_t check_roots(std::uint64_t world) = 0;
+  /// What GET /metrics gives.
+  [[nodiscard]] virtual std::string metrics() = 0;
   /// Paths under /controller and /unstable/controller.
   virtual HttpResponse controller(const HttpRequest& request) = 0;
   /// Paths under /api/v1, whoever asks. `local`: with the daemon's own token.
@@ -59,17 +61,21 @@ class LocalApi {
   /// threads.
   using StartCapture = std::function<HttpResponse(const std::string& body)>;
 
-  LocalApi(std::string token, Invoke invoke, StartCapture capture = {})
-      : token_(std::move(token)), invoke_(std::move(invoke)), capture_(std::move(capture)) {}
+  struct Tokens {
+    std::string all;      // everything
+    std::string metrics;  // only /metrics
+  };
+
+  LocalApi(Tokens tokens, Invoke invoke, StartCapture capture = {})
+      : tokens_(std::move(tokens)), invoke_(std::move(invoke)), capture_(std::move(capture)) {}
 
   /// Never throws for what a request or the network holds: an exception becomes an answer 500.
   HttpResponse handle(const HttpRequest& request) const;
 
  private:
-  [[nodiscard]] bool authorized(const std::string& token) const;
   [[nodiscard]] HttpResponse route(const HttpRequest& request) const;
 
-  std::string token_;
+  Tokens tokens_;
   Invoke invoke_;
   StartCapture capture_;
 };

@@ -117,7 +117,7 @@ class CliTest : public testing::Test {
 
   std::string directory_, home_;
   test::FakeTarget target_;
-  LocalApi api_{"secret", [this](const std::function<void(ApiTarget&)>& run_on) {
+  LocalApi api_{{"secret", {}}, [this](const std::function<void(ApiTarget&)>& run_on) {
                   run_on(target_);
                   return true;
                 }};

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "service/local_api.h"
+#include "service/metrics.h"
 #include "service/path_json.h"
 #include "wire/world.h"
 
@@ -143,6 +144,8 @@ class FakeTarget : public service::ApiTarget {
     return nullptr;
   }
 
+  std::string metrics() override { return service::to_text(metrics_now); }
+
   void pin(const service::Pins& more) override {
     for (const auto& [address, fingerprint] : more) pins[address] = fingerprint;
   }
@@ -169,6 +172,7 @@ class FakeTarget : public service::ApiTarget {
   std::string device = "zttest";
   wire::Endpoint root_at = *wire::parse_endpoint("198.51.100.1/9993");
   bool online = true;
+  service::Metrics metrics_now;
   std::string failure;  // thrown by status() unless empty
   unsigned pinged = 0;
   bool answers = true;         // to pings

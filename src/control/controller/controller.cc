@@ -65,6 +65,7 @@ bool must_sign_on(const NetworkView& net, const MemberView& member, Millis wall)
 Controller::Controller(Transport& transport) : transport_(transport) {}
 
 void Controller::on_config_request(Now now, const Incoming& in, Effects& out) {
+  ++requests_;
   if (suspended_) return counters_.add(ControllerCount::kSuspended);
   const auto request = wire::decode_network_config_request(in.payload);
   if (!request) return counters_.add(ControllerCount::kMalformed);

@@ -147,6 +147,11 @@ class Controller final : public ControllerRole {
 
   [[nodiscard]] const ControllerCounters& counters() const { return counters_; }
 
+  /// Requests for configurations that came, whatever became of them.
+  [[nodiscard]] std::uint64_t requests() const { return requests_; }
+
+  [[nodiscard]] const EventLog& events() const { return events_; }
+
   void on_config_request(Now now, const Incoming& in, Effects& out) override;
   LocalAnswer on_local_request(Now now, wire::NetworkId network, Bytes metadata,
                                Effects& out) override;
@@ -172,11 +177,6 @@ class Controller final : public ControllerRole {
   /// the member is authorised.
   ConfigDraft configure(Now now, wire::NetworkId id, std::optional<nlohmann::json> record,
                         const wire::Identity& identity, Bytes metadata);
-  /// Has it signed, here or elsewhere.
-  void dispatch(Now now, ConfigDraft draft, std::optional<std::uint64_t> in_reply_to, Effects& out);
-  void send_config(Now now, const SignedConfig& config, Effects& out);
-  void send_error(Now now, wire::Address to, std::uint64_t in_reply_to, wire::NetworkId id,
-                  wire::ErrorCode code, Effects& out);
   /// Sends it when its records are durable; to our own node, too.
   void say(Now now, Outbox::Packet packet, Effects& out);
   void send(Now now, const Outbox::Packet& packet, Effects& out);
@@ -184,6 +184,11 @@ class Controller final : public ControllerRole {
   /// Nothing more may be sent for the time being but what is asked for.
   [[nodiscard]] bool stalled() const { return suspended_ || outbox_.size() >= kWaitingMost; }
 
+  /// Has it signed, here or elsewhere.
+  void dispatch(Now now, ConfigDraft draft, std::optional<std::uint64_t> in_reply_to, Effects& out);
+  void send_config(Now now, const SignedConfig& config, Effects& out);
+  void send_error(Now now, wire::Address to, std::uint64_t in_reply_to, wire::NetworkId id,
+                  wire::ErrorCode code, Effects& out);
   /// Whether a request without a matching member record may cost us anything.
   [[nodiscard]] bool admit_stranger(Now now, MemberKey key, Bytes metadata);
 
@@ -224,6 +229,7 @@ class Controller final : public ControllerRole {
   Registry registry_;
   EventLog events_;
   ControllerCounters counters_;
+  std::uint64_t requests_ = 0;
   LocalDelivery local_;
   TokenBucket strangers_{2'000, 500};  // requests without a member record, all together
   /// The same of networks that admit whoever asks, or asks with a token: those cost a record, too,
@@ -252,12 +258,12 @@ class Controller final : public ControllerRole {
   bool deferred_ = false;
   std::vector<ConfigJob> jobs_;
   std::size_t outstanding_ = 0;
+  Outbox outbox_;
+  std::uint64_t durable_ = 0;  // of the registry's writes
   Revocations revocations_;
   bool suspended_ = false;
   Millis next_push_ = 0;   // mono
   Millis last_stamp_ = 0;  // wall, of the last certificate or revocation
 };
 
-  Outbox outbox_;
-  std::uint64_t durable_ = 0;  // of the registry's writes
 }  // namespace orrery::control

@@ -81,6 +81,7 @@ std::uint64_t EventLog::next_id(Millis wall) const {
 }
 
 void EventLog::add(Millis wall, ControllerEvent event, Registry& registry) {
+  ++counts_[event.type];
   last_id_ = next_id(wall);
   event.id = last_id_;
   event.time = wall;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -67,10 +68,17 @@ class EventLog {
 
   [[nodiscard]] std::size_t audit_size() const { return audit_.size(); }
 
+  /// Events of a type since the start.
+  [[nodiscard]] std::uint64_t count_of(const std::string& type) const {
+    const auto it = counts_.find(type);
+    return it == counts_.end() ? 0 : it->second;
+  }
+
  private:
   std::uint64_t last_id_ = 0;
   std::vector<ControllerEvent> pending_;
   std::deque<nlohmann::json> audit_;  // ids rise
+  std::map<std::string, std::uint64_t> counts_;
 };
 
 }  // namespace orrery::control

@@ -7,6 +7,7 @@
 // the control thread for a refused request.
 #include "fuzz/wire/verb_fuzz.h"
 #include "service/local_api.h"
+#include "service/metrics.h"
 #include "service/path_json.h"
 
 namespace {
@@ -81,6 +82,13 @@ class Target final : public service::ApiTarget {
     return what == "drops" ? json::object() : json();
   }
 
+  std::string metrics() override {
+    Reader r(told_);
+    service::Metrics m;
+    m.ports = {{std::string(text_of(r.bytes(r.u8() % 8))), r.u64(), r.u64(), r.u64(), r.u64()}};
+    return service::to_text(std::move(m));
+  }
+
   service::HttpResponse controller(const service::HttpRequest&) override {
     return {200, "[]", "application/json"};
   }
@@ -144,7 +152,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                            "/api/v1",
                                            "/ui/",
                                            "/orrery/why/171ed924fb",
-                                           "/orrery/ping/171ed924fb"};
+                                           "/orrery/ping/171ed924fb",
+                                           "/metrics"};
   Reader r(Bytes(data, size));
   service::HttpRequest request;
   request.method = kMethods[r.u8() % std::size(kMethods)];
@@ -158,12 +167,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   request.token = (bits & 4) != 0 ? request.body.substr(0, 24) : kToken;
   bool ran = false;
   Target target(told);
-  const service::LocalApi api(kToken, [&](const std::function<void(service::ApiTarget&)>& command) {
-    if ((bits & 8) != 0) return false;
-    ran = true;
-    command(target);
-    return true;
-  });
+  const service::LocalApi api({kToken, {}},
+                              [&](const std::function<void(service::ApiTarget&)>& command) {
+                                if ((bits & 8) != 0) return false;
+                                ran = true;
+                                command(target);
+                                return true;
+                              });
   const service::HttpResponse response = api.handle(request);
   const bool page = request.method == "GET" && (request.path == "/" || request.path == "/ui" ||
                                                 request.path.starts_with("/ui/"));
