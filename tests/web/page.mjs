@@ -64,8 +64,31 @@ const cases = {
     await tab('addresses');
     await has(page.locator('table'), node);
   },
-  async 'rules with an error are refused at their line, good ones are saved'() {
+  async 'rules are written as a source, with errors in their place'() {
     await tab('rules');
+    assert.equal(await page.inputValue('#rules'), 'accept;\n');
+    await page.fill('#rules', '# only what we know\ndrop\n  not ethertype ipv4\n  and not ethertype nonsense\n;\naccept;\n');
+    await has(page.locator('.complaint'), 'line 4, column 21');
+    assert.equal(await page.locator('.editor .wrong').textContent(), '4');
+    await page.click('button:has-text("Save rules")');
+    await has(page.locator('.complaint'), 'line 4');
+    assert.equal((await ofController('GET', '/controller/network/' + network)).rules.length, 1);
+    const source = 'tag team\n  id 7\n  enum 1 red\n  default red\n;\ndrop\n  not ethertype ipv4\n  and not ethertype arp\n;\naccept;\n';
+    await page.fill('#rules', source);
+    await until('no complaint', async () => (await page.locator('.complaint').textContent()) === '');
+    await page.click('button:has-text("Save rules")');
+    await has(page.locator('.complaint'), 'Saved');
+    const saved = await ofController('GET', '/controller/network/' + network);
+    assert.deepEqual(saved.rules.map((r) => r.type), ['MATCH_ETHERTYPE', 'MATCH_ETHERTYPE', 'ACTION_DROP', 'ACTION_ACCEPT']);
+    assert.deepEqual(saved.tags, [{id: 7, default: 1}]);
+    assert.equal(saved.rulesSource, source);
+    await tab('members');
+    await tab('rules');
+    assert.equal(await page.inputValue('#rules'), source);
+  },
+  async 'rules as JSON: with an error they are refused at their line, good ones are saved'() {
+    await page.click('button:has-text("As JSON")');
+    assert.equal(JSON.parse(await page.inputValue('#rules')).rules.length, 4);
     await page.fill('#rules', '{\n "rules": [\n  {"type": "ACTION_ACCEPT"},\n  {"type": "MATCH_ETHERTYPE"}\n ]\n}');
     await page.click('button:has-text("Save rules")');
     await has(page.locator('.complaint'), 'line 4: $.rules[1].etherType');
@@ -75,7 +98,9 @@ const cases = {
     await page.fill('#rules', '{"rules": [{"type": "MATCH_ETHERTYPE", "etherType": 2048}, {"type": "ACTION_ACCEPT"}]}');
     await page.click('button:has-text("Save rules")');
     await has(page.locator('.complaint'), 'Saved');
-    assert.equal((await ofController('GET', '/controller/network/' + network)).rules.length, 2);
+    const saved = await ofController('GET', '/controller/network/' + network);
+    assert.equal(saved.rules.length, 2);
+    assert.equal(saved.rulesSource, '', 'the source does not say what is in force any more');
   },
   async 'settings are saved, and what is wrong is marked'() {
     await tab('settings');

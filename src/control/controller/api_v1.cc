@@ -78,6 +78,7 @@ const std::vector<ApiV1::Route>& ApiV1::routes() {
       {"patch", "/api/v1/networks/{network}", &ApiV1::change_network},
       {"delete", "/api/v1/networks/{network}", &ApiV1::delete_network},
       {"get", "/api/v1/networks/{network}/addresses", &ApiV1::list_addresses},
+      {"post", "/api/v1/rules/compile", &ApiV1::compile_source},
       {"get", "/api/v1/networks/{network}/members", &ApiV1::list_members},
       {"post", "/api/v1/networks/{network}/members/bulk", &ApiV1::bulk_members},
       {"get", "/api/v1/networks/{network}/members/{member}", &ApiV1::read_member},

@@ -99,6 +99,7 @@ class ApiV1 {
   ApiAnswer change_network(Context& context);
   ApiAnswer delete_network(Context& context);
   ApiAnswer list_addresses(Context& context);
+  ApiAnswer compile_source(Context& context);
   ApiAnswer store_network(Context& context, wire::NetworkId id, int status);
 
   // api_v1_members.cc

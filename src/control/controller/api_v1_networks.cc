@@ -4,6 +4,7 @@
 #include "control/controller/api_v1.h"
 #include "control/controller/api_v1_records.h"
 #include "control/controller/records.h"
+#include "control/rules/compiler.h"
 
 namespace orrery::control {
 namespace {
@@ -131,6 +132,19 @@ ApiAnswer ApiV1::list_addresses(Context& context) {
   const json next = page.size() > most ? json(wire::ip_to_string(page[most - 1])) : json();
   return api_answer(200,
                     {{"data", std::move(data)}, {"next", next}, {"total", net->addresses.size()}});
+}
+
+ApiAnswer ApiV1::compile_source(Context& context) {
+  const auto to_json = [](const Diagnostic& d) {
+    return json{{"line", d.at.line}, {"column", d.at.column}, {"message", d.text}};
+  };
+  const auto compiled = compile_rules(context.body["source"].get<std::string>());
+  if (!compiled) return api_answer(200, {{"error", to_json(compiled.error())}});
+  json answer = control::to_json(*compiled)["config"];
+  answer["warnings"] = json::array();
+  for (const Diagnostic& warning : compiled->warnings)
+    answer["warnings"].push_back(to_json(warning));
+  return api_answer(200, answer);
 }
 
 }  // namespace orrery::control

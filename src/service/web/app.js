@@ -192,7 +192,8 @@ function settings(id, network, where) {
   where.replaceChildren(form, wrong);
 }
 
-function rules(id, network, where) {
+/// An area of text with line numbers and a complaint at one of them.
+function editor(where, change) {
   const numbers = el('ol', {'aria-hidden': 'true'});
   const area = el('textarea', {spellcheck: false, 'aria-label': 'rules', id: 'rules'});
   const complaint = el('p', {class: 'complaint', role: 'alert'});
@@ -202,36 +203,79 @@ function rules(id, network, where) {
     numbers.replaceChildren(...Array.from({length: count}, (_, i) => el('li', i + 1 === wrongLine ? {class: 'wrong'} : {}, String(i + 1))));
     numbers.scrollTop = area.scrollTop;
   };
-  const complain = (line, text) => {
-    wrongLine = line;
-    complaint.textContent = text && line ? `line ${line}: ${text}` : text;
-    number();
-  };
-  const parsed = () => {
-    const text = parseWithPlaces(area.value);
-    if (text.error) { complain(text.line, text.error); return null; }
-    if (!text.value || !Array.isArray(text.value.rules)) { complain(1, 'expected an object with "rules", and if wanted "capabilities" and "tags"'); return null; }
-    complain(0, '');
-    return text;
-  };
-  area.value = JSON.stringify({rules: network.rules, capabilities: network.capabilities, tags: network.tags}, null, 2);
-  area.addEventListener('input', parsed);
+  area.addEventListener('input', () => { number(); change(); });
   area.addEventListener('scroll', () => { numbers.scrollTop = area.scrollTop; });
-  where.replaceChildren(
-    el('p', {class: 'faint'}, 'Rules in the form of the API. The first one that matches decides; without a match a frame is dropped.'),
-    el('div', {class: 'editor'}, numbers, area), complaint,
-    el('div', {class: 'bar'}, el('button', {class: 'main', onclick: safely(async () => {
-      const text = parsed();
-      if (!text) return;
-      try {
-        await v1('PATCH', `/networks/${id}`, text.value);
-        complaint.replaceChildren(el('span', {class: 'good'}, 'Saved, and on its way to the members.'));
-      } catch (e) {
-        if (e.status !== 400) throw e;
-        complain(text.at(e.path || '$'), e.message);
-      }
-    })}, 'Save rules')));
-  number();
+  where.replaceChildren(el('div', {class: 'editor'}, numbers, area), complaint);
+  return {
+    get text() { return area.value; },
+    set text(value) { area.value = value; wrongLine = 0; complaint.textContent = ''; number(); },
+    complain(line, text) { wrongLine = line; complaint.textContent = text; number(); },
+    praise(text) { wrongLine = 0; complaint.replaceChildren(el('span', {class: 'good'}, text)); number(); },
+  };
+}
+
+/// What a source in the rule language says, or null when it has an error, which is shown at its place.
+async function compiled(edit) {
+  const source = edit.text;
+  const {error, warnings = [], ...config} = await v1('POST', '/rules/compile', {source});
+  if (source !== edit.text) return null;  // more was typed meanwhile
+  const at = (d) => `line ${d.line}, column ${d.column}: ${d.message}`;
+  if (error) { edit.complain(error.line, at(error)); return null; }
+  edit.complain(warnings.length ? warnings[0].line : 0, warnings.map(at).join('; '));
+  return {...config, rulesSource: source};
+}
+
+/// The same of JSON, but for what only the controller can say.
+function parsed(edit) {
+  const text = parseWithPlaces(edit.text);
+  if (text.error) { edit.complain(text.line, `line ${text.line}: ${text.error}`); return null; }
+  if (!text.value || !Array.isArray(text.value.rules)) {
+    edit.complain(1, 'line 1: expected an object with "rules", and if wanted "capabilities" and "tags"');
+    return null;
+  }
+  edit.complain(0, '');
+  return text;
+}
+
+function rules(id, network, where) {
+  const asJson = (n) => JSON.stringify({rules: n.rules, capabilities: n.capabilities, tags: n.tags}, null, 2);
+  const box = el('div');
+  const help = el('p', {class: 'faint'});
+  let language = Boolean(network.rulesSource) || network.rules.every((r) => r.type === 'ACTION_ACCEPT');
+  let timer = 0;
+  const check = () => {
+    clearTimeout(timer);
+    if (language) timer = setTimeout(safely(() => compiled(edit)), 300);
+    else parsed(edit);
+  };
+  const edit = editor(box, check);
+  const begin = () => {
+    help.textContent = language ? 'The rule language: statements end with ";", the first one that matches decides, without a match a frame is dropped.'
+      : 'Rules in the form of the API. The first one that matches decides; without a match a frame is dropped.';
+    other.textContent = language ? 'As JSON' : 'As source';
+    edit.text = language ? network.rulesSource || 'accept;\n' : asJson(network);
+  };
+  const other = el('button', {onclick: () => {
+    if (!language && !network.rulesSource) notice('These rules were not written as a source: what is saved here takes their place.');
+    language = !language;
+    begin();
+  }});
+  const save = safely(async () => {
+    clearTimeout(timer);
+    const text = language ? null : parsed(edit);
+    const fields = language ? await compiled(edit) : text && {...text.value, rulesSource: ''};
+    if (!fields) return;
+    try {
+      network = await v1('PATCH', `/networks/${id}`, fields);
+      edit.praise('Saved, and on its way to the members.');
+    } catch (e) {
+      if (e.status !== 400) throw e;
+      const line = text ? text.at(e.path || '$') : 0;
+      edit.complain(line, line ? `line ${line}: ${e.message}` : e.message);
+    }
+  });
+  where.replaceChildren(help, box, el('div', {class: 'bar'}, el('button', {class: 'main', onclick: save}, 'Save rules'), other));
+  begin();
 }
 
 async function addresses(id, where) {

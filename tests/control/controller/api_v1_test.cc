@@ -121,6 +121,30 @@ TEST_F(ApiV1, ANetworkFromBeginningToEnd) {
             "network");
 }
 
+TEST_F(ApiV1, SourcesAreCompiledForThoseWhoAsk) {
+  const auto compile = [&](const std::string& source) {
+    return lab.ask("POST", "/rules/compile", {{"source", source}});
+  };
+  const auto good =
+      compile("tag team id 7 enum 1 red default red;\ndrop not ethertype ipv4;\naccept;\n");
+  ASSERT_EQ(good.status, 200);
+  EXPECT_EQ(good.body["rules"].size(), 3u);
+  EXPECT_EQ(good.body["tags"], json::parse(R"([{"id":7,"default":1}])"));
+  EXPECT_TRUE(good.body["capabilities"].empty());
+  EXPECT_FALSE(good.body.contains("error"));
+  const auto made =
+      lab.ask("POST", "/networks", {{"rules", good.body["rules"]}, {"tags", good.body["tags"]}});
+  EXPECT_EQ(made.status, 201) << "what comes out is what goes in";
+  const auto bad = compile("accept;\ndrop not ethertype nonsense;\n");
+  ASSERT_EQ(bad.status, 200);
+  EXPECT_EQ(bad.body.size(), 1u);
+  EXPECT_EQ(bad.body["error"]["line"], 2);
+  EXPECT_EQ(bad.body["error"]["column"], 20);
+  EXPECT_NE(bad.body["error"]["message"].get<std::string>().find("nonsense"), std::string::npos);
+  EXPECT_EQ(compile("").status, 200);
+  EXPECT_EQ(lab.ask("POST", "/rules/compile", {{"source", 7}}).path(), "$.source");
+}
+
 TEST_F(ApiV1, WhatIsReadCanBeSetAgain) {
   const std::string id = make_network(
       {{"rules",
