@@ -83,7 +83,8 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   auto token = home.auth_token();
   if (!token) return fail(token.error());
   auto metrics_token = home.metrics_token();
-  if (!metrics_token) return fail(metrics_token.error());
+  if (!metrics_token)
+    spdlog::warn("{}; /metrics takes the other token only", metrics_token.error().text);
   auto options = node_options(home, config);
   if (!options) return fail(options.error());
   auto netlink = tap::Netlink::open();
@@ -257,7 +258,7 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
   const dataplane::Telemetry telemetry(std::move(views));
   LocalApi local_api(
-      {*token, *metrics_token},
+      {*token, metrics_token.value_or(std::string())},
       [&](const std::function<void(ApiTarget&)>& run) {
         std::optional<ApiService::Awaited> awaited;
         const bool ran = loop.invoke([&](Now now, control::Effects& effects) {
