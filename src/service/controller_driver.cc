@@ -1,6 +1,7 @@
 #include "service/controller_driver.h"
 
 #include <iterator>
+#include <limits>
 #include <utility>
 
 namespace orrery::service {
@@ -58,6 +59,7 @@ void ControllerDriver::close(Now now) {
   }
   committer_.finish();
   (void)take_in(now, nobody);
+  next_try_ = std::numeric_limits<Millis>::max();
   committer_.close();
 }
 

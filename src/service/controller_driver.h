@@ -51,7 +51,8 @@ class ControllerDriver {
     return committer_.confirmed_within(time);
   }
 
-  /// Before the end: commits what there is. Nobody waits any longer when it returns.
+  /// Before the end: commits what there is, and nothing more. Nobody waits any longer when it
+  /// returns.
   void close(Now now);
 
  private:
