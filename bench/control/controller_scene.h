@@ -172,6 +172,11 @@ class ControllerScene {
   /// Returns when the call may be answered.
   void call(const std::string& method, const std::string& path, const std::string& body) {
     handle(method, path, body);
+    await();
+  }
+
+  /// Until everything is on the disk.
+  void await() {
     if (driver_) (void)driver_->wait(driver_->ticket());
   }
 
