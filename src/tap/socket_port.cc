@@ -13,6 +13,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "tap/datagram_mbuf.h"
+#include "tap/sockaddr.h"
+
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -29,40 +32,6 @@ constexpr std::size_t kMaxSegmented =
     65000;  // bytes in one UDP_SEGMENT call, below the IP limit with headers
 
 constexpr unsigned kReadsPerSocket = 64;  // a flood of empty datagrams or errors ends a turn, too
-
-/// sockaddr of an endpoint; returns its size.
-socklen_t to_sockaddr(const wire::Endpoint& e, sockaddr_storage& storage) {
-  std::memset(&storage, 0, sizeof storage);
-  if (e.family == 4) {
-    auto& a = reinterpret_cast<sockaddr_in&>(storage);
-    a.sin_family = AF_INET;
-    a.sin_port = htons(e.port);
-    std::memcpy(&a.sin_addr, e.ip.data(), 4);
-    return sizeof a;
-  }
-  auto& a = reinterpret_cast<sockaddr_in6&>(storage);
-  a.sin6_family = AF_INET6;
-  a.sin6_port = htons(e.port);
-  std::memcpy(&a.sin6_addr, e.ip.data(), 16);
-  return sizeof a;
-}
-
-wire::Endpoint to_endpoint(const sockaddr_storage& storage) {
-  if (storage.ss_family == AF_INET) {
-    const auto& a = reinterpret_cast<const sockaddr_in&>(storage);
-    return wire::Endpoint::v4(ntohl(a.sin_addr.s_addr), ntohs(a.sin_port));
-  }
-  if (storage.ss_family == AF_INET6) {
-    const auto& a = reinterpret_cast<const sockaddr_in6&>(storage);
-    return wire::Endpoint::v6({reinterpret_cast<const std::uint8_t*>(&a.sin6_addr), 16},
-                              ntohs(a.sin6_port));
-  }
-  return {};
-}
-
-void set_option(int fd, int level, int name, int value) {
-  ::setsockopt(fd, level, name, &value, sizeof value);
-}
 
 /// With `whole` nothing but the link bounds a datagram; without, there is no DF, and no EMSGSIZE
 /// whatever the path's MTU is said to be.
@@ -239,26 +208,10 @@ std::uint16_t SocketPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
   Buffer& b = *buffer_;
   std::uint16_t count = 0;
   while (count < n && b.begin < b.end) {
-    const auto size = static_cast<std::uint16_t>(std::min(b.segment, b.end - b.begin));
-    const std::uint8_t* data = b.bytes.data() + b.begin;
-    b.begin += size;
-    rte_mempool* pool =
-        size <= rte_pktmbuf_data_room_size(small_) - RTE_PKTMBUF_HEADROOM ? small_ : large_;
-    rte_mbuf* m = rte_pktmbuf_alloc(pool);
-    char* room = m == nullptr ? nullptr : rte_pktmbuf_append(m, size);
-    if (room == nullptr) {
-      rte_pktmbuf_free(m);
-      ++counters_.rx_dropped;
-      continue;
-    }
-    std::memcpy(room, data, size);
-    auto& meta = dataplane::meta_of(m);
-    meta = {};
-    meta.remote = b.remote;
-    meta.socket = b.socket;
-    meta.wire_size = size;
-    ++counters_.rx_packets;
-    counters_.rx_bytes += size;
+    const Bytes datagram(b.bytes.data() + b.begin, std::min(b.segment, b.end - b.begin));
+    b.begin += datagram.size();
+    rte_mbuf* m = datagram_mbuf(datagram, {b.socket, b.remote}, small_, large_, counters_);
+    if (m == nullptr) continue;
     out[count++] = m;
   }
   return count;
