@@ -94,7 +94,8 @@ void Node::State::ping_check(Now now, Effects& out) {
       continue;
     }
     Millis wait = listed != nullptr ? kRootHello : kOtherHello;
-    if (listed != nullptr && peer->best(now.mono, false) == nullptr) wait = 0;
+    const PeerPath* way = peer->best(now.mono, false);
+    if (listed != nullptr && (way == nullptr || is_tunnel(way->path->key.socket))) wait = 0;
     if (wait != 0 && peer->last_full_hello != 0 && now.mono - peer->last_full_hello <= wait) {
       if (listed != nullptr) keep_root_open(now, *peer, out);
       continue;
@@ -197,7 +198,9 @@ unsigned Node::State::ping(Now now, Peer& peer, Effects& out) {
       contact(now, peer, entry.path->key, full, out);
       entry.path->last_out = now.mono;
     }
-    if (!entry.failed()) families |= entry.path->key.remote.family == 4 ? 1 : 2;
+    // Beside a tunnel the real ways are tried as if there were no way.
+    if (!entry.failed() && !is_tunnel(entry.path->key.socket))
+      families |= entry.path->key.remote.family == 4 ? 1 : 2;
     ++i;
   }
   return families;

@@ -104,6 +104,7 @@ void Node::State::notice(Now now, Notice::Level level, std::string text, Effects
 void Node::State::start(Now now, Effects& out) {
   if (started) return;
   started = true;
+  started_at = now.mono;
   for (Notice& early : pending_notices) out.notices.push_back(std::move(early));
   pending_notices.clear();
   nonces.keep_ahead(now, out);
@@ -188,8 +189,25 @@ void Node::on_validation_refused(Now now, const wire::Identity& identity, Effect
 void Node::on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out) {
   state_->start(now, out);
   state_->locals = std::move(endpoints);
+  std::set<fib::LocalSocket> present;
+  for (const LocalEndpoint& local : state_->locals) present.insert(local.socket);
+  state_->surface.forget_others(present);
   state_->leave_lost_sockets(now, out);
   state_->next_ping = now.mono;
+}
+
+bool Node::wants_tunnel(Now now, bool open) const {
+  constexpr Millis kSilence = 60'000;  // before it is worth a try
+  constexpr Millis kWorks = 30'000;    // so long UDP is believed to work
+  const State& s = *state_;
+  const auto& roots = s.topology.upstreams();
+  const bool reaches = std::any_of(roots.begin(), roots.end(), [](const Upstream& root) {
+    return root.anywhere ||
+           std::any_of(root.endpoints.begin(), root.endpoints.end(), tunnel_reaches);
+  });
+  if (!reaches || !s.started) return false;
+  if (open) return s.last_global == 0 || now.mono - s.last_global >= kWorks;
+  return now.mono - std::max(s.last_global, s.started_at) >= kSilence;
 }
 
 void Node::on_port_mappings(Now, std::vector<wire::Endpoint> external) {

@@ -243,6 +243,10 @@ class Node final : public Transport {
   [[nodiscard]] bool on_save_failed(Now now, const SaveState& save, Effects& out);
   /// The complete list of bound sockets, at start and whenever it changes.
   void on_local_endpoints(Now now, std::vector<LocalEndpoint> endpoints, Effects& out);
+  /// Whether a TCP connection to a relay is worth having: nothing has come by UDP from the Internet
+  /// for a minute, or, with one `open`, for half of one. It becomes a local socket of a number from
+  /// kTunnelSocket on, without an address.
+  [[nodiscard]] bool wants_tunnel(Now now, bool open) const;
   /// The complete list of endpoints at which routers of the host's networks let us be reached:
   /// named to peers beside our own addresses.
   void on_port_mappings(Now now, std::vector<wire::Endpoint> external);

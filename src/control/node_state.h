@@ -445,7 +445,9 @@ struct Node::State {
   std::set<wire::Address> collided_by;  // roots that know our address with another key
   Millis collided_at = 0;               // mono; when the first of them said so
   bool started = false;
-  bool relaying = false;                // as published
+  Millis started_at = 0;   // mono
+  Millis last_global = 0;  // mono; something authentic came by UDP from the Internet; 0: never
+  bool relaying = false;   // as published
   std::vector<Notice> pending_notices;  // of the constructor
 
   // What goes to the unconfirmed path of the packet in hand may have three times its bytes.

@@ -6,7 +6,9 @@ namespace orrery::control {
 
 std::int64_t Path::quality(Millis now) const {
   const Millis age = last_in == 0 ? 140'000 : std::min<Millis>(now - last_in, 140'000);
-  const std::int64_t cost = measured.cost();
+  // Between any path that is heard and measured, and one that is not.
+  constexpr std::int64_t kTunnel = 30'000;
+  const std::int64_t cost = measured.cost() + (is_tunnel(key.socket) ? kTunnel : 0);
   const std::int64_t base = age < kPathAlive ? cost : cost + 65'535 + age;
   return base * (8 - static_cast<int>(wire::scope_of(key.remote)));
 }

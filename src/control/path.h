@@ -22,6 +22,19 @@ inline constexpr Millis kPathAlive =
 inline constexpr Millis kPathExpire = 243'000;  // a peer's path without authenticated direct packet
 inline constexpr Millis kTrustTimeout = 600'000;  // life of "trust established"
 
+/// Numbers of local sockets from here on are TCP connections to a relay (service/tcp_fallback.h):
+/// ways out for hosts without UDP, to IPv4 addresses of the Internet alone, and worse than any that
+/// does without.
+inline constexpr fib::LocalSocket kTunnelSocket = 0x8000'0000;
+
+[[nodiscard]] constexpr bool is_tunnel(fib::LocalSocket socket) {
+  return socket >= kTunnelSocket;
+}
+
+[[nodiscard]] inline bool tunnel_reaches(const wire::Endpoint& remote) {
+  return remote.family == 4 && wire::scope_of(remote) == wire::IpScope::kGlobal;
+}
+
 struct Path {
   fib::PathKey key;
   Millis last_in = 0;           // mono; any datagram, even unauthenticated; 0 never

@@ -70,13 +70,17 @@ CandidateVerdict Node::State::judge_path(const Peer& peer, const wire::Endpoint&
 
 std::vector<fib::PathKey> Node::State::copies(const fib::PathKey& via) const {
   if (via.socket != 0) return {via};
-  std::vector<fib::PathKey> all;
+  std::vector<fib::PathKey> all, tunnels;
   for (const LocalEndpoint& local : locals) {
-    if (local.address.family == via.remote.family || !local.address)
+    if (is_tunnel(local.socket)) {
+      if (tunnel_reaches(via.remote)) tunnels.push_back({local.socket, via.remote});
+    } else if (local.address.family == via.remote.family || !local.address) {
       all.push_back({local.socket, via.remote});
+    }
   }
-  if (all.empty()) all.push_back(via);
-  if (options.low_bandwidth) all.resize(1);
+  if (all.empty() && tunnels.empty()) all.push_back(via);
+  if (options.low_bandwidth && !all.empty()) all.resize(1);
+  all.insert(all.end(), tunnels.begin(), tunnels.end());
   return all;
 }
 

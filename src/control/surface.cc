@@ -46,6 +46,10 @@ void Surface::expire(Millis now) {
   std::erase_if(reports_, [&](const Report& r) { return now - r.at >= kLifetime; });
 }
 
+void Surface::forget_others(const std::set<fib::LocalSocket>& present) {
+  std::erase_if(reports_, [&](const Report& r) { return !present.contains(r.via.socket); });
+}
+
 std::vector<wire::Endpoint> Surface::endpoints() const {
   std::vector<wire::Endpoint> found;
   for (const Report& r : reports_) {

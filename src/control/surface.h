@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/time.h"
@@ -29,6 +30,8 @@ class Surface {
   std::optional<Reset> observe(Millis now, wire::Address reporter, const fib::PathKey& via,
                                const wire::Endpoint& reported, bool from_root);
   void expire(Millis now);
+  /// What was said of other local sockets than these is no use any more.
+  void forget_others(const std::set<fib::LocalSocket>& present);
   /// Distinct endpoints, as they were first reported; of others than roots only where no root
   /// speaks.
   [[nodiscard]] std::vector<wire::Endpoint> endpoints() const;

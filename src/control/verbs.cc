@@ -144,10 +144,13 @@ Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
     return Handled::kDone;
   }
   const fib::PathKey target{in.via.socket, decoded->endpoint};
-  ByteVector junk(4);
-  node.random(junk);
-  // Opens our NAT and dies on the way; IPv6 keeps its hop limit.
-  emit(now, target, std::move(junk), out, decoded->endpoint.family == 4 ? 2 : 0);
+  if (is_tunnel(target.socket) && !tunnel_reaches(target.remote)) return Handled::kDone;
+  if (!is_tunnel(target.socket)) {
+    ByteVector junk(4);
+    node.random(junk);
+    // Opens our NAT and dies on the way; IPv6 keeps its hop limit.
+    emit(now, target, std::move(junk), out, decoded->endpoint.family == 4 ? 2 : 0);
+  }
   contact(now, *peer, target, false, out);
   return Handled::kDone;
 }
@@ -260,6 +263,8 @@ void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, un
                                 wire::Verb verb, bool trusted, bool confirmed, Effects& out) {
   peer.last_receive = now.mono;
   peer.traffic = true;
+  if (!is_tunnel(via.socket) && wire::scope_of(via.remote) == wire::IpScope::kGlobal)
+    last_global = now.mono;
   // From now on its record can be made again. Only a root has so many that it matters: others may
   // still want to know what its further paths carry.
   if (topology.self_is_root() && peer.established() && !peer.from_cache.empty())
