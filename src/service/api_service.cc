@@ -26,13 +26,19 @@ auto ApiService::with_records(Call call) {
 }
 
 json ApiService::status() {
-  return to_json(node_.status(now_), {now_.wall, config_.port, config_.home, loop_.listening(),
-                                      config_.interface_blacklist, config_.maps_port()});
+  const TcpFallbackConfig& tcp = config_.tcp_fallback;
+  return to_json(
+      node_.status(now_),
+      {now_.wall, config_.port, config_.home, loop_.listening(), config_.interface_blacklist,
+       config_.maps_port(), tcp.usable(), tcp.replaces_udp(), tcp.relay, loop_.tunneled()});
 }
 
 json ApiService::peers() {
   json all = json::array();
-  for (const auto& p : node_.peers(now_)) all.push_back(to_json(p, now_.mono, now_.wall));
+  for (const auto& p : node_.peers(now_)) {
+    all.push_back(to_json(p, now_.mono, now_.wall));
+    all.back()["tunneled"] = loop_.tunneled();
+  }
   return all;
 }
 
@@ -150,10 +156,16 @@ json ApiService::drops_json() const {
     controller_->counters().for_each(
         [&](const char* label, std::uint64_t count) { controller[label] = count; });
   }
+  json relay = json::object();
+  if (relay_ != nullptr) {
+    for (const auto& [label, value] : relay_->counters()) relay[label] = value;
+    relay["connections"] = relay_->connections();
+  }
   return {{"worker", drops},
           {"control", control},
           {"networks", networks},
           {"controller", controller},
+          {"tcp_relay", relay},
           {"rings", {{"to_worker_full", loop_.ring_drops()}}},
           {"tables", {{"full", loop_.refused_records()}}}};
 }

@@ -14,15 +14,17 @@
 #include "service/controller_driver.h"
 #include "service/event_hub.h"
 #include "service/local_api.h"
+#include "service/tcp_relay.h"
 
 namespace orrery::service {
 
 class ApiService final : public ApiTarget {
  public:
-  /// `controller`, `driver` and `api`: null where this node is none. All outlive it.
+  /// `controller`, `driver` and `api`: null where this node is none, and so `relay`. All outlive it.
   ApiService(const Config& config, const Home& home, control::Node& node,
              control::Networks& networks, control::Controller* controller, ControllerDriver* driver,
-             control::ApiV1* api, EventHub& hub, ControlLoop& loop, const WorkerTeam& workers)
+             control::ApiV1* api, EventHub& hub, ControlLoop& loop, const WorkerTeam& workers,
+             const TcpRelay* relay)
       : config_(config),
         home_(home),
         node_(node),
@@ -32,7 +34,8 @@ class ApiService final : public ApiTarget {
         api_(api),
         hub_(hub),
         loop_(loop),
-        workers_(workers) {}
+        workers_(workers),
+        relay_(relay) {}
 
   /// A command begins; its effects go into `effects`.
   void begin(Now now, control::Effects& effects) {
@@ -91,6 +94,7 @@ class ApiService final : public ApiTarget {
   EventHub& hub_;
   ControlLoop& loop_;
   const WorkerTeam& workers_;
+  const TcpRelay* relay_;  // null: none is offered
   Now now_;
   control::Effects* effects_ = nullptr;
   std::optional<Awaited> awaited_;

@@ -106,6 +106,11 @@ void print_peers(const json& peers) {
     }
     std::cout << '\n';
   }
+  const auto tunneled = [](const json& peer) { return peer.value("tunneled", false); };
+  if (std::any_of(peers.begin(), peers.end(), tunneled)) {
+    std::cout << "\nUDP does not pass here: a TCP relay carries the traffic, which is slower. "
+                 "Let UDP out if you can.\n";
+  }
 }
 
 void print_networks(const json& networks) {

@@ -494,6 +494,46 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("per_network", number(config.stations.total, 1, kMostStations))
         .read(t);
   };
+  const auto tcp_fallback_table = [&](const toml::table& t) -> Result<void> {
+    TcpFallbackConfig& fallback = config.tcp_fallback;
+    fallback.where = line_of(t, name);
+    auto r = TableReader(name, "tcp_fallback")
+                 .key("relay",
+                      [&fallback](const toml::node& node) -> std::optional<std::string> {
+                        const auto value = node.value_exact<std::string>();
+                        const auto relay = value ? address_and_port(*value) : std::nullopt;
+                        if (!relay) return "an address and a port such as \"198.51.100.1/443\"";
+                        fallback.relay = *relay;
+                        return std::nullopt;
+                      })
+                 .key("enabled", flag(fallback.enabled))
+                 .key("force", flag(fallback.forced))
+                 .read(t);
+    if (r && fallback.forced && !fallback.usable()) {
+      return std::unexpected(*complain(fallback.where, "tcp_fallback.force",
+                                       "\"relay\" beside it, and \"enabled\" not to be false"));
+    }
+    return r;
+  };
+  const auto tcp_relay_table = [&](const toml::table& t) -> Result<void> {
+    TcpRelayConfig& relay = config.tcp_relay;
+    relay.where = line_of(t, name);
+    auto r =
+        TableReader(name, "tcp_relay")
+            .key("listen", list(relay.listen, address_and_port,
+                                "addresses and ports such as \"198.51.100.1/443\""))
+            .key("connections", number(relay.limits.connections, 1, 65'536))
+            .key("connections_of_source", number(relay.limits.per_source, 1, 65'536))
+            .key("rate", number(relay.limits.rate, 10'000, 1'000'000'000))
+            .key("allow", list(relay.limits.allowed, prefix, "networks such as \"10.0.0.0/8\""))
+            .key("deny", list(relay.limits.denied, prefix, "networks such as \"203.0.113.0/24\""))
+            .read(t);
+    if (r && relay.listen.empty()) {
+      return std::unexpected(*complain(relay.where, "tcp_relay.listen",
+                                       "at least one address and port to offer the relay at"));
+    }
+    return r;
+  };
   const auto root_table = [&](const toml::table& t) {
     return TableReader(name, "root")
         .key("peers", number(config.root_peers, 1'024, kMostPeers))
@@ -550,6 +590,8 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                .key("bridge", tables(bridge_table, error))
                .key("limit", tables(limit_table, error))
                .key("stations", table(stations_table, error))
+               .key("tcp_fallback", table(tcp_fallback_table, error))
+               .key("tcp_relay", table(tcp_relay_table, error))
                .key("root", table(root_table, error))
                .key("upstreams", table(upstreams_table, error))
                .key("trust", table(trust_table, error))
@@ -597,6 +639,14 @@ Result<Config> load_config(const CommandLine& command_line) {
   }
 
   if (command_line.port) config.port = *command_line.port;
+  if (config.tcp_fallback.forced && !config.tcp_fallback.usable()) {
+    config.warnings.push_back(
+        "the TCP relay is to be used always, but none is named or it is not allowed: UDP is used");
+  }
+  if (config.tcp_fallback.replaces_udp() && !config.ports.empty()) {
+    return std::unexpected(*complain(config.ports.front().where, "underlay.port",
+                                     "no such table where TCP replaces UDP"));
+  }
   config.eal_arguments = command_line.eal_arguments;
   return config;
 }

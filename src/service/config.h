@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "control/node.h"
 #include "control/rate_rules.h"
+#include "control/tcp_relay.h"
 #include "dataplane/lan_port.h"
 #include "dataplane/lan_switch.h"
 #include "wire/address.h"
@@ -48,6 +49,25 @@ struct LimitConfig {
   control::RateRule rule;
 };
 
+/// [tcp_fallback]: a TCP connection to a relay, where UDP does not pass.
+struct TcpFallbackConfig {
+  wire::Endpoint relay;  // nil: none is known
+  bool enabled = true;
+  bool forced = false;  // at once, and nothing by UDP
+  std::string where;    // file and line, for error texts
+
+  [[nodiscard]] bool usable() const { return enabled && relay; }
+
+  [[nodiscard]] bool replaces_udp() const { return usable() && forced; }
+};
+
+/// [tcp_relay]: the other end of that, for others.
+struct TcpRelayConfig {
+  std::string where;                   // file and line, for error texts
+  std::vector<wire::Endpoint> listen;  // empty: none is offered
+  control::TcpRelayLimits limits;
+};
+
 struct Config {
   std::string home = "/var/lib/orrery";
   std::uint16_t port = 9993;              // UDP, and TCP of the API
@@ -67,6 +87,9 @@ struct Config {
   std::vector<BridgeConfig> bridges;
   std::vector<LimitConfig> limits;
   dataplane::LanTable::Limits stations;  // per LAN port or remote bridge, and per network
+
+  TcpFallbackConfig tcp_fallback;
+  TcpRelayConfig tcp_relay;
 
   std::size_t root_peers = 262'144;                    // that a root remembers, 1 KB each
   std::vector<wire::Address> preferred_roots;          // used while one of them is alive
@@ -95,7 +118,8 @@ struct Config {
   /// A gateway is asked by others, and has its own address on the outside: unless told to, it does
   /// not.
   [[nodiscard]] bool maps_port() const {
-    return port_mapping.value_or(sockets && ports.empty() && bridges.empty());
+    return !tcp_fallback.replaces_udp() &&
+           port_mapping.value_or(sockets && ports.empty() && bridges.empty());
   }
 };
 

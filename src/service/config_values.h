@@ -25,4 +25,12 @@ inline std::optional<wire::Endpoint> plain_ip(const std::string& value) {
   return parsed;
 }
 
+/// An address and a port, "198.51.100.1/443". Nothing for any other text.
+inline std::optional<wire::Endpoint> address_and_port(const std::string& value) {
+  const auto parsed = wire::parse_endpoint(value);
+  if (!parsed || !*parsed || parsed->port == 0 || value.find('/') == std::string::npos)
+    return std::nullopt;
+  return parsed;
+}
+
 }  // namespace orrery::service

@@ -49,6 +49,7 @@ ControlLoop::ControlLoop(const Config& config, Home& home, const dataplane::Pool
       networks_(networks),
       hosts_(netlink, pools, workers.size()),
       underlay_(config, netlink, pools, workers.size()),
+      fallback_(config.tcp_fallback, pools),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       wake_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   saver_ = std::make_unique<Saver>([this](auto states) { return home_.save(states); },
@@ -464,6 +465,7 @@ void ControlLoop::hand_over_ports() {
     for (std::size_t i = 0; i < queues.size(); ++i) ((*sets[i]).*ports).push_back(queues[i]);
   };
   deal(sockets_, &dataplane::PortSet::ports);
+  deal(fallback_.queues(), &dataplane::PortSet::ports);
   for (const auto& port : underlay_.ports()) deal(port->queues(), &dataplane::PortSet::ports);
   const std::vector<dataplane::FramePortQueues> taps = hosts_.ports();
   for (const auto& queues : taps) deal(queues, &dataplane::PortSet::frame_ports);
@@ -497,6 +499,8 @@ template <typename Each>
 void ControlLoop::each_port(Each each) const {
   const BridgedNetwork* none = nullptr;
   if (!sockets_.empty()) each("sockets", sockets_, true, none, 0U);
+  if (const auto tunnel = fallback_.queues(); !tunnel.empty())
+    each("tcp relay", tunnel, true, none, 0U);
   for (const auto& port : underlay_.ports()) each(port->device(), port->queues(), true, none, 0U);
   for (const auto& queues : hosts_.ports())
     each(hosts_.device_of(queues.front()->network()), queues, false, none, 0U);
@@ -566,9 +570,10 @@ void ControlLoop::refresh_host(Now at) {
         spdlog::info("bound {}", wire::to_string(e.address));
       sockets_changed_ = true;
       hand_over_ports();
-      node_.on_local_endpoints(at, underlay_.endpoints(), effects_);
+      node_.on_local_endpoints(at, endpoints(), effects_);
     }
   }
+  serve_fallback(at);
   on_hosts_changed(at, hosts_.resync(at.mono));
   if (at.mono >= next_subscriptions_) {
     next_subscriptions_ = at.mono + kSubscriptionInterval;
@@ -583,6 +588,24 @@ void ControlLoop::refresh_host(Now at) {
   workers_.reap();
   publisher_.tick(at.mono);
   publisher_.reclaim();
+}
+
+std::vector<control::LocalEndpoint> ControlLoop::endpoints() const {
+  std::vector<control::LocalEndpoint> all = underlay_.endpoints();
+  if (fallback_.endpoint()) all.push_back(*fallback_.endpoint());
+  return all;
+}
+
+void ControlLoop::serve_fallback(Now at) {
+  const bool wanted = config_.tcp_fallback.usable() &&
+                      (config_.tcp_fallback.forced || node_.wants_tunnel(at, fallback_.active()));
+  const TcpFallback::Change change =
+      fallback_.serve(at.mono, wanted, [this](const wire::Endpoint& local) {
+        return !config_.nested && networks_.is_managed_ip(local);
+      });
+  if (!change.text.empty()) spdlog::info("{}", change.text);
+  if (change.ports) hand_over_ports();
+  if (change.sockets) node_.on_local_endpoints(at, endpoints(), effects_);
 }
 
 void ControlLoop::start_networks() {
@@ -620,7 +643,8 @@ void ControlLoop::run() {
     at = now();
     const Millis due =
         std::min({node_.next_deadline(), next_sockets_, next_subscriptions_,
-                  underlay_.next_deadline(at.mono + kLongestWait), at.mono + kLongestWait});
+                  underlay_.next_deadline(at.mono + kLongestWait),
+                  fallback_.next_deadline(at.mono + kLongestWait), at.mono + kLongestWait});
     epoll_event events[4];
     const int n = ::epoll_wait(
         epoll_, events, 4, static_cast<int>(std::clamp<Millis>(due - at.mono, 0, kLongestWait)));

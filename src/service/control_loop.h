@@ -21,6 +21,7 @@
 #include "service/command_queue.h"
 #include "service/home.h"
 #include "service/host_interfaces.h"
+#include "service/tcp_fallback.h"
 #include "service/underlay.h"
 #include "service/worker_team.h"
 
@@ -82,6 +83,9 @@ class ControlLoop {
   };
 
   [[nodiscard]] std::vector<PortCount> port_counts() const;
+  /// Whether a TCP connection to a relay carries what UDP does not.
+  [[nodiscard]] bool tunneled() const { return fallback_.active(); }
+
   /// Counters of every port, for the API.
   [[nodiscard]] nlohmann::json ports() const;
 
@@ -121,6 +125,9 @@ class ControlLoop {
   void send_from(fib::LocalSocket socket, const control::Datagram& datagram);
   void deliver(const control::DeliverFrame& frame);
   void refresh_host(Now now);
+  void serve_fallback(Now at);
+  /// Local sockets of all kinds.
+  [[nodiscard]] std::vector<control::LocalEndpoint> endpoints() const;
   void on_hosts_changed(Now at, const HostInterfaces::Change& change);
   void hand_over_ports();
   [[nodiscard]] BridgedNetwork* bridged(wire::NetworkId network);
@@ -137,6 +144,7 @@ class ControlLoop {
   control::Networks& networks_;
   HostInterfaces hosts_;
   Underlay underlay_;
+  TcpFallback fallback_;
   dataplane::PortQueues sockets_;
   std::vector<LanPortQueues> lan_ports_;
   std::vector<BridgedNetwork> bridged_;

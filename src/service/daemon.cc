@@ -252,8 +252,16 @@ int serve(const Config& config, Home& home, dataplane::Pools& pools) {
   if (!loop.set_lan_ports(std::move(lan_ports)))
     return fail(
         {Errc::kFull, "the static stations of [[bridge]] do not fit the table of stations"});
+  std::unique_ptr<TcpRelay> relay;
+  if (!config.tcp_relay.listen.empty()) {
+    auto started = TcpRelay::start(config.tcp_relay, config.port);
+    if (!started) return refuse(config.tcp_relay.where, "tcp_relay.listen", started.error());
+    relay = std::move(*started);
+    for (const wire::Endpoint& where : relay->listening())
+      spdlog::info("TCP relay for nodes without UDP at {}", wire::to_string(where));
+  }
   ApiService target(config, home, node, networks, controller.get(), driver.get(), api.get(), hub,
-                    loop, **workers);
+                    loop, **workers, relay.get());
   std::vector<dataplane::WorkerView> views;
   for (unsigned i = 0; i < (*workers)->size(); ++i) views.push_back((*workers)->view(i));
   const dataplane::Telemetry telemetry(std::move(views));

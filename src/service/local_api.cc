@@ -92,7 +92,7 @@ nlohmann::json to_json(const control::NodeStatus& node, const DaemonFacts& facts
   return {{"address", wire::to_string(node.identity.address)},
           {"publicIdentity", wire::to_string(node.identity)},
           {"online", node.online},
-          {"tcpFallbackActive", false},
+          {"tcpFallbackActive", facts.tunneled},
           {"version", version},
           {"versionMajor", wire::kSoftwareMajor},
           {"versionMinor", wire::kSoftwareMinor},
@@ -104,8 +104,8 @@ nlohmann::json to_json(const control::NodeStatus& node, const DaemonFacts& facts
           {"planetWorldTimestamp", node.planet_timestamp},
           {"config",
            {{"settings",
-             {{"allowTcpFallbackRelay", false},
-              {"forceTcpRelay", false},
+             {{"allowTcpFallbackRelay", facts.allow_tcp},
+              {"forceTcpRelay", facts.force_tcp},
               {"homeDir", facts.home},
               {"interfacePrefixBlacklist", facts.interface_blacklist},
               {"listeningOn", texts(facts.listening)},
@@ -116,6 +116,7 @@ nlohmann::json to_json(const control::NodeStatus& node, const DaemonFacts& facts
               {"softwareUpdateChannel", "release"},
               {"surfaceAddresses", texts(node.surface)},
               {"mappedAddresses", texts(node.mapped)},
+              {"tcpFallbackRelay", wire::to_string(facts.relay)},
               {"tertiaryPort", 0}}}}}};
 }
 

@@ -88,6 +88,10 @@ struct DaemonFacts {
   std::vector<wire::Endpoint> listening;
   std::vector<std::string> interface_blacklist;
   bool port_mapping = false;
+  bool allow_tcp = false;  // a relay may be used where UDP does not pass
+  bool force_tcp = false;  // and is, always
+  wire::Endpoint relay;    // nil: none is known
+  bool tunneled = false;   // it is in use now
 };
 
 /// JSON of one object each, with stock's field names. Names and domains stand in it as they came

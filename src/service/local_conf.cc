@@ -70,6 +70,16 @@ Result<void> apply_local_conf(std::string_view content, const std::string& name,
           config.low_bandwidth = v.get<bool>();
         } else if (key == "portMappingEnabled" && v.is_boolean()) {
           config.port_mapping = v.get<bool>();
+        } else if (key == "allowTcpFallbackRelay" && v.is_boolean()) {
+          config.tcp_fallback.enabled = v.get<bool>();
+        } else if (key == "forceTcpRelay" && v.is_boolean()) {
+          config.tcp_fallback.forced = v.get<bool>();
+        } else if (key == "tcpFallbackRelay" && v.is_string()) {
+          if (const auto relay = address_and_port(v.get<std::string>())) {
+            config.tcp_fallback.relay = *relay;
+          } else {
+            warn("settings.tcpFallbackRelay is not IP/port and is ignored");
+          }
         } else if (key == "interfacePrefixBlacklist" && v.is_array()) {
           for (const auto& p : v) {
             if (p.is_string()) config.interface_blacklist.push_back(p.get<std::string>());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "control/path.h"
+
 namespace orrery::service {
 
 using control::CandidateSource;
@@ -170,6 +172,7 @@ json to_json(const PathStatus& path, Millis now_mono, Millis now_wall) {
           {"loss", path.loss_permille / 1'000.0},
           {"cost", path.cost},
           {"unanswered", path.unanswered},
+          {"tunneled", control::is_tunnel(path.key.socket)},
           {"lastAnswer", wall(path.last_answer, now_mono, now_wall)}};
 }
 

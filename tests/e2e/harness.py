@@ -4,7 +4,8 @@ A test is a list of cases (functions that take the world). Each prints one line;
 failed, 77 when the machine cannot run them. Whatever a test makes (processes, namespaces, mounts, files) carries its process id in
 the name and goes away at its end, also after a failure or a signal.
 
-Programs come from ORRERY_DAEMON and ORRERY_CLI, by default those of build/.
+Programs come from ORRERY_DAEMON and ORRERY_CLI, by default those of build/; where ORRERY_STOCK names a zerotier-one, tests with
+such a node run, too.
 """
 import atexit
 import ctypes
@@ -25,6 +26,7 @@ import traceback
 SOURCE = os.environ.get('ORRERY_SOURCE') or os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
 DAEMON = os.environ.get('ORRERY_DAEMON') or os.path.join(SOURCE, 'build', 'orreryd')
 CLI = os.environ.get('ORRERY_CLI') or os.path.join(SOURCE, 'build', 'orrery')
+STOCK = os.environ.get('ORRERY_STOCK')
 SKIP = 77
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET = 0x40000000
@@ -375,6 +377,56 @@ class Daemon:
 
     def daemon_pid(self):
         return int(open(self.file('zerotier-one.pid')).read())
+
+
+class Stock:
+    """A zerotier-one (`program`) with the calls of a daemon that tests need of it."""
+
+    def __init__(self, world, program, name, space, planet, port=9993, local_conf=None):
+        self.world, self.space, self.home, self.port = world, space, os.path.join(world.work, name), port
+        os.makedirs(self.home)
+        self.address = world.identity(self.home)
+        with open(planet, 'rb') as source, open(os.path.join(self.home, 'planet'), 'wb') as target:
+            target.write(source.read())
+        if local_conf is not None:
+            with open(os.path.join(self.home, 'local.conf'), 'w') as target:
+                json.dump(local_conf, target)
+        log = open(os.path.join(world.work, name + '.log'), 'ab')
+        self.process = world.spawn(['ip', 'netns', 'exec', space, program, '-U', '-p%d' % port, self.home], stdout=log, stderr=log)
+        wait_until(lambda: self.api('GET', '/status') is not None, 20, '%s answers its API' % name)
+
+    def api(self, method, path, body=None):
+        try:
+            token = open(os.path.join(self.home, 'authtoken.secret')).read().strip()
+        except OSError:
+            return None
+        done = run('ip', 'netns', 'exec', self.space, 'curl', '-s', '-X', method, '-H', 'X-ZT1-Auth: ' + token, '-d', '' if body is None else json.dumps(body),
+                   'http://127.0.0.1:%d%s' % (self.port, path), check_code=False)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            return None
+
+    def get(self, path):
+        return self.api('GET', path)
+
+    def post(self, path, body):
+        value = self.api('POST', path, body)
+        if value is None:
+            raise Failure('POST %s at stock' % path)
+        return value
+
+    def network(self, network):
+        return next((n for n in self.get('/network') or [] if n['id'] == network), None)
+
+    def join(self, network):
+        self.post('/network/' + network, {'allowDNS': True, 'allowGlobal': True})
+
+    def online(self):
+        return self.get('/status')['online']
+
+    def ip(self, network):
+        return self.network(network)['assignedAddresses'][0].split('/')[0]
 
 
 def root_and_controller(world, address, space=None, port=9993):

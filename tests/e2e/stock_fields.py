@@ -6,59 +6,14 @@
 A root of ours; a controller of ours with a stock member, and a stock controller with a member of ours. Each field is set at the
 controller and looked for at the member, in what its node says and in what its host does. Prints a row per field for docs/interop.md.
 """
-import json
 import os
 import sys
 import time
 
-from harness import Failure, main, root_and_controller, run, wait_until
+from harness import Failure, Stock, main, root_and_controller, run, wait_until
 
 STOCK = sys.argv.pop(1) if len(sys.argv) > 1 else None
 TAG = 7
-
-
-class Stock:
-    """A zerotier-one with the calls of the harness that are needed here."""
-
-    def __init__(self, world, name, space, planet, port=9993):
-        self.world, self.space, self.home, self.port = world, space, os.path.join(world.work, name), port
-        os.makedirs(self.home)
-        self.address = world.identity(self.home)
-        with open(planet, 'rb') as source, open(os.path.join(self.home, 'planet'), 'wb') as target:
-            target.write(source.read())
-        log = open(os.path.join(world.work, name + '.log'), 'ab')
-        self.process = world.spawn(['ip', 'netns', 'exec', space, STOCK, '-U', '-p%d' % port, self.home], stdout=log, stderr=log)
-        wait_until(lambda: self.api('GET', '/status') is not None, 20, '%s answers its API' % name)
-
-    def api(self, method, path, body=None):
-        try:
-            token = open(os.path.join(self.home, 'authtoken.secret')).read().strip()
-        except OSError:
-            return None
-        done = run('ip', 'netns', 'exec', self.space, 'curl', '-s', '-X', method, '-H', 'X-ZT1-Auth: ' + token, '-d', '' if body is None else json.dumps(body),
-                   'http://127.0.0.1:%d%s' % (self.port, path), check_code=False)
-        try:
-            return json.loads(done.stdout)
-        except ValueError:
-            return None
-
-    def get(self, path):
-        return self.api('GET', path)
-
-    def post(self, path, body):
-        value = self.api('POST', path, body)
-        if value is None:
-            raise Failure('POST %s at stock' % path)
-        return value
-
-    def network(self, network):
-        return next((n for n in self.get('/network') or [] if n['id'] == network), None)
-
-    def join(self, network):
-        self.post('/network/' + network, {'allowDNS': True, 'allowGlobal': True})
-
-    def online(self):
-        return self.get('/status')['online']
 
 
 class Pair:
@@ -108,8 +63,9 @@ class Scene:
             world.plug(spaces[-1], 'wan0', lan, '10.7.0.%d/24' % number)
         self.root, planet = root_and_controller(world, '10.7.0.1', space=spaces[0])
         self.root.start()
-        stock_member, stock_other = Stock(world, 'stock1', spaces[1], planet), Stock(world, 'stock2', spaces[2], planet)
-        controller = Stock(world, 'stockctl', spaces[3], planet)
+        stock_member, stock_other = (
+            Stock(world, STOCK, name, space, planet) for name, space in (('stock1', spaces[1]), ('stock2', spaces[2])))
+        controller = Stock(world, STOCK, 'stockctl', spaces[3], planet)
         ours, ours_other = world.daemon('ours1', space=spaces[4], planet=planet), world.daemon('ours2', space=spaces[5], planet=planet)
         for d in (ours, ours_other):
             d.start()

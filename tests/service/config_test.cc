@@ -57,6 +57,16 @@ to_kbit = 1000000000
 [stations]
 per_bridge = 100000
 per_network = 131072
+[tcp_fallback]
+relay = "198.51.100.9/443"
+force = false
+[tcp_relay]
+listen = ["0.0.0.0/443", "::/443"]
+connections = 1000
+connections_of_source = 4
+rate = 500000
+allow = ["10.0.0.0/8"]
+deny = ["203.0.113.0/24", "10.1.0.0/16"]
 [root]
 peers = 5000000
 [upstreams]
@@ -75,6 +85,17 @@ enabled = true
   ASSERT_TRUE(r) << r.error().text;
   EXPECT_EQ(c.port, 1234);
   EXPECT_EQ(c.extended_hello, control::ExtendedHello::kAble);
+  EXPECT_EQ(c.tcp_fallback.relay, *wire::parse_endpoint("198.51.100.9/443"));
+  EXPECT_TRUE(c.tcp_fallback.usable());
+  EXPECT_FALSE(c.tcp_fallback.replaces_udp());
+  EXPECT_FALSE(Config{}.tcp_fallback.usable());
+  EXPECT_EQ(c.tcp_relay.listen.size(), 2u);
+  EXPECT_TRUE(Config{}.tcp_relay.listen.empty());
+  EXPECT_EQ(c.tcp_relay.limits.connections, 1'000u);
+  EXPECT_EQ(c.tcp_relay.limits.per_source, 4u);
+  EXPECT_EQ(c.tcp_relay.limits.rate, 500'000u);
+  EXPECT_EQ(c.tcp_relay.limits.allowed.size(), 1u);
+  EXPECT_EQ(c.tcp_relay.limits.denied.size(), 2u);
   EXPECT_EQ(c.root_peers, 5'000'000U);
   EXPECT_EQ(c.preferred_roots, std::vector{wire::Address{0x1122334455}});
   EXPECT_EQ(c.excluded_roots.size(), 2U);
@@ -147,6 +168,15 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
       {"[workers]\nreplay_ids = -1\n",
        "key \"workers.replay_ids\": expected a number from 0 to 268435456"},
       {"[underlay]\nsockets = 1\n", "key \"underlay.sockets\": expected true or false"},
+      {"[tcp_fallback]\nrelay = \"198.51.100.9\"\n",
+       "f.toml:2: key \"tcp_fallback.relay\": expected an address and a port such as"},
+      {"[tcp_fallback]\nforce = true\n",
+       "f.toml:1: key \"tcp_fallback.force\": expected \"relay\" beside it"},
+      {"[tcp_relay]\nrate = 100000\n",
+       "f.toml:1: key \"tcp_relay.listen\": expected at least one address and port"},
+      {"[tcp_relay]\nlisten = [\"0.0.0.0\"]\n", "expected a list of addresses and ports such as"},
+      {"[tcp_relay]\nlisten = [\"0.0.0.0/443\"]\nallow = [\"10.0.0.0/33\"]\n",
+       "key \"tcp_relay.allow\": expected a list of networks such as"},
       {"[[bridge]]\ndevice = \"x\"\n", "[[bridge]] needs the keys \"device\" and \"network\""},
       {"[[bridge]]\ndevice = \"x\"\nnetwork = \"123\"\n",
        "expected a network id of 16 hexadecimal digits"},
@@ -286,6 +316,17 @@ TEST(LocalConf, KnownKeysAreReadUnknownOnesWarned) {
   EXPECT_EQ(c.physical[1].trusted_path_id, 5u);
   ASSERT_EQ(c.hints.size(), 1u);
   EXPECT_EQ(c.warnings.size(), 3u) << "an unknown setting, an unknown section, an unencrypted path";
+  Config relayed;
+  ASSERT_TRUE(apply_local_conf(R"({"settings":{"tcpFallbackRelay":"198.51.100.9/443",
+    "forceTcpRelay":true,"allowTcpFallbackRelay":true}})",
+                               "local.conf", relayed));
+  EXPECT_TRUE(relayed.tcp_fallback.replaces_udp());
+  EXPECT_TRUE(relayed.warnings.empty());
+  ASSERT_TRUE(apply_local_conf(
+      R"({"settings":{"allowTcpFallbackRelay":false,"tcpFallbackRelay":"nowhere"}})", "local.conf",
+      relayed));
+  EXPECT_FALSE(relayed.tcp_fallback.usable());
+  EXPECT_EQ(relayed.warnings.size(), 1u);
   for (const char* text : {"", "[]", "{", "null"})
     EXPECT_FALSE(apply_local_conf(text, "local.conf", c)) << text;
 }
