@@ -17,13 +17,16 @@ inline constexpr std::uint16_t kFeatureRecord = 0x4f52;
 inline constexpr std::uint32_t kFeatureTimedIds = 0x02;
 /// Reads HELLO in extended armor (crypto/extended_armor.h), whatever protocol it announces.
 inline constexpr std::uint32_t kFeatureExtendedArmor = 0x04;
+/// Takes part in port prediction (control/port_prediction.h); where the operator wants it.
+inline constexpr std::uint32_t kFeaturePortPrediction = 0x08;
+/// Of every node.
 inline constexpr std::uint32_t kOwnFeatures = kFeatureTimedIds | kFeatureExtendedArmor;
 inline constexpr std::size_t kFeatureRecordSize = 8;
 
-inline void write_features(Writer& writer) {
+inline void write_features(Writer& writer, std::uint32_t features) {
   writer.u16(kFeatureRecord);
   writer.u16(4);
-  writer.u32(kOwnFeatures);
+  writer.u32(features);
 }
 
 /// Feature bits of a peer that is one of ours; records of other types are skipped.

@@ -185,7 +185,7 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
                                   wire::kSoftwareMinor, wire::kSoftwareRevision},
                                  seen_from,
                                  updates});
-  write_features(writer);
+  write_features(writer, own_features());
   reply(now, in, wire::Verb::kOk, writer.written(), out);
 
   if (stale) {

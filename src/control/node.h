@@ -106,7 +106,8 @@ struct NodeOptions {
   std::uint64_t nonce_floor = 0;  // from nonce.state
   unsigned nonce_lane = 15;       // control's own lane
   bool low_bandwidth = false;
-  bool nested = false;  // addresses of joined networks may be paths
+  bool port_prediction = false;  // guess at ports of NATs that count, with peers that do, too
+  bool nested = false;           // addresses of joined networks may be paths
   Limits limits{};
   /// Fills with random bytes; cryptographic in the daemon, seeded in simulations.
   std::function<void(MutableBytes)> entropy{};

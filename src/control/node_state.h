@@ -317,6 +317,13 @@ struct Node::State {
   /// notices that it is gone.
   void keep_root_open(Now now, Peer& root, Effects& out);
 
+  // --- predicting.cc
+  // -------------------------------------------------------------------------------------
+  /// A root has told where a peer is reached, and the usual probes are under way.
+  void predict_later(Now now, Peer& peer, const fib::PathKey& told, Effects& out);
+  /// Bursts that are due.
+  void predict(Now now, Effects& out);
+
   // --- keepalive.cc
   // -------------------------------------------------------------------------------------
   void start(Now now, Effects& out);
@@ -470,6 +477,21 @@ struct Node::State {
     peer.features = features;
     if (!peer.has_timed_ids()) peer.window.reset();
   }
+
+  /// What we say of ourselves.
+  [[nodiscard]] std::uint32_t own_features() const {
+    return kOwnFeatures | (options.port_prediction ? kFeaturePortPrediction : 0);
+  }
+
+  /// An introduction that may need more than the plain way.
+  struct Prediction {
+    Millis due = 0;
+    wire::Address peer;
+    fib::PathKey told;
+  };
+
+  std::deque<Prediction> predictions;   // in the order in which they are due
+  TokenBucket prediction_budget{8, 1};  // bursts, whole node
 
   SipKey reassembly_key;  // of sources in the reassembler, and of paths in the set of ids
 

@@ -88,6 +88,7 @@ struct Peer {
   std::int64_t stale_time = 0;  // its time field, believed when its path answers a probe
   fib::PathKey stale_path;
   Millis last_hint = 0;
+  Millis predicted = 0;             // mono; last burst of port prediction
   Millis relay_checked = 0;         // mono; last probe by relay
   Millis relay_answered = 0;        // mono; last answer to one
   unsigned relay_missed = 0;        // probes in a row without an answer

@@ -302,7 +302,7 @@ void Node::State::hello(Now now, Peer& peer, const fib::PathKey& via, Effects& o
     if (padding.size != 0) moons.clear();  // the smallest probes would have no room
     writer.u16(static_cast<std::uint16_t>(moons.size()));
     for (const wire::MoonEntry& moon : moons) wire::write_moon_entry(writer, moon);
-    write_features(writer);
+    write_features(writer, own_features());
     const std::optional<std::uint64_t> chosen = nonces.plain(now, out);
     if (!chosen) return count(Count::kNoId);
     verbs_sent.add(wire::Verb::kHello, {});

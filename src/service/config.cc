@@ -370,6 +370,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("low_bandwidth", flag(config.low_bandwidth))
         .key("clamp_mss", flag(config.clamp_mss))
         .key("overlay_in_overlay", flag(config.nested))
+        .key("port_prediction", flag(config.port_prediction))
         .key("encrypted_hello", choice(encrypted_hello, {"off", "able", "always"}))
         .key("log_level", choice(config.log_level, {"debug", "info", "warning", "error"}))
         .key("networks",

@@ -105,8 +105,9 @@ struct Config {
   bool pdump = false;      // shared DPDK configuration, so that dpdk-pdump can attach
   bool telemetry = false;  // DPDK's telemetry socket
   bool low_bandwidth = false;
-  bool clamp_mss = true;  // of SYNs that enter networks
-  bool nested = false;    // paths may lead through own networks
+  bool port_prediction = false;  // guess at ports of NATs that count
+  bool clamp_mss = true;         // of SYNs that enter networks
+  bool nested = false;           // paths may lead through own networks
   std::string log_level = "info";
 
   std::vector<control::PhysicalNetwork> physical;

@@ -46,6 +46,7 @@ struct HostOptions {
   bool controller = false;
   bool keep_disk = true;  // false: a restart forgets everything but the identity and the planet
   bool low_bandwidth = false;
+  bool port_prediction = false;
   Millis wall_offset = 0;  // how wrong its clock is
   std::vector<control::PhysicalNetwork> physical{};
   std::vector<std::pair<wire::Address, wire::Endpoint>> hints{};

@@ -149,6 +149,7 @@ void Scene::power_on(HostId id) {
   options.hints = h.options.hints;
   options.nonce_floor = h.disk.nonce;
   options.low_bandwidth = h.options.low_bandwidth;
+  options.port_prediction = h.options.port_prediction;
   options.limits = h.options.limits;
   options.entropy = [&h](MutableBytes out) { h.random.fill(out); };
   options.armorer = &armorer_;

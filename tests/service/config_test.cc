@@ -14,6 +14,7 @@ port = 1234
 networks = ["8056c2e21c000001"]
 log_level = "debug"
 clamp_mss = false
+port_prediction = true
 encrypted_hello = "able"
 [workers]
 lcores = "2-5"
@@ -144,6 +145,8 @@ enabled = true
   EXPECT_EQ(c.stations.per_port, 100'000u);
   EXPECT_EQ(c.stations.total, 131'072u);
   EXPECT_FALSE(c.clamp_mss);
+  EXPECT_TRUE(c.port_prediction);
+  EXPECT_FALSE(Config{}.port_prediction) << "a burst of probes looks like a scan of ports";
   EXPECT_TRUE(Config{}.clamp_mss);
   EXPECT_TRUE(c.controller);
   EXPECT_EQ(c.store, "sqlite:there.sqlite");

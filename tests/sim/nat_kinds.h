@@ -25,10 +25,12 @@ struct Meeting {
 };
 
 /// Two members behind `a` and `b` talk for `patience` ms, a frame each way every 250 ms.
-[[nodiscard]] Meeting meet(sim::Scene& s, const NatKind& a, const NatKind& b, Millis patience);
+/// `predicting`: both guess at ports.
+[[nodiscard]] Meeting meet(sim::Scene& s, const NatKind& a, const NatKind& b, Millis patience,
+                           bool predicting = false);
 
 /// Whether theory lets two such get through to each other, by chance excepted.
-[[nodiscard]] bool should_be_direct(const NatKind& a, const NatKind& b);
+[[nodiscard]] bool should_be_direct(const NatKind& a, const NatKind& b, bool predicting = false);
 
 /// docs/nat.md with its part on the simulated world as the matrix says it now; behind what is there
 /// if it has none yet.

@@ -104,6 +104,7 @@ class Swarm {
     sim::HostOptions options;
     if (random_.chance(sim::kMillion / 4))
       options.wall_offset = random_.between(-86'400'000, 86'400'000);
+    options.port_prediction = random_.chance(sim::kMillion / 2);
     const HostId id = s.add("node " + std::to_string(i), place, options);
     nodes_.push_back(id);
     everybody_.push_back(id);

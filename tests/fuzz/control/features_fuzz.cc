@@ -29,7 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes records(data, size);
   check(control::read_features(records) == model(records));
 
-  ByteVector with_ours = fuzz::encoded(control::write_features);
+  ByteVector with_ours =
+      fuzz::encoded([](Writer& w) { control::write_features(w, control::kOwnFeatures); });
   check(with_ours.size() == control::kFeatureRecordSize);
   with_ours.insert(with_ours.end(), records.begin(), records.end());
   check(control::read_features(with_ours) == control::kOwnFeatures);
