@@ -90,7 +90,7 @@ struct DaemonFacts {
   bool port_mapping = false;
   bool allow_tcp = false;  // a relay may be used where UDP does not pass
   bool force_tcp = false;  // and is, always
-  wire::Endpoint relay;    // nil: none is known
+  wire::Endpoint relay{};  // nil: none is known
   bool tunneled = false;   // it is in use now
 };
 

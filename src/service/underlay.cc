@@ -48,12 +48,12 @@ Result<bool> Underlay::refresh() {
   failures_.clear();
   std::vector<tap::LocalAddress> wanted;
   bool changed = false;
-  const bool sockets = config_.sockets && !config_.tcp_fallback.replaces_udp();
-  if (sockets || !ports_.empty()) {
+  const bool kernel = config_.sockets && !config_.tcp_fallback.replaces_udp();
+  if (kernel || !ports_.empty()) {
     const auto addresses = netlink_.addresses();
     if (!addresses) return std::unexpected(addresses.error());
     for (const auto& a : *addresses) {
-      if (sockets && takes(a))
+      if (kernel && takes(a))
         wanted.push_back({0, a.address.with_port(config_.port), a.interface, a.index});
     }
     for (const auto& port : ports_) {

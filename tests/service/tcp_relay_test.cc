@@ -78,8 +78,6 @@ class Node {
     return readable(fd_) && ::recv(fd_, &byte, 1, 0) <= 0;
   }
 
-  [[nodiscard]] int fd() const { return fd_; }
-
  private:
   int fd_;
   std::unique_ptr<wire::TunnelStream> stream_ = std::make_unique<wire::TunnelStream>();
@@ -264,8 +262,6 @@ TEST_F(TcpRelayTest, ANodeThatDoesNotReadLosesDatagramsAndNobodyElseDoes) {
   config_.limits.rate = 1'000'000'000;
   start();
   Node deaf(where_), other(where_);
-  const int small = 4'096;
-  ::setsockopt(deaf.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   const Peer peer(at("127.7.0.2/0"));
   deaf.greet();
   deaf.send(peer.where(), ByteVector(100, 1));

@@ -162,7 +162,7 @@ TEST_F(TunnelTest, APeerIsReachedThroughItAndCarriesNoJunk) {
     if (!alice_->node->wants_tunnel(net_.now, true)) break;
   }
   close_tunnel();
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 10; ++i) {
     alice_->node->send(net_.now, bob.address(), wire::Verb::kUserMessage, ByteVector(12), {},
                        alice_->effects);
     net_.settle(*alice_);
