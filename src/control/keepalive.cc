@@ -61,7 +61,7 @@ void Node::State::tick(Now now, Effects& out) {
     if (!sends.empty() || !receives.empty() || !lookups.empty())
       next_queue = now.mono + kQueueRetry;
   }
-  predict(now, out);
+  follow_introductions(now, out);
   if (now.mono >= sizes_wait) probe_sizes(now, out);
   watch_paths(now, out);
   if (now.mono >= next_ping) {

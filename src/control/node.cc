@@ -236,7 +236,9 @@ Millis Node::next_deadline() const {
     if (walk->next() != 0) next = std::min(next, walk->next());
   }
   next = std::min(next, std::max(s.sizes.next(), s.sizes_wait));
-  if (!s.predictions.empty()) next = std::min(next, s.predictions.front().due);
+  for (const auto* waiting : {&s.introduced, &s.predictions}) {
+    if (!waiting->empty()) next = std::min(next, waiting->front().due);
+  }
   if (!s.watched.empty()) next = std::min(next, s.watched.begin()->first);
   if (s.nonces.retry_at() != 0) next = std::min(next, s.nonces.retry_at());
   if (s.networks != nullptr) next = std::min(next, s.networks->next_deadline());

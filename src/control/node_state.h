@@ -317,8 +317,13 @@ struct Node::State {
   /// notices that it is gone.
   void keep_root_open(Now now, Peer& root, Effects& out);
 
-  // --- predicting.cc
+  // --- introductions.cc
   // -------------------------------------------------------------------------------------
+  /// What is due of all that follows introductions.
+  void follow_introductions(Now now, Effects& out);
+  /// The question will be asked once more unless the peer is found.
+  void ask_again_later(Now now, const Peer& peer, const fib::PathKey& told);
+  void ask_again(Now now, Effects& out);
   /// A root has told where a peer is reached, and the usual probes are under way.
   void predict_later(Now now, Peer& peer, const fib::PathKey& told, Effects& out);
   /// Bursts that are due.
@@ -483,15 +488,16 @@ struct Node::State {
     return kOwnFeatures | (options.port_prediction ? kFeaturePortPrediction : 0);
   }
 
-  /// An introduction that may need more than the plain way.
-  struct Prediction {
+  /// Where a root says a peer is; nobody may have answered there yet.
+  struct Introduction {
     Millis due = 0;
     wire::Address peer;
     fib::PathKey told;
   };
 
-  std::deque<Prediction> predictions;   // in the order in which they are due
-  TokenBucket prediction_budget{8, 1};  // bursts, whole node
+  std::deque<Introduction> introduced;   // to ask again, in the order in which they are due
+  std::deque<Introduction> predictions;  // for a burst, likewise
+  TokenBucket prediction_budget{8, 1};   // bursts, whole node
 
   SipKey reassembly_key;  // of sources in the reassembler, and of paths in the set of ids
 

@@ -152,6 +152,7 @@ Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
     emit(now, target, std::move(junk), out, decoded->endpoint.family == 4 ? 2 : 0);
   }
   contact(now, *peer, target, false, out);
+  ask_again_later(now, *peer, target);
   predict_later(now, *peer, target, out);
   return Handled::kDone;
 }

@@ -267,6 +267,37 @@ TEST_F(Exchange, RelaysWhileDirectTrafficIsBlocked) {
   EXPECT_TRUE(alice.has_direct_path(net_.now, bob.address()));
 }
 
+TEST_F(Exchange, WhomAnIntroductionDoesNotFindIsAskedForOnceMore) {
+  host(0, kRootAt);
+  SimHost& alice = host(1, kAliceAt, &at_alice_);
+  SimHost& bob = host(2, kBobAt, &at_bob_);
+  // Like a NAT that opens half a second after the first question has come, and like an end that the
+  // other cannot find by itself.
+  Millis opens = 0;
+  std::vector<Millis> asked;
+  net_.allow = [&](const SimNet::Flight& f) {
+    if (f.from == kRootAt || f.to == kRootAt || f.payload.size() < wire::kHeaderSize) return true;
+    if (f.from == kBobAt) return !asked.empty() && net_.now.mono >= opens;
+    if (asked.empty()) opens = net_.now.mono + 500;
+    asked.push_back(net_.now.mono);
+    return net_.now.mono >= opens;
+  };
+  net_.run_for(1'000);
+  send(alice, bob.address(), ByteVector{1});
+  net_.run_for(2'000);
+  ASSERT_GE(asked.size(), 2U);
+  EXPECT_EQ(asked[1] - asked[0], 1'000);
+  EXPECT_TRUE(alice.has_direct_path(net_.now, bob.address()));
+}
+
+TEST_F(Exchange, WhomAnIntroductionFindsIsLeftAlone) {
+  const Pair pair = meet();
+  std::size_t asked = 0;
+  net_.tap = [&](const SimNet::Flight& f) { asked += f.from == kAliceAt && f.to == kBobAt; };
+  net_.run_for(3'000);
+  EXPECT_EQ(asked, 0U);
+}
+
 TEST_F(Exchange, AHostWhoseAddressChangesIsReachedAtOnce) {
   const Pair pair = meet();
   const std::size_t before = at_bob_.got.size();
