@@ -35,7 +35,13 @@ void Node::State::unwatch(Peer& peer) {
 }
 
 void Node::State::frame_passed(Now now, Peer& peer) {
-  if (options.low_bandwidth || !peer.established() || !peer.knows_echo()) return;
+  if (options.low_bandwidth || !peer.established()) return;
+  if (!peer.knows_echo()) {
+    // Who was only ever relayed has not told what he knows; the way to the root is watched for him.
+    Peer* const root = peer.paths.empty() ? topology.relay_to(now.mono, peer) : nullptr;
+    if (root != nullptr && root->knows_echo()) frame_passed(now, *root);
+    return;
+  }
   if (peer.steering == nullptr) peer.steering = std::make_unique<Steering>();
   Steering& steering = *peer.steering;
   const bool begins = !steering.in_use(now.mono);
@@ -80,6 +86,21 @@ void Node::State::heard_from_port(Now now, Peer& peer, const fib::PathKey& via) 
 }
 
 void Node::State::path_learned(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
+  const bool asks = peer.established() && peer.knows_echo() && !options.low_bandwidth;
+  if (asks && (peer.steering == nullptr || !peer.steering->in_use(now.mono))) {
+    // Who comes from somewhere else may be gone from where he was. Frames that we relay to him tell
+    // us nothing of that, so his other paths are asked.
+    unsigned asked = 0;
+    for (PeerPath& entry : peer.paths) {
+      if (entry.path->key == via || !entry.usable(now.mono) || !entry.path->alive(now.mono))
+        continue;
+      if (asked++ == kMostSpares || !watch_budget.take(now.mono)) break;
+      if (peer.steering == nullptr) peer.steering = std::make_unique<Steering>();
+      if (entry.watch == nullptr) entry.watch = std::make_unique<PathWatch>();
+      echo(now, peer, entry.path->key, out);
+      look_soon(peer, now.mono + entry.path->measured.wait());
+    }
+  }
   if (peer.steering != nullptr && peer.steering->in_use(now.mono)) {
     PeerPath& entry = *peer.entry_of(via);
     entry.watch = std::make_unique<PathWatch>();

@@ -370,7 +370,11 @@ void Node::State::note_probe(Now now, Peer& peer, const fib::PathKey& via) {
 }
 
 void Node::State::contact(Now now, Peer& peer, const fib::PathKey& via, bool full, Effects& out) {
-  if (!full && peer.knows_echo()) {
+  // A peer from our disk has not told yet what it knows. A HELLO may be more than an address gets
+  // that has proven nothing, and would then not leave at all.
+  constexpr std::int64_t kHelloBytes = 200;  // with IP and UDP headers, no moons
+  const bool narrow = peer.protocol == 0 && budget.path == via && budget.left < kHelloBytes;
+  if (!full && (peer.knows_echo() || narrow)) {
     echo(now, peer, via, out);
   } else {
     hello(now, peer, via, out);

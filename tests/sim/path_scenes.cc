@@ -90,7 +90,26 @@ ORRERY_SCENE(new_lease,
   for (int i = 0; i < 3; ++i) {
     s.run_for(20'000);
     s.readdress(home);
-    s.must(300'000, "direct again", [&] { return s.direct(alice, bob, 1'000); }, 100);
+    s.must(60'000, "direct again", [&] { return s.direct(alice, bob, 1'000); }, 100);
+  }
+}
+
+ORRERY_SCENE(
+    new_lease_while_relayed,
+    "two are relayed, and the outside address of one changes: frames get through both ways "
+    "again within six seconds") {
+  Village village(s);
+  const NatId home = s.add_nat(sim::kSymmetricRandom);
+  const HostId alice = village.member("alice", s.behind(home));
+  const HostId bob = village.member("bob", s.behind(s.add_nat(sim::kSymmetricRandom)));
+  village.settle();
+  s.talk(alice, bob, village.net, 250);
+  s.must(5'000, "connected", [&] { return s.connected(alice, bob, 500); }, 100);
+  for (int i = 0; i < 3; ++i) {
+    s.must_stay(20'000, "connected", [&] { return s.connected(alice, bob); });
+    s.readdress(home);
+    s.run_for(1'000);  // what was heard before is old then
+    s.must(5'000, "connected again", [&] { return s.connected(alice, bob, 500); }, 100);
   }
 }
 
