@@ -51,6 +51,30 @@ TEST(Issue, AssignsTheAddressesOfTheSpecification) {
   EXPECT_EQ(lab.request(id, member).config->static_ips, answer.config->static_ips);
 }
 
+TEST(Issue, NamesNoMoreBridgesThanTheMemberReads) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  lab.set_network(id, {{"private", false}});
+  constexpr std::uint64_t kFirst = 0x2000000000;
+  for (std::uint64_t i = 0; i < wire::kMaxSpecialists + 3; ++i)
+    lab.set_member(id, wire::Address{kFirst + i}, {{"authorized", true}, {"activeBridge", true}});
+  const auto named = [&](std::uint64_t member, std::uint64_t protocol) {
+    wire::DictionaryWriter metadata;
+    metadata.u64("v", 7);
+    metadata.u64("pv", protocol);
+    metadata.u64("revr", 1);
+    const auto answer = lab.request(id, made_up_identity(member), metadata.encoded());
+    EXPECT_TRUE(answer.config);
+    return answer.config ? answer.config->specialists : std::vector<wire::Specialist>{};
+  };
+  // Members of 1.14 have room for 256, those of 1.16 for 512.
+  EXPECT_EQ(named(0x1000000001, 12).size(), 256u);
+  const auto all = named(0x1000000002, 13);
+  ASSERT_EQ(all.size(), wire::kMaxSpecialists);
+  EXPECT_EQ(all.front().address(), wire::Address{kFirst});
+  EXPECT_EQ(all.back().address(), wire::Address{kFirst + wire::kMaxSpecialists - 1});
+}
+
 TEST(Issue, NoAddressIsGivenTwice) {
   ControllerLab lab;
   const auto id = lab.network(1);

@@ -219,6 +219,24 @@ TEST(Frames, AFloodOfStationsBehindABridgeIsCountedAndLimited) {
   EXPECT_EQ(lab.out.frames.size(), 1'000u) << "their frames are delivered nevertheless";
 }
 
+TEST(Frames, BridgesCountUpToTheLimitOfSpecialists) {
+  NetworkLab lab;
+  auto config = lab.config();
+  const auto bridge = [&](std::uint64_t address) {
+    config.specialists.push_back({address | wire::Specialist::kActiveBridge});
+  };
+  for (std::uint64_t i = 1; i < wire::kMaxSpecialists; ++i) bridge(0x1000000000 + i);
+  bridge(lab.alice.address().value);
+  bridge(lab.bob.address().value);
+  lab.join(config);
+  lab.introduce(lab.alice);
+  lab.introduce(lab.bob);
+  lab.ext_from(lab.bob.address(), wire::Mac{0x520000000001}, lab.mac(lab.self()));
+  EXPECT_EQ(lab.networks.list().at(0).remote_stations, 0u) << "number 513 is nobody";
+  lab.ext_from(lab.alice.address(), wire::Mac{0x520000000002}, lab.mac(lab.self()));
+  EXPECT_EQ(lab.networks.list().at(0).remote_stations, 1u);
+}
+
 TEST(Frames, FanOutIsBounded) {
   NetworkLab lab;
   auto config = lab.config();
