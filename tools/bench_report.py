@@ -64,27 +64,27 @@ def svg(parts, label):
     return '<svg viewBox="0 0 %d %d" role="img" aria-label="%s">%s</svg>' % (WIDTH, HEIGHT, text(label), ''.join(parts))
 
 
-def lines(series, label):
-    """series: {name: [(bytes, value)]}; the bytes in powers of two."""
+def lines(series, label, of='bytes', scale=math.log2, marks=None):
+    """series: {name: [(x, value)]}, x on the axis `of`; `marks`: where the axis is marked, else at every x, and points are shown."""
     xs = sorted({x for points in series.values() for x, _ in points})
     top = max(v for points in series.values() for _, v in points)
     full = ticks(top)[-1]
-    low, high = math.log2(xs[0]), math.log2(xs[-1])
+    low, high = scale(xs[0]), scale(xs[-1])
 
     def at(x, v):
-        return (LEFT + (WIDTH - LEFT - RIGHT) * ((math.log2(x) - low) / (high - low) if high > low else 0.5),
+        return (LEFT + (WIDTH - LEFT - RIGHT) * ((scale(x) - low) / (high - low) if high > low else 0.5),
                 TOP + (HEIGHT - TOP - BOTTOM) * (1 - v / full))
     parts = axis(top)
-    for x in xs:
+    for x in marks or xs:
         parts.append('<text x="%.1f" y="%d" class="x">%d</text>' % (at(x, 0)[0], HEIGHT - BOTTOM + 18, x))
-    parts.append('<text x="%d" y="%d" class="x">bytes</text>' % ((LEFT + WIDTH - RIGHT) // 2, HEIGHT - 6))
+    parts.append('<text x="%d" y="%d" class="x">%s</text>' % ((LEFT + WIDTH - RIGHT) // 2, HEIGHT - 6, text(of)))
     for i, points in enumerate(series.values()):
         color = COLORS[i % len(COLORS)]
         path = ' '.join('%.1f,%.1f' % at(x, v) for x, v in sorted(points))
         parts.append('<polyline points="%s" fill="none" stroke="%s" stroke-width="2"%s/>' %
                      (path, color, ' stroke-dasharray="5 3"' if i >= len(COLORS) else ''))
-        for x, v in points:
-            parts.append('<circle cx="%.1f" cy="%.1f" r="3" fill="%s"><title>%d bytes: %g</title></circle>' % (*at(x, v), color, x, v))
+        for x, v in points if marks is None else ():
+            parts.append('<circle cx="%.1f" cy="%.1f" r="3" fill="%s"><title>%d %s: %g</title></circle>' % (*at(x, v), color, x, text(of), v))
     return svg(parts + legend(series), label)
 
 

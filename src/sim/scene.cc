@@ -27,6 +27,7 @@ Scene::Scene(std::uint64_t seed, const SceneOptions& options)
       random_(seed),
       internet_(queue_, random_.fork()),
       frames_(random_.fork()),
+      watch_(options.strangers),
       transcript_({[this](HostId id) { return hosts_[id].name; },
                    [this](const wire::Endpoint& at) { return internet_.whose(at); },
                    [this](wire::Address address) -> const crypto::SecretIdentity* {

@@ -34,6 +34,8 @@ struct SceneOptions {
   Millis proof_delay = 30;         // of one proof of work
   std::uint32_t proof_room = 256;  // under way at one host; more are refused
   bool watched = true;             // false: scenes so large that watching counts
+  /// Pairs of host and remote endpoint that the watch remembers; further ones are not looked at.
+  std::size_t strangers = 1u << 20;
 };
 
 class Scene {

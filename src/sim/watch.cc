@@ -6,8 +6,6 @@ namespace orrery::sim {
 
 namespace {
 
-constexpr std::size_t kMostStrangers = 1u << 20;
-
 std::int64_t ip_bytes(const wire::Endpoint& remote, std::size_t payload) {
   return static_cast<std::int64_t>(payload) + (remote.family == 6 ? 48 : 28);
 }
@@ -62,7 +60,7 @@ std::uint64_t Watch::name_of(HostId host, const wire::Endpoint& remote) {
 void Watch::heard(HostId host, const Flight& flight) {
   relayed_ = 0;
   const std::uint64_t name = name_of(host, flight.from);
-  if (strangers_.size() >= kMostStrangers && !strangers_.contains(name)) return;
+  if (strangers_.size() >= most_strangers_ && !strangers_.contains(name)) return;
   Stranger& who = strangers_[name];
   who.settled |= who.answered && !who.lies;
   if (!who.settled) who.credit += 3 * ip_bytes(flight.from, flight.payload.size());
@@ -98,7 +96,7 @@ void Watch::spoke(HostId host, wire::Address self, const Cause& cause, const wir
   if (known == strangers_.end()) {
     // We speak first: what comes from there may be an answer. Those that find no room in a scene of
     // very many are not looked at.
-    if (strangers_.size() < kMostStrangers) strangers_[name].settled = true;
+    if (strangers_.size() < most_strangers_) strangers_[name].settled = true;
     return;
   }
   Stranger& who = known->second;

@@ -34,6 +34,9 @@ class Watch {
   static constexpr unsigned kMostTicks = 500;     // of one node in a second
   static constexpr unsigned kMostAtOnce = 16;     // in one millisecond, each after the other
 
+  /// `strangers`: remote endpoints of hosts that are remembered, for 3.
+  explicit Watch(std::size_t strangers) : most_strangers_(strangers) {}
+
   /// What a step of a host answers to; nothing for timers and commands.
   struct Cause {
     const Flight* datagram = nullptr;
@@ -51,6 +54,9 @@ class Watch {
   /// Node's tick is through; `next` is its deadline then.
   void ticked(HostId host, Millis now, Millis next);
   void pinned(wire::Address address, Bytes before, Bytes after) const;
+
+  /// Whether there was room for all strangers until now.
+  [[nodiscard]] bool sees_all() const { return strangers_.size() < most_strangers_; }
 
  private:
   /// A remote endpoint that spoke to a host first.
@@ -70,6 +76,7 @@ class Watch {
 
   static std::uint64_t name_of(HostId host, const wire::Endpoint& remote);
 
+  std::size_t most_strangers_;
   std::unordered_map<std::uint64_t, Stranger> strangers_;
   std::vector<Clock> clocks_;
   unsigned relayed_ = 0;  // how often the datagram that was heard last was sent on

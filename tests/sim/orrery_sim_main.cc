@@ -9,6 +9,7 @@
 
 #include "sim/nat_kinds.h"
 #include "sim/scenes.h"
+#include "sim/world_report.h"
 
 namespace orrery::test {
 namespace {
@@ -105,6 +106,17 @@ int matrix(const std::string& file, std::uint64_t seed) {
   return write_file(file, nat_document(std::move(document), seed)) ? 0 : kBroken;
 }
 
+int world(std::size_t nodes, std::uint64_t seed, const std::string& file) {
+  try {
+    const nlohmann::json rows = world_report(
+        nodes, seed, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+    return write_file(file, rows.dump(1) + "\n") ? 0 : kBroken;
+  } catch (const sim::Breach& breach) {
+    std::cerr << "BROKEN: " << breach.what() << "\n";
+    return kBroken;
+  }
+}
+
 }  // namespace
 }  // namespace orrery::test
 
@@ -129,6 +141,13 @@ int main(int argc, char** argv) {
   CLI::App* nats = app.add_subcommand("matrix", "Every kind of NAT with every other, as a table");
   nats->add_option("--write", file, "Puts it into docs/nat.md, in place of the one there");
   nats->add_option("--seed", seed, "Default 1");
+  std::size_t nodes = 1'000;
+  CLI::App* world = app.add_subcommand(
+      "world", "A world of many nodes: how it comes up, what it costs, how it recovers; as JSON");
+  world->add_option("--nodes", nodes, "How many, roots and controllers among them; default 1000")
+      ->check(CLI::Range(200, 1'000'000));
+  world->add_option("--seed", seed, "Default 1");
+  world->add_option("--rows", file, "Writes the figures there; default -, stdout");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -136,6 +155,7 @@ int main(int argc, char** argv) {
   }
   if (run->parsed()) return orrery::test::run_one(scene, seed, transcript, diagram);
   if (seeds->parsed()) return orrery::test::run_seeds(scene, first, count);
+  if (world->parsed()) return orrery::test::world(nodes, seed, file);
   if (nats->parsed()) return orrery::test::matrix(file, seed);
   return orrery::test::list();
 }

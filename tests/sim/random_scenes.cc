@@ -17,7 +17,7 @@ using sim::Scene;
 
 constexpr std::size_t kNodes = 20;
 constexpr Millis kChaos = 120'000;
-constexpr Millis kHealed = 300'000;  // the time of a direct path that died is over by then
+constexpr Millis kHealed = 60'000;
 
 class Swarm {
  public:

@@ -1,0 +1,36 @@
+// Scenes of many nodes: what must hold at any size. tools/sim world runs such worlds by hand.
+#include "sim/large_world.h"
+#include "sim/scenes.h"
+
+namespace orrery::test {
+namespace {
+
+ORRERY_SCENE(thousand_nodes_heal,
+             "half of 1,000 nodes is cut off for five minutes: all pairs are connected within a "
+             "minute after it, and within each half all the time") {
+  WorldSize size = WorldSize::of(1'000);
+  size.neighbours = 2;
+  LargeWorld world(s, size);
+  (void)world.settle(90'000);
+  const LargeWorld::Recovery recovery = world.cut_half(300'000, 60'000);
+  if (!recovery.complete()) {
+    throw sim::Breach(std::to_string(recovery.pairs - recovery.took.count) + " of " +
+                      std::to_string(recovery.pairs) + " pairs are not connected after a minute");
+  }
+}
+
+ORRERY_SCENE(rootless_world,
+             "four roots of 300 nodes die: pairs with paths of their own stay connected, and all "
+             "are when the roots are back") {
+  LargeWorld world(s, WorldSize::of(300));
+  (void)world.settle(90'000);
+  LargeWorld::Memory freed;
+  if (!world.lose_root(30'000, freed).complete()) throw sim::Breach("one root was needed");
+  const LargeWorld::Recovery alone = world.lose_all_roots(120'000, 15'000);
+  if (!alone.complete()) throw sim::Breach("a pair with a path of its own lost it with the roots");
+  if (!world.return_roots(60'000).complete())
+    throw sim::Breach("not all are connected a minute after the roots came back");
+}
+
+}  // namespace
+}  // namespace orrery::test
