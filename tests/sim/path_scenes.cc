@@ -199,6 +199,22 @@ ORRERY_SCENE(root_is_gone, "whoever is connected directly stays so for an hour w
   s.must(10'000, "a newcomer is connected", [&] { return s.connected(alice, carol); });
 }
 
+ORRERY_SCENE(root_starts_again,
+             "a root is killed and starts a second later, before anybody misses it: it relays as "
+             "before within five seconds, though it has heard nothing yet but ECHO") {
+  Village village(s);
+  const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kSymmetricRandom)));
+  const HostId bob = village.member("bob", s.behind(s.add_nat(sim::kSymmetricRandom)));
+  village.settle();
+  s.talk(alice, bob, village.net, 250);
+  s.must(5'000, "connected", [&] { return s.connected(alice, bob, 500); }, 100);
+  s.run_for(90'000);  // by then the root has them on its disk
+  s.power_off(village.root);
+  s.run_for(1'000);
+  s.power_on(village.root);
+  s.must(5'000, "connected again", [&] { return s.connected(alice, bob, 500); }, 100);
+}
+
 ORRERY_SCENE(half_is_cut_off,
              "two halves of a network that were apart for a minute come together") {
   Village village(s);
