@@ -138,6 +138,7 @@ def main():
         raise SystemExit('bench_sim: %s has no line "%s"' % (document, HEADING.strip()))
     out = [text[:text.index(HEADING)] + HEADING,
            'Written by `%s` on %s: %s, %s cores, %s GiB.\n' % (run['command'], run['date'][:10], run['cpu'], run['cores'], run['memory_gib'])]
+    out += tables(rows)
     directory = os.path.splitext(document)[0]
     os.makedirs(directory, exist_ok=True)
     drawings = []
@@ -146,7 +147,7 @@ def main():
             f.write(standalone(drawing))
         drawings.append('%s:\n\n![%s](%s/%s)\n' % (title, title, os.path.basename(directory), name))
     with open(document, 'w', encoding='utf-8') as f:
-        f.write('\n'.join(out + list(tables(rows)) + drawings))
+        f.write('\n'.join(out + drawings))
     print('%s and %d plots written' % (document, len(drawings)))
     return 0
 
