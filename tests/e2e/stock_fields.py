@@ -14,6 +14,7 @@ from harness import Failure, Stock, main, root_and_controller, run, wait_until
 
 STOCK = sys.argv.pop(1) if len(sys.argv) > 1 else None
 TAG = 7
+ADDRESS_PAUSE = 4
 
 
 class Pair:
@@ -153,12 +154,22 @@ def derived(p):
 def static(p):
     """member.ipAssignments"""
     before = p.controller.get('%s/member/%s' % (p.path, p.member.address))['ipAssignments']
+    old = p.address(p.member) + '/24'
+    device = p.member.network(p.network)['portDeviceName']
+
+    def moved(there, gone):
+        shown = p.inside(p.member, 'ip', '-o', 'addr', 'show', 'dev', device).stdout
+        return there + ' ' in shown and gone + ' ' not in shown
+
+    # The interface of a stock node whose addresses change twice within a second or so is left with wrong ones, whatever its node says.
+    time.sleep(ADDRESS_PAUSE)
     p.set_member(p.member, {'ipAssignments': ['10.8.0.200'] + [a for a in before if ':' in a]})
     p.until(lambda n: '10.8.0.200/24' in n['assignedAddresses'], 'address')
-    device = p.member.network(p.network)['portDeviceName']
-    wait_until(lambda: '10.8.0.200/24' in p.inside(p.member, 'ip', '-o', 'addr', 'show', 'dev', device).stdout, 20, 'address of the interface')
+    wait_until(lambda: moved('10.8.0.200/24', old), 20, 'address of the interface')
+    time.sleep(ADDRESS_PAUSE)
     p.set_member(p.member, {'ipAssignments': before})
     p.until(lambda n: '10.8.0.200/24' not in n['assignedAddresses'], 'address back')
+    wait_until(lambda: moved(old, '10.8.0.200/24'), 20, 'address of the interface, back')
 
 
 def no_auto(p):
