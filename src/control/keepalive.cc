@@ -33,6 +33,7 @@ void Node::State::withhold(Now now, Effects& out) {
     if (peer.published == 0) return;
     out.updates.push_back(fib::RemovePeer{peer.address()});
     peer.published = 0;
+    peer.shared = false;
   });
   notice(now, Notice::Level::kAlarm,
          "the mark of packet ids cannot be saved: nothing is sent until it can", out);

@@ -19,6 +19,7 @@
 
 #include "base/siphash.h"
 #include "control/alarms.h"
+#include "control/bond.h"
 #include "control/candidates.h"
 #include "control/effects.h"
 #include "control/path_choice.h"
@@ -70,7 +71,8 @@ struct TableSizes {
 struct LocalEndpoint {
   fib::LocalSocket socket = 0;
   wire::Endpoint address;
-  std::uint16_t mtu = 0;  // of its link, bytes of IP packet; 0: not known
+  std::uint16_t mtu = 0;    // of its link, bytes of IP packet; 0: not known
+  std::string interface{};  // empty: not known
 };
 
 /// An operator's word about physical networks (local.conf `physical`).
@@ -106,6 +108,7 @@ struct NodeOptions {
   std::uint64_t nonce_floor = 0;  // from nonce.state
   unsigned nonce_lane = 15;       // control's own lane
   bool low_bandwidth = false;
+  BondOptions bonds{};
   bool port_prediction = false;  // guess at ports of NATs that count, with peers that do, too
   bool nested = false;           // addresses of joined networks may be paths
   Limits limits{};
@@ -138,8 +141,17 @@ struct PathStatus {
   Millis last_answer = 0;   // mono; to a probe while it is watched; 0 never
   Millis trial_ms = 0;      // a failed path must answer for so long before it is used again
   std::uint64_t trusted_path_id = 0;
-  std::uint16_t mtu = 0;  // largest datagram, bytes
+  std::string interface;       // that it leaves by; empty: not known
+  bool bonded = false;         // carries frames as a link of a bond
+  std::size_t flow_share = 0;  // of a bond's 64 buckets of flows
+  std::uint16_t mtu = 0;       // largest datagram, bytes
   enum class Mtu : std::uint8_t { kAssumed, kSearching, kProbed } mtu_state = Mtu::kAssumed;
+};
+
+struct BondStatus {
+  BondPolicy policy = BondPolicy::kNone;
+  std::size_t links = 0;
+  std::size_t alive = 0;
 };
 
 struct PeerStatus {
@@ -149,6 +161,7 @@ struct PeerStatus {
   enum class Role : std::uint8_t { kLeaf, kMoon, kPlanet } role = Role::kLeaf;
   wire::Suite suite = wire::Suite::kSalsaPoly;
   std::optional<std::uint32_t> features;  // feature bits of another Orrery; nothing for stock
+  std::optional<BondStatus> bond;
   std::vector<PathStatus> paths;
   // Packets that control exchanged with it, and those in its name that were not authentic.
   std::uint64_t received = 0, sent = 0, refused = 0;
@@ -294,6 +307,9 @@ class Node final : public Transport {
   /// Sends one ECHO the way that packets take now, and names it; at most ten a second. Nothing: the
   /// peer is unknown or there is no way, or too many were asked for.
   std::optional<unsigned> ping(Now now, wire::Address address, Effects& out);
+  /// The next link of an active-backup bond carries. False: there is no such bond, or no other link
+  /// that works.
+  bool rotate_bond(Now now, wire::Address address, Effects& out);
   /// The last pings of a peer, oldest first.
   [[nodiscard]] std::vector<PingStatus> pings(wire::Address address) const;
   [[nodiscard]] std::vector<MoonStatus> moons() const;

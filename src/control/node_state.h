@@ -317,6 +317,27 @@ struct Node::State {
   /// notices that it is gone.
   void keep_root_open(Now now, Peer& root, Effects& out);
 
+  // --- bonding.cc
+  // -------------------------------------------------------------------------------------
+  /// What the operator wants of several links to this peer; null: nothing.
+  [[nodiscard]] const BondSettings* bond_of(const Peer& peer) const;
+  [[nodiscard]] std::string interface_of(fib::LocalSocket socket) const;
+
+  /// A path as a link of a bond. Those of one name are one link.
+  struct Link {
+    const PeerPath* entry;
+    std::string name;
+    bool usable;
+  };
+
+  [[nodiscard]] std::vector<Link> links_of(Now now, const Peer& peer) const;
+  /// Tells the choice of paths what the bond wants. REQUIRES: it has one.
+  void apply_bond(Peer& peer) const;
+  /// Renews the set of paths that share the peer's frames.
+  void share(Now now, Peer& peer) const;
+  bool rotate(Now now, Peer& peer, Effects& out);
+  [[nodiscard]] std::optional<BondStatus> bond_status(Now now, const Peer& peer) const;
+
   // --- introductions.cc
   // -------------------------------------------------------------------------------------
   /// What is due of all that follows introductions.

@@ -63,9 +63,22 @@ PeerStatus Node::State::status_of(Now now, const Peer& peer) const {
   status.suite = peer.suite();
   status.features = peer.features;
   const PeerPath* best = peer.best(now.mono, false);
+  status.bond = bond_status(now, peer);
+  std::optional<fib::Spread> spread;
+  if (status.bond && peer.steering != nullptr && peer.steering->shared.size() > 1) {
+    std::vector<fib::SharedPath> shared;
+    for (const fib::PathKey& key : peer.steering->shared) shared.push_back({key, 0});
+    spread.emplace(std::move(shared));
+  }
   for (const PeerPath& entry : peer.paths) {
-    status.paths.push_back(status_of(now, entry));
-    status.paths.back().preferred = &entry == best;
+    PathStatus path = status_of(now, entry);
+    path.preferred = &entry == best;
+    path.interface = interface_of(path.key.socket);
+    path.flow_share = spread                          ? spread->buckets_of(path.key)
+                      : status.bond && path.preferred ? fib::Spread::kBuckets
+                                                      : 0;
+    path.bonded = path.flow_share != 0;
+    status.paths.push_back(std::move(path));
   }
   status.received = peer.counts.received;
   status.sent = peer.counts.sent;
@@ -106,6 +119,12 @@ std::optional<RouteStatus> Node::route_of(Now now, wire::Address address) const 
     if (!became_path) status.candidates.push_back(candidate);
   }
   return status;
+}
+
+bool Node::rotate_bond(Now now, wire::Address address, Effects& out) {
+  state_->start(now, out);
+  Peer* peer = state_->topology.find(address);
+  return peer != nullptr && state_->rotate(now, *peer, out);
 }
 
 std::optional<unsigned> Node::ping(Now now, wire::Address address, Effects& out) {

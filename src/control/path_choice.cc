@@ -1,6 +1,7 @@
 #include "control/path_choice.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "control/peer.h"
 
@@ -49,6 +50,7 @@ bool Peer::reconsider(Millis now) {
     return true;
   };
   if (kept == nullptr) {
+    s.rotated = false;
     const PeerPath* best_one = best(now, false);
     if (best_one == nullptr) {
       const bool had_one = static_cast<bool>(s.chosen);
@@ -64,7 +66,8 @@ bool Peer::reconsider(Millis now) {
     if (&entry == kept || !entry.usable(now) || entry.doubt() != 0) continue;
     // In doubt about the one that is kept, one that answered goes before one that is good.
     const auto rank = [&](const PeerPath& one) {
-      return std::pair(kept->doubt() != 0 && !answered_since(one, *kept), cost_of(one, now));
+      return std::tuple(kept->doubt() != 0 && !answered_since(one, *kept),
+                        !s.primary.empty() && !s.prefers(one.path->key), cost_of(one, now));
     };
     if (other == nullptr || rank(entry) <= rank(*other)) other = &entry;
   }
@@ -81,6 +84,9 @@ bool Peer::reconsider(Millis now) {
       return take(*other, ChoiceReason::kDoubt);
     }
   }
+  if (s.returns && !s.prefers(kept->path->key) && s.prefers(other->path->key))
+    return take(*other, ChoiceReason::kPrimary);
+  if (s.sticky) return false;
   if (!clearly_better(cost_of(*other, now), cost_of(*kept, now))) {
     s.better_since = 0;
     return false;

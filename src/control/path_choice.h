@@ -7,7 +7,9 @@
 // choice of its own: the best path of that moment is taken, as the reference does.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "base/time.h"
 #include "fib/path_key.h"
@@ -23,6 +25,8 @@ enum class ChoiceReason : std::uint8_t {
   kDoubt,    // the one before did not answer, this one did
   kNewPort,  // the same, and it is the same host: its NAT gave it another port
   kBetter,   // better for a while
+  kPrimary,  // of a bond: the operator prefers its interface
+  kRotated,  // of a bond: the operator wanted another one
 };
 
 inline constexpr Millis kTrafficRecent = 5'000;  // a peer is in use so long after a frame
@@ -49,6 +53,17 @@ struct Steering {
   Millis changed_at = 0;    // mono; last change for quality; 0: none
   Millis better_since = 0;  // mono; another one is better; 0: none is
   Millis due = 0;           // mono; when its paths are looked at next; 0: never
+
+  // Of a bond (control/bond.h).
+  bool sticky = false;   // no other path because it is better
+  bool returns = false;  // to a primary one as soon as it works
+  bool rotated = false;  // by hand: primary ones do not count until this one fails
+  std::vector<fib::LocalSocket> primary{};
+  std::vector<fib::PathKey> shared{};  // paths that share the frames
+
+  [[nodiscard]] bool prefers(const fib::PathKey& key) const {
+    return std::find(primary.begin(), primary.end(), key.socket) != primary.end();
+  }
 
   [[nodiscard]] bool in_use(Millis now) const {
     return last_frame != 0 && now - last_frame < kTrafficRecent;

@@ -116,9 +116,11 @@ void Node::State::path_answered(Now now, Peer& peer, const fib::PathKey& via, Mi
                                 Effects& out) {
   PeerPath* entry = peer.entry_of(via);
   if (entry == nullptr || entry->watch == nullptr) return;
-  if (entry->watch->answered(now.mono, sent)) count(Count::kPathBack);
+  const bool back = entry->watch->answered(now.mono, sent);
+  if (back) count(Count::kPathBack);
   if (entry->failed()) look_soon(peer, now.mono + PathWatch::kPress);
-  if (peer.reconsider(now.mono)) route_changed(now, peer, out);
+  if (peer.reconsider(now.mono) || (back && bond_of(peer) != nullptr))
+    route_changed(now, peer, out);
 }
 
 void Node::State::watch_paths(Now now, Effects& out) {
@@ -134,11 +136,22 @@ void Node::State::watch_paths(Now now, Effects& out) {
 
 void Node::State::watch_peer(Now now, Peer& peer, Effects& out) {
   Steering& steering = *peer.steering;
-  const bool in_use = steering.in_use(now.mono);
+  const BondSettings* bond = bond_of(peer);
+  const std::vector<fib::PathKey> shared_before = steering.shared;
+  if (bond != nullptr) {
+    apply_bond(peer);
+    share(now, peer);
+  }
+  // Links of a bond are watched as long as the peer is somebody we talk with.
+  const bool in_use = steering.in_use(now.mono) || (bond != nullptr && peer.active(now.mono));
   const PeerPath* current = peer.best(now.mono, false);
   const Millis doubted =
       current == nullptr || current->watch == nullptr ? 0 : current->watch->doubted_since();
   const bool pressed = current == nullptr || doubted != 0;
+  const auto carries = [&](const PeerPath& entry) {
+    return std::find(steering.shared.begin(), steering.shared.end(), entry.path->key) !=
+           steering.shared.end();
+  };
   bool failed = false, starved = false;
   unsigned spares = 0;
   Millis due = PathWatch::kNever;
@@ -151,7 +164,7 @@ void Node::State::watch_peer(Now now, Peer& peer, Effects& out) {
     PathWatch& watch = *entry.watch;
     using Role = PathWatch::Role;
     const Role role = !in_use                                     ? Role::kIdle
-                      : &entry == current                         ? Role::kCurrent
+                      : &entry == current || carries(entry)       ? Role::kCurrent
                       : spares++ >= kMostSpares                   ? Role::kIdle
                       : pressed && watch.last_answer() <= doubted ? Role::kPressed
                                                                   : Role::kSpare;
@@ -171,12 +184,16 @@ void Node::State::watch_peer(Now now, Peer& peer, Effects& out) {
     }
     due = std::min(due, watch.due(role, entry.path->measured.wait()));
   }
-  bool changed = false;
+  bool changed = steering.shared != shared_before;
   if (in_use && current == nullptr) {
-    changed = watch_relay(now, peer, out);
+    changed |= watch_relay(now, peer, out);
     due = std::min(due, now.mono + kRelayLook);
   }
-  if (in_use) due = std::min(due, steering.last_frame + kTrafficRecent);
+  if (steering.in_use(now.mono)) {
+    due = std::min(due, steering.last_frame + kTrafficRecent);
+  } else if (in_use) {
+    due = std::min(due, now.mono + PathWatch::kSpare);
+  }
   // A probe that could not be sent is no reason to spin.
   const Millis soonest = now.mono + (starved ? PathWatch::kCalm : PathWatch::kPress / 4);
   look_at(peer, due == PathWatch::kNever ? due : std::max(due, soonest));

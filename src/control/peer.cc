@@ -1,6 +1,7 @@
 #include "control/peer.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace orrery::control {
 
@@ -18,10 +19,13 @@ const PeerPath* Peer::best(Millis now, bool include_expired) const {
   const PeerPath* chosen_before = chosen(now);
   if (chosen_before != nullptr) return chosen_before;
   const PeerPath* best = nullptr;
-  std::pair<bool, std::int64_t> least;
+  std::tuple<bool, bool, std::int64_t> least;
   for (const PeerPath& entry : paths) {
     if (!include_expired && !entry.usable(now)) continue;
-    const std::pair value(entry.failed(), entry.path->quality(now) / std::max(entry.priority, 1));
+    const bool secondary =
+        steering != nullptr && !steering->primary.empty() && !steering->prefers(entry.path->key);
+    const std::tuple value(entry.failed(), secondary,
+                           entry.path->quality(now) / std::max(entry.priority, 1));
     if (best == nullptr || value <= least) {
       best = &entry;
       least = value;

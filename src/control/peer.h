@@ -109,6 +109,7 @@ struct Peer {
   std::unique_ptr<Steering> steering;  // since frames were exchanged, or of a root
   Candidates candidates;               // addresses that somebody named
 
+  bool shared = false;          // as published: several paths share its frames
   std::uint64_t published = 0;  // digest of what the workers hold; 0: nothing
   std::uint64_t on_disk = 0;    // hash of the record last given out to be kept; 0: none
   Millis saved_at = 0;          // mono; when it was

@@ -442,19 +442,24 @@ void Node::State::send_whois(Now now, Peer& root, wire::Address address, Effects
 
 namespace {
 
-/// Of all that may differ between two records of one peer; never 0.
-std::uint64_t digest_of(const fib::Peer& record) {
+void write_path(Writer& writer, const fib::PathKey& key, std::uint16_t mtu) {
+  writer.u32(key.socket);
+  writer.u8(key.remote.family);
+  writer.bytes(key.remote.ip);
+  writer.u16(key.remote.port);
+  writer.u16(mtu);
+}
+
+/// Of all that may differ between two records of one peer; never 0. `shared`: of its spread.
+std::uint64_t digest_of(const fib::Peer& record, const std::vector<fib::SharedPath>& shared) {
   static_assert(sizeof(fib::Peer) == 72, "a new field belongs into the digest, too");
-  std::array<std::uint8_t, 32> bytes{};
+  std::array<std::uint8_t, 32 * (1 + fib::Spread::kMostPaths)> bytes{};
   Writer writer(bytes);
   writer.u8(static_cast<std::uint8_t>(record.suite));
-  writer.u32(record.path.socket);
-  writer.u8(record.path.remote.family);
-  writer.bytes(record.path.remote.ip);
-  writer.u16(record.path.remote.port);
-  writer.u16(record.mtu);
+  write_path(writer, record.path, record.mtu);
   writer.u8(record.direct ? 1 : 0);
   writer.u8(record.window != nullptr ? 1 : 0);
+  for (const fib::SharedPath& path : shared) write_path(writer, path.key, path.mtu);
   return siphash({}, writer.written()) | 1;
 }
 
@@ -475,10 +480,26 @@ void Node::State::publish(Now now, Peer& peer, Effects& out) {
     record.mtu = datagram_size(*route);
     record.direct = route->direct;
   }
-  const std::uint64_t digest = digest_of(record);
+  std::vector<fib::SharedPath> shared;
+  if (options.bonds.any() && record.direct && record.path) {
+    share(now, peer);
+    if (peer.steering != nullptr && peer.steering->shared.size() > 1) {
+      for (const fib::PathKey& key : peer.steering->shared)
+        shared.push_back({key, datagram_size({key, true})});
+    }
+  }
+  const std::uint64_t digest = digest_of(record, shared);
   if (peer.published == digest) return;
   peer.published = digest;
+  record.shared = !shared.empty();
+  if (record.shared) {
+    out.updates.push_back(
+        fib::PeerSpread{peer.address(), std::make_shared<const fib::Spread>(std::move(shared))});
+  }
+  const bool alone = std::exchange(peer.shared, record.shared) && !record.shared;
   out.updates.push_back(std::move(record));
+  // Before it is gone nobody is told to look for it.
+  if (alone) out.updates.push_back(fib::PeerSpread{peer.address(), nullptr});
 }
 
 void Node::State::in_use(Now now, Peer& peer, Effects& out) {

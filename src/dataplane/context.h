@@ -60,6 +60,7 @@ struct WorkerContext {
         self(options.self),
         nonces(options.nonce_lane, options.nonce_floor),
         permute(options.permutation),
+        flow_seed(options.rule_seed),
         clamp_mss(options.clamp_mss),
         refuse_nested(options.refuse_nested),
         reassembly(p, options.reassembly_key, options.workers),
@@ -101,6 +102,7 @@ struct WorkerContext {
   crypto::Armorer armorer;
   crypto::NonceLane nonces;
   crypto::IdPermutation permute;
+  const std::uint64_t flow_seed;  // of hashes of inner flows
   const bool clamp_mss;
   const bool refuse_nested;
   static constexpr Rate kTooBigAnswers{100, 32};  // "packet too big" for hosts

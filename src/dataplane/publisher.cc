@@ -48,7 +48,8 @@ Result<void> Tables::open(const std::string& prefix) {
   if (auto r = networks.open(prefix + "_networks", 4096, rcu.get()); !r) return r;
   if (auto r = members.open(prefix + "_members", 131072, rcu.get()); !r) return r;
   if (auto r = bridge_routes.open(prefix + "_bridge", 131072, rcu.get()); !r) return r;
-  return groups.open(prefix + "_groups", 4096, rcu.get());
+  if (auto r = groups.open(prefix + "_groups", 4096, rcu.get()); !r) return r;
+  return spreads.open(prefix + "_spreads", 4096, rcu.get());
 }
 
 namespace {
@@ -276,6 +277,7 @@ void Publisher::reclaim() {
   tables_.members.reclaim();
   tables_.bridge_routes.reclaim();
   tables_.groups.reclaim();
+  tables_.spreads.reclaim();
 }
 
 void Publisher::apply(const fib::Update& update) {
@@ -285,10 +287,19 @@ void Publisher::apply(const fib::Update& update) {
 
     void operator()(const fib::Peer& p) const { self.publish(p); }
 
+    void operator()(const fib::PeerSpread& s) const {
+      if (s.spread == nullptr) {
+        t.spreads.remove({s.address.value});
+      } else {
+        self.put(t.spreads.put({s.address.value}, std::make_unique<const fib::Spread>(*s.spread)));
+      }
+    }
+
     void operator()(const fib::RemovePeer& r) const {
       if (const PeerRecord* gone = t.peers.find({r.address.value}))
         self.slots_.give_back(gone->traffic);
       t.peers.remove({r.address.value});
+      t.spreads.remove({r.address.value});
       self.active_.erase(r.address.value);  // Invariant 1
     }
 

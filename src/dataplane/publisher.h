@@ -162,6 +162,7 @@ struct Tables {
   RcuTable<MemberKey, MemberRecord> members;
   RcuTable<BridgeKey, BridgeRecord> bridge_routes;
   RcuTable<GroupKey, GroupRecord> groups;
+  RcuTable<PeerKey, fib::Spread> spreads;  // of peers that say so
   // [worker]; made by each one's FastPath before it runs
   std::vector<std::unique_ptr<TrafficCounts>> traffic =
       std::vector<std::unique_ptr<TrafficCounts>>(kMaxWorkers);

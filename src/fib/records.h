@@ -10,6 +10,7 @@
 #include "crypto/peer_keys.h"
 #include "fib/path_key.h"
 #include "fib/replay_window.h"
+#include "fib/spread.h"
 #include "wire/header.h"
 #include "wire/mac.h"
 #include "wire/rule.h"
@@ -23,9 +24,16 @@ struct Peer {
   wire::Suite suite = wire::Suite::kSalsaPoly;   // for what we send: 3 once protocol >= 12 is known
   PathKey path;                                  // where to send; nil: punt to control
   std::uint16_t mtu = wire::kDefaultUdpPayload;  // largest datagram on that path, bytes
-  bool direct = false;                           // path leads to the peer itself, not to a relay
+  bool shared = false;  // its frames are shared among several paths: there is a PeerSpread
+  bool direct = false;  // path leads to the peer itself, not to a relay
   std::shared_ptr<ReplayWindow> window;  // of one of ours, shared by all records of it; or null
   friend bool operator==(const Peer&, const Peer&) = default;
+};
+
+/// The paths that share the frames of a peer with `shared`.
+struct PeerSpread {
+  wire::Address address;
+  std::shared_ptr<const Spread> spread;  // null: there is none any more
 };
 
 /// A numeric attribute for rules.

@@ -42,8 +42,9 @@ struct RemoveGroup {
   wire::MulticastGroup group;
 };
 
-using Update = std::variant<Peer, RemovePeer, PeerInUse, Relaying, Network, RemoveNetwork, Member,
-                            RemoveMember, BridgeRoute, RemoveBridgeRoute, Group, RemoveGroup>;
+using Update =
+    std::variant<Peer, PeerSpread, RemovePeer, PeerInUse, Relaying, Network, RemoveNetwork, Member,
+                 RemoveMember, BridgeRoute, RemoveBridgeRoute, Group, RemoveGroup>;
 
 /// Whether workers can send under more keys after this update than before.
 [[nodiscard]] inline bool gives_keys(const Update& update) {

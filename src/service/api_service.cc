@@ -112,6 +112,10 @@ json ApiService::ping(wire::Address peer) {
   return {{"error", "the peer is not known, there is no way to it, or ten were sent this second"}};
 }
 
+bool ApiService::rotate_bond(wire::Address peer) {
+  return node_.rotate_bond(now_, peer, *effects_);
+}
+
 json ApiService::workers_json() const {
   json all = json::array();
   for (unsigned i = 0; i < workers_.size(); ++i) {

@@ -62,6 +62,7 @@ class ApiService final : public ApiTarget {
              const std::optional<control::Fingerprint>& fingerprint) override;
   void deorbit(std::uint64_t moon) override;
   nlohmann::json ping(wire::Address peer) override;
+  bool rotate_bond(wire::Address peer) override;
   nlohmann::json inspect(const std::string& what) override;
   void pin(const Pins& pins) override;
   bool unpin(wire::Address address) override;

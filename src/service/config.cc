@@ -495,6 +495,35 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
         .key("per_network", number(config.stations.total, 1, kMostStations))
         .read(t);
   };
+  const auto bond_table = [&](const toml::table& t) -> Result<void> {
+    control::BondSettings& everybody = config.bonds.everybody;
+    std::string policy = name_of(everybody.policy), reselect;
+    std::vector<std::pair<wire::Address, control::BondPolicy>> peers;
+    auto r = TableReader(name, "bond")
+                 .key("policy", choice(policy, {"none", "active-backup", "balance-xor"}))
+                 .key("reselect", choice(reselect, {"failure", "better", "always"}))
+                 .key("primary",
+                      list(
+                          everybody.primary, [](const std::string& v) { return std::optional(v); },
+                          "names of interfaces"))
+                 .key("peers", list(peers, parse_bond,
+                                    "\"ADDRESS=POLICY\", such as "
+                                    "\"1122334455=active-backup\""))
+                 .read(t);
+    if (!r) return r;
+    everybody.policy = *bond_policy(policy);
+    if (!everybody.primary.empty()) everybody.reselect = control::BondReselect::kAlways;
+    if (!reselect.empty()) everybody.reselect = *bond_reselect(reselect);
+    if (everybody.reselect == control::BondReselect::kAlways && everybody.primary.empty()) {
+      return std::unexpected(
+          *complain(line_of(t, name), "bond.reselect", "\"primary\" beside \"always\""));
+    }
+    for (const auto& [address, own] : peers) {
+      config.bonds.peers[address] = everybody;
+      config.bonds.peers[address].policy = own;
+    }
+    return {};
+  };
   const auto tcp_fallback_table = [&](const toml::table& t) -> Result<void> {
     TcpFallbackConfig& fallback = config.tcp_fallback;
     fallback.where = line_of(t, name);
@@ -591,6 +620,7 @@ Result<void> apply_toml(std::string_view content, const std::string& name, Confi
                .key("bridge", tables(bridge_table, error))
                .key("limit", tables(limit_table, error))
                .key("stations", table(stations_table, error))
+               .key("bond", table(bond_table, error))
                .key("tcp_fallback", table(tcp_fallback_table, error))
                .key("tcp_relay", table(tcp_relay_table, error))
                .key("root", table(root_table, error))

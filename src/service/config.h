@@ -105,6 +105,7 @@ struct Config {
   bool pdump = false;      // shared DPDK configuration, so that dpdk-pdump can attach
   bool telemetry = false;  // DPDK's telemetry socket
   bool low_bandwidth = false;
+  control::BondOptions bonds;
   bool port_prediction = false;  // guess at ports of NATs that count
   bool clamp_mss = true;         // of SYNs that enter networks
   bool nested = false;           // paths may lead through own networks

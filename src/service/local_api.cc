@@ -4,6 +4,7 @@
 #include "control/controller/api_v1_records.h"
 #include "control/controller/http.h"
 #include "control/controller/json_text.h"
+#include "control/path_watch.h"
 #include "service/path_json.h"
 #include "service/web_files.h"
 #include "wire/world.h"
@@ -180,12 +181,28 @@ nlohmann::json to_json(const control::NetworkStatus& network, const std::string&
 
 nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis now_wall) {
   json paths = json::array();
-  for (const control::PathStatus& p : peer.paths) paths.push_back(to_json(p, now_mono, now_wall));
+  for (const control::PathStatus& p : peer.paths) {
+    paths.push_back(to_json(p, now_mono, now_wall));
+    if (!peer.bond) continue;
+    const auto age = [&](Millis at) { return at == 0 ? Millis{-1} : now_mono - at; };
+    paths.back().update(
+        {{"latencyMean", p.latency_ms},
+         {"latencyVariance", p.jitter_ms},
+         {"packetLossRatio", p.loss_permille / 1'000.0},
+         {"packetErrorRatio", 0.0},
+         {"assignedFlowCount", p.flow_share},
+         {"lastInAge", age(p.last_in)},
+         {"lastOutAge", age(p.last_out)},
+         {"bonded", p.bonded},
+         {"eligible", !p.expired && p.state != control::PathStatus::State::kFailed},
+         {"givenLinkSpeed", 0},
+         {"relativeQuality", p.loss_permille > 0 ? 1.0 - p.loss_permille / 1'000.0 : 1.0}});
+  }
   static constexpr const char* kRoles[] = {"LEAF", "MOON", "PLANET"};
   const std::string version = std::to_string(peer.version_major) + "." +
                               std::to_string(peer.version_minor) + "." +
                               std::to_string(peer.version_revision);
-  return {
+  json result = {
       {"address", wire::to_string(peer.identity.address)},
       {"versionMajor", peer.version_major},
       {"versionMinor", peer.version_minor},
@@ -193,10 +210,21 @@ nlohmann::json to_json(const control::PeerStatus& peer, Millis now_mono, Millis 
       {"version", version},
       {"latency", peer.latency_ms},
       {"role", kRoles[static_cast<std::size_t>(peer.role)]},
-      {"isBonded", false},
+      {"isBonded", peer.bond.has_value()},
       {"tunneled", false},
       {"cipher", peer.suite == wire::Suite::kAesGmacSiv ? "AES-GMAC-SIV" : "SALSA20/12-POLY1305"},
       {"paths", paths}};
+  if (peer.bond) {
+    result["bondingPolicyCode"] = static_cast<int>(peer.bond->policy);
+    result["bondingPolicyStr"] = name_of(peer.bond->policy);
+    result["numAliveLinks"] = peer.bond->alive;
+    result["numTotalLinks"] = peer.bond->links;
+    result["failoverInterval"] = control::PathWatch::kDead;
+    result["upDelay"] = control::PathWatch::kLeastTrial;
+    result["downDelay"] = 0;
+    result["packetsPerLink"] = -1;
+  }
+  return result;
 }
 
 nlohmann::json to_json(const control::MoonStatus& moon) {
@@ -324,9 +352,16 @@ HttpResponse LocalApi::route(const HttpRequest& request) const {
       const json moons = target.moons();
       const json* found = find_by(moons, "id", wire::to_string(wire::NetworkId{id}));
       response = answer(found != nullptr ? *found : json::object());
-    } else if ((get && path.starts_with("/bond/show/")) ||
-               (post && path.starts_with("/bond/rotate/"))) {
-      response = answer(json::object(), 400);  // no peer is bonded
+    } else if (const auto shown = behind(path, "/bond/show/"); get && shown) {
+      const json peers = target.peers();
+      const json* found = find_by(peers, "address", *shown);
+      const bool bonded = found != nullptr && found->value("isBonded", false);
+      response = bonded ? answer(*found) : answer(json::object(), 400);
+    } else if (const auto rotated = behind(path, "/bond/rotate/"); post && rotated) {
+      const auto address = wire::parse_address(*rotated);
+      response = answer(json::object(), address && target.rotate_bond(*address) ? 200 : 400);
+    } else if (post && path.starts_with("/bond/setmtu/")) {
+      response = answer(json::object(), 400);  // what links carry is found out by probes
     } else if (const auto pinged = behind(path, "/orrery/ping/"); post && pinged) {
       const auto address = wire::parse_address(*pinged);
       if (address) response = answer(target.ping(*address));

@@ -34,6 +34,8 @@ class ApiTarget {
   virtual void deorbit(std::uint64_t moon) = 0;
   /// Sends one ECHO: its `sequence`, or an `error`.
   [[nodiscard]] virtual nlohmann::json ping(wire::Address peer) = 0;
+  /// False: no active-backup bond, or no other link that works.
+  virtual bool rotate_bond(wire::Address peer) = 0;
   /// Orrery's own: drops by reason, ports, workers, traffic, paths, why/PEER, ping/PEER, pins,
   /// roots, trust. Null: no such thing.
   [[nodiscard]] virtual nlohmann::json inspect(const std::string& what) = 0;

@@ -95,6 +95,7 @@ Result<control::NodeOptions> node_options(Home& home, const Config& config) {
   options.physical = config.physical;
   options.hints = config.hints;
   options.low_bandwidth = config.low_bandwidth;
+  options.bonds = config.bonds;
   options.port_prediction = config.port_prediction;
   options.nested = config.nested;
   options.strict = config.strict;

@@ -99,6 +99,65 @@ bool run_ping(const AskDaemon& ask, const PingOptions& options, bool as_json) {
   return answered != 0;
 }
 
+void print_bonds(const json& peers) {
+  std::cout << "<peer>     <policy>       <links> <alive>\n";
+  for (const json& peer : peers) {
+    if (!peer.value("isBonded", false)) continue;
+    std::cout << peer.value("address", "") << ' ' << std::left << std::setw(14)
+              << peer.value("bondingPolicyStr", "") << ' ' << std::setw(7)
+              << peer.value("numTotalLinks", 0) << ' ' << peer.value("numAliveLinks", 0) << '\n';
+  }
+}
+
+void print_bond(const json& peer) {
+  std::cout << peer.value("address", "") << ": " << peer.value("bondingPolicyStr", "") << ", "
+            << peer.value("numAliveLinks", 0) << " of " << peer.value("numTotalLinks", 0)
+            << " links work\n  <interface> <path> <latency> <loss> <flows of 64>\n";
+  for (const json& path : peer.at("paths")) {
+    std::cout << (path.value("bonded", false) ? "* " : "  ")
+              << (path.value("ifname", "").empty() ? "-" : path.value("ifname", "")) << ' '
+              << path.value("address", "") << ' ' << milliseconds(path.value("latencyMean", -1))
+              << ' ' << std::fixed << std::setprecision(1)
+              << path.value("packetLossRatio", 0.0) * 100 << "% "
+              << path.value("assignedFlowCount", 0) << '\n';
+  }
+}
+
+void add_bond_commands(CLI::App& app, const AskDaemon& ask, const bool& as_json) {
+  auto words = std::make_shared<std::vector<std::string>>();
+  CLI::App* bond = app.add_subcommand("bond",
+                                      "Several links to one peer: \"bond list\", \"bond PEER "
+                                      "show\", \"bond PEER rotate\" (the next "
+                                      "link of an active-backup bond carries)");
+  bond->add_option("WORDS", *words, "list, or a peer and what to do")->required()->expected(1, 2);
+  const auto known = [](const std::vector<std::string>& w) {
+    return w.size() == 1 ? w[0] == "list"
+                         : wire::parse_address(w[0]) && (w[1] == "show" || w[1] == "rotate");
+  };
+  const auto print = [&as_json](const json& value, void (*text)(const json&)) {
+    if (as_json) {
+      std::cout << control::json_text(value, 1) << '\n';
+    } else {
+      text(value);
+    }
+  };
+  bond->callback([ask, words, known, print] {
+    if (!known(*words)) {
+      throw CLI::ValidationError(
+          "bond",
+          "expected \"list\", \"PEER show\" or \"PEER rotate\", PEER being 10 hexadecimal digits");
+    }
+    if (words->size() == 1) {
+      if (const auto peers = ask("bond", "GET", "/peer")) print(*peers, print_bonds);
+    } else if ((*words)[1] == "show") {
+      if (const auto peer = ask("bond", "GET", "/bond/show/" + (*words)[0]))
+        print(*peer, print_bond);
+    } else if (ask("bond", "POST", "/bond/rotate/" + (*words)[0])) {
+      std::cout << "200 rotate OK\n";
+    }
+  });
+}
+
 }  // namespace
 
 void add_path_commands(CLI::App& app, const AskDaemon& ask, const bool& as_json, int& exit_code) {
@@ -117,6 +176,8 @@ void add_path_commands(CLI::App& app, const AskDaemon& ask, const bool& as_json,
       print_why(*route);
     }
   });
+
+  add_bond_commands(app, ask, as_json);
 
   auto options = std::make_shared<PingOptions>();
   CLI::App* ping = app.add_subcommand(

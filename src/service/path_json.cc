@@ -78,6 +78,10 @@ std::string words_of(ChoiceReason reason) {
       return "the path before it failed";
     case ChoiceReason::kDoubt:
       return "the path before it did not answer, this one did";
+    case ChoiceReason::kPrimary:
+      return "the operator prefers its interface";
+    case ChoiceReason::kRotated:
+      return "the operator wanted another one";
     case ChoiceReason::kNewPort:
       return "the same host answers from here, and no more from the port before";
     case ChoiceReason::kBetter:
@@ -172,6 +176,7 @@ json to_json(const PathStatus& path, Millis now_mono, Millis now_wall) {
           {"loss", path.loss_permille / 1'000.0},
           {"cost", path.cost},
           {"unanswered", path.unanswered},
+          {"ifname", path.interface},
           {"tunneled", control::is_tunnel(path.key.socket)},
           {"lastAnswer", wall(path.last_answer, now_mono, now_wall)}};
 }

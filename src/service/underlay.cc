@@ -118,7 +118,7 @@ dataplane::PortQueues Underlay::sockets() const {
 std::vector<control::LocalEndpoint> Underlay::endpoints() const {
   std::vector<control::LocalEndpoint> all;
   for (const BoundAddress& bound : bound_)
-    all.push_back({bound.local().id, bound.local().address, bound.mtu});
+    all.push_back({bound.local().id, bound.local().address, bound.mtu, bound.local().interface});
   for (const auto& port : ports_) {
     const auto more = port->endpoints();
     all.insert(all.end(), more.begin(), more.end());

@@ -159,7 +159,7 @@ bool UnderlayPort::set_addresses(const std::vector<wire::Endpoint>& addresses,
 
 std::vector<control::LocalEndpoint> UnderlayPort::endpoints() const {
   std::vector<control::LocalEndpoint> all;
-  for (const auto& l : locals_) all.push_back({l.id, l.address, mtu()});
+  for (const auto& l : locals_) all.push_back({l.id, l.address, mtu(), mirror()});
   return all;
 }
 

@@ -470,6 +470,52 @@ TEST_P(FastPathTest, DatagramsHaveTheSizeOfTheirPath) {
   }
 }
 
+TEST_P(FastPathTest, SharedFlowsKeepToOnePathEach) {
+  End a = make_a();
+  const fib::SharedPath paths[] = {{{1, kEndB}, 1'432}, {{2, kEndA}, 600}};
+  fib::Peer peer = a.peer();
+  peer.shared = true;
+  a.publisher.apply(fib::PeerSpread{
+      kB, std::make_shared<const fib::Spread>(std::vector(std::begin(paths), std::end(paths)))});
+  a.publisher.apply(peer);
+  // UDP over IPv4 from so many ports, each several times.
+  const auto path_of = [&](std::uint16_t port) {
+    ByteVector frame = ethernet(kMacB, kMacA, 0x0800, 800);
+    std::uint8_t* ip = frame.data() + 14;
+    std::fill_n(ip, 28, std::uint8_t{0});
+    ip[0] = 0x45;
+    store_be16(ip + 2, 800);
+    ip[9] = 17;
+    store_be16(ip + 20, port);
+    store_be16(ip + 22, 53);
+    rte_mbuf* m = mbuf_of(frame, pools().frame);
+    a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+    EXPECT_GE(a.out.transmits, 1u);
+    const fib::PathKey key{meta_of(a.out.transmit[0]).socket, meta_of(a.out.transmit[0]).remote};
+    for (unsigned i = 0; i < a.out.transmits; ++i) {
+      EXPECT_EQ(meta_of(a.out.transmit[i]).socket, key.socket) << "pieces stay together";
+      EXPECT_LE(bytes_of(a.out.transmit[i]).size(), key.socket == 1 ? 1'432u : 600u);
+    }
+    release(a.out);
+    return key;
+  };
+  unsigned first = 0;
+  constexpr std::uint16_t kFlows = 64;
+  std::vector<fib::PathKey> taken;
+  for (std::uint16_t port = 0; port < kFlows; ++port) {
+    taken.push_back(path_of(port));
+    EXPECT_TRUE(taken.back() == paths[0].key || taken.back() == paths[1].key);
+    first += taken.back() == paths[0].key ? 1 : 0;
+  }
+  EXPECT_GT(first, kFlows / 8u);
+  EXPECT_LT(first, kFlows * 7 / 8u);
+  for (std::uint16_t port = 0; port < kFlows; ++port) EXPECT_EQ(path_of(port), taken[port]);
+
+  // Alone again: all take the peer's path. One that says it is shared and is not takes it, too.
+  a.publisher.apply(fib::PeerSpread{kB, nullptr});
+  for (std::uint16_t port = 0; port < kFlows; ++port) EXPECT_EQ(path_of(port), paths[0].key);
+}
+
 TEST_P(FastPathTest, FragmentsOfEveryCipherComeBackTogether) {
   // A trusted path larger than the MTU: control judges it, whole.
   auto datagrams = datagrams_of(make_a(), 2800);

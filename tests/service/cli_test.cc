@@ -189,6 +189,7 @@ TEST_F(CliTest, HelpEverywhereWithTheExitCodes) {
                               "traffic",
                               "paths",
                               "why",
+                              "bond",
                               "ping",
                               "dump",
                               "request",
@@ -291,8 +292,8 @@ std::string settled(std::string text) {
 
 /// Commands that ours answers otherwise, beside those marked so; docs/interop.md says why.
 bool differs(const std::string& command) {
-  return command.starts_with("bond") || command.starts_with("-j bond") ||  // no peer is bonded
-         command == "-p1 info" ||                                          // no daemon: exit code 3
+  return command == "bond list" ||                              // another table
+         command == "-p1 info" ||                               // no daemon: exit code 3
          command == "orbit 123 456" || command == "deorbit" ||  // refused before it is sent
          command.starts_with("get 8056c2e21c000001");           // exit code 1: scripts see it
 }
@@ -342,7 +343,7 @@ TEST_F(CliTest, RecordedCommands) {
       EXPECT_EQ(settled(o.out), settled(expected));
     }
   }
-  EXPECT_EQ(compared, 53);
+  EXPECT_EQ(compared, 55);
   EXPECT_EQ(refused, 7);
 }
 
@@ -492,6 +493,28 @@ TEST_F(CliTest, WhyExplainsEveryPathAndAddress) {
   const Outcome unknown = run("why 1122334455");
   EXPECT_EQ(unknown.exit, 1);
   EXPECT_EQ(unknown.out, "404 why \n");
+}
+
+TEST_F(CliTest, BondsAreListedShownAndTurned) {
+  start_daemon();
+  const std::string root = target_.root_text();
+  const Outcome none = run("bond " + root + " rotate");
+  EXPECT_EQ(none.exit, 1);
+  target_.bonded = true;
+  EXPECT_EQ(run("bond list").out,
+            "<peer>     <policy>       <links> <alive>\n" + root + " active-backup  2       1\n");
+  const Outcome shown = run("bond " + root + " show");
+  EXPECT_EQ(shown.exit, 0) << shown.err;
+  EXPECT_NE(shown.out.find(root + ": active-backup, 1 of 2 links work\n"), std::string::npos)
+      << shown.out;
+  EXPECT_EQ(json::parse(run("-j bond " + root + " show").out)["bondingPolicyCode"], 1);
+  EXPECT_EQ(run("bond " + root + " rotate").out, "200 rotate OK\n");
+  for (const char* wrong :
+       {"bond", "bond all", "bond list now", "bond 123 show", "bond setmtu 1 e"}) {
+    const Outcome o = run(wrong);
+    EXPECT_EQ(o.exit, 2) << wrong;
+    EXPECT_EQ(o.out, "") << wrong;
+  }
 }
 
 TEST_F(CliTest, PingTellsTimeAndWay) {

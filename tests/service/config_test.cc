@@ -58,6 +58,10 @@ to_kbit = 1000000000
 [stations]
 per_bridge = 100000
 per_network = 131072
+[bond]
+policy = "active-backup"
+primary = ["eth1"]
+peers = ["1122334455=balance-xor", "99aabbccdd=none"]
 [tcp_fallback]
 relay = "198.51.100.9/443"
 force = false
@@ -86,6 +90,11 @@ enabled = true
   ASSERT_TRUE(r) << r.error().text;
   EXPECT_EQ(c.port, 1234);
   EXPECT_EQ(c.extended_hello, control::ExtendedHello::kAble);
+  EXPECT_EQ(c.bonds.everybody.policy, control::BondPolicy::kActiveBackup);
+  EXPECT_EQ(c.bonds.everybody.reselect, control::BondReselect::kAlways) << "for the primary one";
+  EXPECT_EQ(c.bonds.peers.at(wire::Address{0x1122334455}).policy, control::BondPolicy::kBalanceXor);
+  EXPECT_EQ(c.bonds.peers.at(wire::Address{0x99aabbccdd}).policy, control::BondPolicy::kNone);
+  EXPECT_FALSE(Config{}.bonds.any());
   EXPECT_EQ(c.tcp_fallback.relay, *wire::parse_endpoint("198.51.100.9/443"));
   EXPECT_TRUE(c.tcp_fallback.usable());
   EXPECT_FALSE(c.tcp_fallback.replaces_udp());
@@ -171,6 +180,10 @@ TEST(Toml, MistakesNameFileLineKeyAndExpectation) {
       {"[workers]\nreplay_ids = -1\n",
        "key \"workers.replay_ids\": expected a number from 0 to 268435456"},
       {"[underlay]\nsockets = 1\n", "key \"underlay.sockets\": expected true or false"},
+      {"[bond]\npolicy = \"broadcast\"\n",
+       "key \"bond.policy\": expected one of \"none\" \"active-backup\" \"balance-xor\""},
+      {"[bond]\npeers = [\"1122334455\"]\n", "expected a list of \"ADDRESS=POLICY\""},
+      {"[bond]\nreselect = \"always\"\n", "key \"bond.reselect\": expected \"primary\" beside"},
       {"[tcp_fallback]\nrelay = \"198.51.100.9\"\n",
        "f.toml:2: key \"tcp_fallback.relay\": expected an address and a port such as"},
       {"[tcp_fallback]\nforce = true\n",
@@ -319,6 +332,18 @@ TEST(LocalConf, KnownKeysAreReadUnknownOnesWarned) {
   EXPECT_EQ(c.physical[1].trusted_path_id, 5u);
   ASSERT_EQ(c.hints.size(), 1u);
   EXPECT_EQ(c.warnings.size(), 3u) << "an unknown setting, an unknown section, an unencrypted path";
+  Config bonded;
+  ASSERT_TRUE(apply_local_conf(R"({"settings":{"defaultBondingPolicy":"mine",
+    "policies":{"mine":{"basePolicy":"active-backup","activeReselect":"always",
+      "links":{"eth0":{"mode":"spare"},"eth1":{"mode":"primary"}}},
+      "theirs":{"basePolicy":"broadcast"},"odd":{"basePolicy":"balance-xor","upDelay":5}},
+    "peerSpecificBonds":{"1122334455":"balance-xor","99aabbccdd":"theirs"}}})",
+                               "local.conf", bonded));
+  EXPECT_EQ(bonded.bonds.everybody.policy, control::BondPolicy::kActiveBackup);
+  EXPECT_EQ(bonded.bonds.everybody.reselect, control::BondReselect::kAlways);
+  EXPECT_EQ(bonded.bonds.everybody.primary, std::vector<std::string>{"eth1"});
+  EXPECT_EQ(bonded.bonds.peers.size(), 1u);
+  EXPECT_EQ(bonded.warnings.size(), 3u) << "broadcast, who asks for it, and a delay";
   Config relayed;
   ASSERT_TRUE(apply_local_conf(R"({"settings":{"tcpFallbackRelay":"198.51.100.9/443",
     "forceTcpRelay":true,"allowTcpFallbackRelay":true}})",

@@ -57,6 +57,7 @@ class FakeTarget : public service::ApiTarget {
     peer.version_minor = 14;
     peer.version_revision = 1;
     peer.latency_ms = 23;
+    if (bonded) peer.bond = control::BondStatus{control::BondPolicy::kActiveBackup, 2, 1};
     control::PathStatus path;
     path.key = {1, root_at};
     path.active = path.preferred = true;
@@ -132,6 +133,8 @@ class FakeTarget : public service::ApiTarget {
     return {{"sequence", pinged}};
   }
 
+  bool rotate_bond(wire::Address peer) override { return bonded && peer == root.address; }
+
   nlohmann::json inspect(const std::string& what) override {
     if (what == "pins") return nlohmann::json::parse(service::pins_text(pins));
     if (what == "drops" || what == "ports" || what == "workers" || what == "traffic" ||
@@ -175,6 +178,7 @@ class FakeTarget : public service::ApiTarget {
   service::Metrics metrics_now;
   std::string failure;  // thrown by status() unless empty
   unsigned pinged = 0;
+  bool bonded = false;         // the root, for tests of bonds
   bool answers = true;         // to pings
   control::RouteStatus route;  // to the root
   std::vector<control::NetworkStatus> joined;

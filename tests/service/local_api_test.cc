@@ -52,6 +52,26 @@ TEST_F(LocalApiTest, EveryPathButHealthNeedsTheToken) {
   EXPECT_EQ(ask("GET", "/health", {}, "").status, 200);
 }
 
+TEST_F(LocalApiTest, BondsAreShownAndTurned) {
+  const std::string root = target_.root_text();
+  EXPECT_EQ(ask("GET", "/bond/show/" + root).status, 400) << "not bonded";
+  EXPECT_EQ(ask("POST", "/bond/rotate/" + root).status, 400);
+  target_.bonded = true;
+  const HttpResponse shown = ask("GET", "/bond/show/" + root);
+  ASSERT_EQ(shown.status, 200);
+  const json peer = json::parse(shown.body);
+  EXPECT_EQ(peer["isBonded"], true);
+  EXPECT_EQ(peer["bondingPolicyCode"], 1);
+  EXPECT_EQ(peer["bondingPolicyStr"], "active-backup");
+  EXPECT_EQ(peer["numTotalLinks"], 2);
+  EXPECT_EQ(peer["numAliveLinks"], 1);
+  EXPECT_TRUE(peer["paths"][0].contains("latencyMean"));
+  EXPECT_EQ(ask("POST", "/bond/rotate/" + root).status, 200);
+  EXPECT_EQ(ask("POST", "/bond/rotate/1122334455").status, 400);
+  EXPECT_EQ(ask("POST", "/bond/rotate/nobody").status, 400);
+  EXPECT_EQ(ask("POST", "/bond/setmtu/1400/eth0/10.0.0.1").status, 400) << "probes find it out";
+}
+
 TEST_F(LocalApiTest, ThePageIsServedToAnybodyAndReachesNobodyElse) {
   EXPECT_EQ(ask("GET", "/", {}, "").headers.at("Location"), "/ui/");
   const HttpResponse page = ask("GET", "/ui/", {}, "");

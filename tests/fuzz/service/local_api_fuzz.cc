@@ -41,6 +41,8 @@ class Target final : public service::ApiTarget {
 
   json ping(wire::Address peer) override { return {{"sequence", peer.value}}; }
 
+  bool rotate_bond(wire::Address peer) override { return peer.value == 1; }
+
   json moons() override {
     control::MoonStatus moon;
     moon.id = 0x171ed924fb;
