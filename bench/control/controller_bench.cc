@@ -101,7 +101,7 @@ void calls(std::uint64_t members) {
   for (std::uint64_t i = 1; i <= members; ++i) {
     scene.request(network(1), made_up(i));
     if (i % 64 != 0) continue;
-    scene.settle();
+    scene.settle_all();
     scene.advance(15);  // newcomers are let in at 5,000 a second
   }
   scene.settle_all();
