@@ -9,8 +9,8 @@
 // meet, as long as a + b < kBurst / 2. Who has one port for everybody is met by the probe that hits
 // it.
 //
-// Pure arithmetic; who, when and how often is control/introductions.cc's. Weak spot: NATs that choose
-// ports by chance, or for so many hosts that more than kBurst / 2 are taken in between.
+// Pure arithmetic; who, when and how often is control/introductions.cc's. Weak spot: NATs that
+// choose ports by chance, or for so many hosts that more than kBurst / 2 are taken in between.
 #pragma once
 
 #include <array>

@@ -20,7 +20,8 @@ namespace orrery::service {
 
 class ApiService final : public ApiTarget {
  public:
-  /// `controller`, `driver` and `api`: null where this node is none, and so `relay`. All outlive it.
+  /// `controller`, `driver` and `api`: null where this node is none, and so `relay`. All outlive
+  /// it.
   ApiService(const Config& config, const Home& home, control::Node& node,
              control::Networks& networks, control::Controller* controller, ControllerDriver* driver,
              control::ApiV1* api, EventHub& hub, ControlLoop& loop, const WorkerTeam& workers,

@@ -83,6 +83,7 @@ class ControlLoop {
   };
 
   [[nodiscard]] std::vector<PortCount> port_counts() const;
+
   /// Whether a TCP connection to a relay carries what UDP does not.
   [[nodiscard]] bool tunneled() const { return fallback_.active(); }
 
