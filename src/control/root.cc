@@ -48,13 +48,13 @@ int unlikely(const wire::Endpoint& a, const wire::Endpoint& b) {
 
 std::optional<MeetingPoint> meeting_point(const Peer& first, const Peer& second, Millis now,
                                           unsigned before) {
-  struct Candidate {
+  struct Choice {
     std::tuple<bool, int, std::int64_t> rank;
     MeetingPoint point;
   };
 
   constexpr std::size_t kMost = 8;  // of a peer's paths; who has more has had its turn with these
-  std::array<Candidate, kMost * kMost> all;
+  std::array<Choice, kMost * kMost> all;
   std::size_t n = 0;
   const auto one = std::span(first.paths).first(std::min(first.paths.size(), kMost));
   const auto other = std::span(second.paths).first(std::min(second.paths.size(), kMost));
@@ -63,11 +63,11 @@ std::optional<MeetingPoint> meeting_point(const Peer& first, const Peer& second,
       const wire::Endpoint& at = a.path->key.remote;
       const wire::Endpoint& to = b.path->key.remote;
       if (at.family != to.family || wire::scope_of(at) != wire::scope_of(to)) continue;
-      const Candidate candidate{{!a.unexpired(now) || !b.unexpired(now), unlikely(at, to),
-                                 a.path->quality(now) + b.path->quality(now)},
-                                {a.path, b.path}};
+      const Choice candidate{{!a.unexpired(now) || !b.unexpired(now), unlikely(at, to),
+                              a.path->quality(now) + b.path->quality(now)},
+                             {a.path, b.path}};
       // Of several sockets of ours that know the same endpoints one is enough.
-      const auto same = std::find_if(all.begin(), all.begin() + n, [&](const Candidate& known) {
+      const auto same = std::find_if(all.begin(), all.begin() + n, [&](const Choice& known) {
         return known.point.first->key.remote == at && known.point.second->key.remote == to;
       });
       if (same == all.begin() + n) {
@@ -79,7 +79,7 @@ std::optional<MeetingPoint> meeting_point(const Peer& first, const Peer& second,
   }
   if (n == 0) return std::nullopt;
   std::stable_sort(all.begin(), all.begin() + n,
-                   [](const Candidate& a, const Candidate& b) { return a.rank < b.rank; });
+                   [](const Choice& a, const Choice& b) { return a.rank < b.rank; });
   return all[before % n].point;
 }
 

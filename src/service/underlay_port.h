@@ -76,8 +76,8 @@ class UnderlayPort {
         quiet_(std::move(quiet)),
         queues_(std::move(queues)),
         mirror_(std::move(mirror)),
-        views_(queues_.size()),
-        hops_(std::move(hops)) {}
+        hops_(std::move(hops)),
+        views_(queues_.size()) {}
 
   void read_hops();
   void resolve(Millis now);

@@ -196,7 +196,10 @@ void Scene::save(HostId id, const control::SaveState& state) {
       return;
     case control::StateKind::kIdentity:
     case control::StateKind::kNetworkLocal:
-      return;  // the scene itself knows both
+    case control::StateKind::kPinByHand:
+      return;  // the scene itself knows them
+    case control::StateKind::kIdentityLog:
+      return;  // nobody reads it
   }
 }
 
