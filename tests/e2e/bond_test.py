@@ -141,6 +141,7 @@ def xor(s):
     s.again({'policy': 'balance-xor'})
     target = s.two.ip(s.network)
     s.world.spawn(['ip', 'netns', 'exec', s.spaces['two'], 'python3', '-c', FLOWS, 'serve', target])
+    wait_until(lambda: ':7000' in run('ip', 'netns', 'exec', s.spaces['two'], 'ss', '-lun').stdout, 10, 'the other end listens')
 
     def sent():
         return [int(run('ip', 'netns', 'exec', s.spaces['one'], 'cat', '/sys/class/net/%s/statistics/tx_packets' % i).stdout)
@@ -198,4 +199,4 @@ def quiet(s):
 
 
 if __name__ == '__main__':
-    main('bond', (backup, rotate, xor, stock, quiet), needs=('nft', 'ping', 'python3', 'curl'), setup=Scene)
+    main('bond', (backup, rotate, xor, stock, quiet), needs=('nft', 'ping', 'ss', 'python3', 'curl'), setup=Scene)
