@@ -17,7 +17,7 @@ namespace {
 
 /// rte_hash tables with their RCU queues (22 MiB), rings, queues of devices; the rest is slack for
 /// tables to come and the heap's fragmentation.
-constexpr std::size_t kTablesMib = 64;
+constexpr std::size_t kTablesMib = 65;
 constexpr std::size_t kPage = 4096;  // bytes
 
 /// Free huge pages of 2 MiB.

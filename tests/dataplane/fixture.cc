@@ -137,6 +137,7 @@ int main(int argc, char** argv) {
   options.file_prefix = "orrery_dataplane_test_" + std::to_string(::getpid());
   options.wire_mbufs = 4096;
   options.frame_mbufs = 1024;
+  options.memory_mib = 192;  // tables of several ends at a time
   auto started = orrery::dataplane::start_eal(options);
   if (!started) {
     std::fprintf(stderr, "%s\n", started.error().text.c_str());
