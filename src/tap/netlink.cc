@@ -276,7 +276,8 @@ Result<void> Netlink::talk(nlmsghdr* h, int harmless) {
   return failure(*code == EPERM ? Errc::kPermission : Errc::kIo, reason_);
 }
 
-Result<void> Netlink::set_link(const std::string& interface, std::uint16_t mtu, bool up) {
+template <typename Fill>
+Result<void> Netlink::change_link(const std::string& interface, Fill fill) {
   const auto index = index_of(interface);
   if (!index) return std::unexpected(index.error());
   char buffer[kBuffer];
@@ -284,10 +285,21 @@ Result<void> Netlink::set_link(const std::string& interface, std::uint16_t mtu, 
   auto* link = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(h, sizeof(ifinfomsg)));
   link->ifi_family = AF_UNSPEC;
   link->ifi_index = static_cast<int>(*index);
-  link->ifi_change = IFF_UP;
-  link->ifi_flags = up ? IFF_UP : 0;
-  mnl_attr_put_u32(h, IFLA_MTU, mtu);
+  fill(h, link);
   return talk(h, 0);
+}
+
+Result<void> Netlink::set_link(const std::string& interface, std::uint16_t mtu, bool up) {
+  return change_link(interface, [&](nlmsghdr* h, ifinfomsg* link) {
+    link->ifi_change = IFF_UP;
+    link->ifi_flags = up ? IFF_UP : 0;
+    mnl_attr_put_u32(h, IFLA_MTU, mtu);
+  });
+}
+
+Result<void> Netlink::set_superframe_limit(const std::string& interface, std::uint32_t bytes) {
+  return change_link(
+      interface, [&](nlmsghdr* h, ifinfomsg*) { mnl_attr_put_u32(h, IFLA_GSO_MAX_SIZE, bytes); });
 }
 
 Result<void> Netlink::add_address(const std::string& interface, const wire::Endpoint& address) {

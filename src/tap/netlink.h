@@ -37,6 +37,8 @@ class Netlink {
   ~Netlink();
 
   Result<void> set_link(const std::string& interface, std::uint16_t mtu, bool up);
+  /// Bytes of the superframes that the host makes for an interface (GSO), up to 65,536.
+  Result<void> set_superframe_limit(const std::string& interface, std::uint32_t bytes);
   /// Idempotent; an address that is there already is no error, nor is the removal of one that is
   /// not.
   Result<void> add_address(const std::string& interface, const wire::Endpoint& address);
@@ -60,6 +62,9 @@ class Netlink {
   /// reason_. The error is for no answer at all.
   Result<int> exchange(nlmsghdr* request, std::vector<ByteVector>* answers);
   Result<void> talk(nlmsghdr* request, int harmless);
+  /// fill(nlmsghdr*, ifinfomsg*) says what is to be changed.
+  template <typename Fill>
+  Result<void> change_link(const std::string& interface, Fill fill);
   Result<bool> has_route(const std::string& interface, const wire::Endpoint& target,
                          const wire::Endpoint& via, std::uint32_t metric);
   /// Interface of the host's route to exactly this prefix; empty when not known.

@@ -51,6 +51,12 @@ class Splitter {
 
   [[nodiscard]] bool done() const { return at_ >= frame_.size(); }
 
+  /// Frames that are left.
+  [[nodiscard]] std::size_t frames() const {
+    if (done()) return 0;
+    return segmented_ ? (frame_.size() - at_ + segment_ - 1) / segment_ : 1;
+  }
+
   /// Bytes of the next frame. REQUIRES: !done().
   [[nodiscard]] std::size_t next_size() const;
   /// Writes the next frame. REQUIRES: !done() and out.size() == next_size().

@@ -26,11 +26,7 @@
 namespace orrery::tap {
 namespace {
 
-constexpr int kSocketBuffer = 4 << 20;  // bytes; a burst of 64 KB segments from several peers
-constexpr unsigned kMaxSegments = 64;   // UDP_MAX_SEGMENTS of the kernel
-constexpr std::size_t kMaxSegmented =
-    65000;  // bytes in one UDP_SEGMENT call, below the IP limit with headers
-
+constexpr int kSocketBuffer = 4 << 20;    // bytes; a burst of 64 KB segments from several peers
 constexpr unsigned kReadsPerSocket = 64;  // a flood of empty datagrams or errors ends a turn, too
 
 /// With `whole` nothing but the link bounds a datagram; without, there is no DF, and no EMSGSIZE
@@ -219,14 +215,19 @@ std::uint16_t SocketPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
 
 std::uint16_t SocketPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
   std::uint16_t count = cut(out, n);
+  // What the kernel merged stays in one burst where it can, so that it is one superframe again for
+  // the host: none is begun where there is no room for another like the last.
+  const auto has_room = [&] { return count == 0 || n - count >= last_filled_; };
   // Each socket in turn, so that a busy one does not starve the rest.
-  for (std::size_t tried = 0; tried < sockets_.size() && count < n; ++tried) {
+  for (std::size_t tried = 0; tried < sockets_.size() && has_room(); ++tried) {
     const UdpSocket& socket = *sockets_[next_socket_ % sockets_.size()];
     ++next_socket_;
-    for (unsigned reads = 0; reads < kReadsPerSocket && count < n && fill(socket); ++reads) {
-      if (buffer_->begin < buffer_->end)
-        count = static_cast<std::uint16_t>(count +
-                                           cut(out + count, static_cast<std::uint16_t>(n - count)));
+    for (unsigned reads = 0; reads < kReadsPerSocket && has_room() && fill(socket); ++reads) {
+      if (buffer_->begin == buffer_->end) continue;
+      last_filled_ =
+          static_cast<std::uint16_t>((buffer_->end + buffer_->segment - 1) / buffer_->segment);
+      count = static_cast<std::uint16_t>(count +
+                                         cut(out + count, static_cast<std::uint16_t>(n - count)));
     }
   }
   return count;

@@ -31,6 +31,11 @@ struct rte_mempool;
 
 namespace orrery::tap {
 
+/// What one UDP_SEGMENT call carries: datagrams, and bytes of all of them (below the IP limit with
+/// headers).
+inline constexpr unsigned kMaxSegments = 64;
+inline constexpr std::size_t kMaxSegmented = 65'000;
+
 /// A local address and UDP port to bind, with the number that paths name it by.
 struct LocalAddress {
   fib::LocalSocket id = 0;
@@ -114,6 +119,7 @@ class SocketPort final : public dataplane::Port {
   rte_mempool* small_;
   rte_mempool* large_;
   std::unique_ptr<Buffer> buffer_;  // what one receive call brought and is not handed out yet
+  std::uint16_t last_filled_ = 1;   // datagrams of the last such call
   std::size_t next_socket_ = 0;
   bool segment_ = true;  // UDP_SEGMENT works here
   dataplane::PortCounters counters_;

@@ -7,8 +7,24 @@
 #include <cerrno>
 
 #include "tap/merge.h"
+#include "tap/socket_port.h"
+#include "wire/fragment.h"
+#include "wire/header.h"
 
 namespace orrery::tap {
+
+std::uint32_t superframe_limit(std::uint16_t mtu) {
+  constexpr std::size_t kIpAndTcp = 40, kNetworkAndType = 10;
+  if (mtu <= kIpAndTcp) return kLargestSuperframe;
+  const auto plan = wire::plan_equal_fragments(wire::kHeaderSize + kNetworkAndType + mtu,
+                                               wire::kDefaultUdpPayload);
+  const std::size_t frames = std::min<std::size_t>(
+      kMaxSegmented / (std::size_t{plan.pieces} * plan.head_size), kMaxSegments / plan.pieces);
+  const std::size_t payload = mtu - kIpAndTcp;
+  // Half a segment is enough for the headers, and not for one segment more.
+  return static_cast<std::uint32_t>(
+      std::min<std::size_t>(frames * payload + payload / 2, kLargestSuperframe));
+}
 
 struct TapPort::Buffers {
   explicit Buffers(bool udp) : merger(udp) {}
@@ -64,7 +80,10 @@ std::uint16_t TapPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
 std::uint16_t TapPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
   std::uint16_t count = buffers_->splitting ? cut(out, n) : std::uint16_t{0};
   // At most n reads, so that a host that sends what must be dropped does not hold the worker.
-  for (std::uint16_t reads = 0; reads < n && count < n && !lost(); ++reads) {
+  // None is begun where there is no room for another like the last: a superframe that is cut in two
+  // costs the port that sends it, and whoever puts it together again, twice.
+  for (std::uint16_t reads = 0; reads < n && (count == 0 || n - count >= last_read_) && !lost();
+       ++reads) {
     const ssize_t got = ::read(device_.fd(), buffers_->in.data(), buffers_->in.size());
     if (got < 0 && errno == EBADFD) {
       device_.close();
@@ -81,6 +100,7 @@ std::uint16_t TapPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
       ++counters_.rx_dropped;
       continue;
     }
+    last_read_ = static_cast<std::uint16_t>(buffers_->splitter.frames());
     count =
         static_cast<std::uint16_t>(count + cut(out + count, static_cast<std::uint16_t>(n - count)));
   }

@@ -16,6 +16,12 @@ struct rte_mempool;
 
 namespace orrery::tap {
 
+/// Bytes of the superframes that the host should make on an interface of this MTU: what becomes of
+/// one then leaves in one UDP_SEGMENT call. For the kernel, which takes what it needs for headers
+/// off it and makes whole segments of the rest.
+inline constexpr std::uint32_t kLargestSuperframe = 65'536;
+[[nodiscard]] std::uint32_t superframe_limit(std::uint16_t mtu);
+
 class TapPort final : public dataplane::FramePort {
  public:
   TapPort(wire::NetworkId network, Device device, rte_mempool* small, rte_mempool* large);
@@ -53,6 +59,7 @@ class TapPort final : public dataplane::FramePort {
   rte_mempool* small_;
   rte_mempool* large_;
   std::unique_ptr<Buffers> buffers_;
+  std::uint16_t last_read_ = 1;  // frames of the last superframe
   dataplane::PortCounters counters_;
 };
 

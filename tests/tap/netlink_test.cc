@@ -62,6 +62,19 @@ TEST(Netlink, LeavesTheRoutesOfTheHostAlone) {
   EXPECT_FALSE(ip_shows("route", "metric 50"));
 }
 
+TEST(Netlink, SetsTheSizeOfSuperframes) {
+  ORRERY_NEEDS_NAMESPACE();
+  ASSERT_TRUE(make_interfaces());
+  auto netlink = Netlink::open();
+  ASSERT_TRUE(netlink);
+  EXPECT_TRUE(netlink->set_superframe_limit("zt0", 61'830));
+  EXPECT_TRUE(ip_shows("-d link show dev zt0", "gso_max_size 61830 "));
+  EXPECT_TRUE(netlink->set_link("zt0", 1400, true)) << "which leaves it alone";
+  EXPECT_TRUE(ip_shows("-d link show dev zt0", "gso_max_size 61830 "));
+  EXPECT_TRUE(ip_shows("-d link show dev zt0", "mtu 1400 "));
+  EXPECT_FALSE(netlink->set_superframe_limit("zt9", 61'830)) << "there is none";
+}
+
 TEST(Netlink, KnowsItsOwnRouteAgain) {
   ORRERY_NEEDS_NAMESPACE();
   ASSERT_TRUE(make_interfaces());

@@ -97,7 +97,9 @@ std::vector<ByteVector> split(const VirtioHeader& header, ByteVector frame) {
   Splitter splitter;
   std::vector<ByteVector> frames;
   if (!splitter.begin(header, frame)) return frames;
+  const std::size_t count = splitter.frames();
   while (!splitter.done()) {
+    EXPECT_EQ(splitter.frames() + frames.size(), count);
     ByteVector out(splitter.next_size());
     splitter.next(out);
     frames.push_back(std::move(out));

@@ -122,6 +122,36 @@ TEST_F(SocketPortTest, CarriesBatchesOfEverySizeInOrder) {
   }
 }
 
+TEST_F(SocketPortTest, WhatTheKernelMergedStaysInOneBurst) {
+  SocketPort from = port({{1, at("127.0.0.1/10001"), "lo", 1}});
+  SocketPort to = port({{2, at("127.0.0.2/10002"), "lo", 1}});
+  for (std::size_t n = 0; n < 3; ++n) {
+    std::vector<rte_mbuf*> run;
+    for (std::size_t i = 0; i < 40; ++i)
+      run.push_back(datagram(pattern(1400, n * 40 + i), at("127.0.0.2/10002"), 1));
+    send(from, run);
+  }
+  send(from, {datagram(pattern(9, 0), at("127.0.0.2/10002"), 1)});
+  std::vector<unsigned> bursts;
+  std::size_t next = 0;
+  for (unsigned empty = 0; empty < 200 && next < 121;) {
+    rte_mbuf* burst[64];
+    const unsigned n = to.receive(burst, 64);
+    for (unsigned i = 0; i < n && next < 120; ++i, ++next)
+      EXPECT_TRUE(std::ranges::equal(bytes_of(burst[i]), pattern(1400, next)));
+    rte_pktmbuf_free_bulk(burst, n);
+    if (n == 0) {
+      ++empty;
+      ::usleep(1000);
+      continue;
+    }
+    bursts.push_back(n);
+    if (bursts.size() == 4) break;
+  }
+  // The last is alone: the port cannot know how little it is.
+  EXPECT_EQ(bursts, (std::vector<unsigned>{40, 40, 40, 1}));
+}
+
 TEST_F(SocketPortTest, KeepsDestinationsAndSocketsApart) {
   SocketPort from =
       port({{1, at("127.0.0.1/10001"), "lo", 1}, {5, at("127.0.0.5/10001"), "lo", 1}});

@@ -15,6 +15,8 @@
 #include "dataplane/fixture.h"
 #include "namespace.h"
 #include "tap/offload.h"
+#include "tap/socket_port.h"
+#include "wire/fragment.h"
 
 namespace orrery::tap {
 namespace {
@@ -116,6 +118,48 @@ TEST_F(TapPortTest, CutsUdpOfTheHost) {
   }
   EXPECT_TRUE(got == bytes);
   ::close(fd);
+}
+
+TEST_F(TapPortTest, SuperframesOfTheHostStayInOneBurst) {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+  const sockaddr_in to = address(0x0a010002, 7000);
+  const int segment = 1000;
+  ASSERT_EQ(::setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment), 0);
+  const ByteVector bytes(40'000);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(::sendto(fd, bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+                       sizeof to),
+              static_cast<ssize_t>(bytes.size()));
+  }
+  std::vector<unsigned> bursts;  // of those that are more than the host's own chatter
+  for (int i = 0; i < 20 && bursts.size() < 3; ++i) {
+    rte_mbuf* burst[64];
+    const unsigned n = port_->receive(burst, 64);
+    rte_pktmbuf_free_bulk(burst, n);
+    if (n >= 20) bursts.push_back(n);
+  }
+  ASSERT_EQ(bursts.size(), 3u);
+  for (const unsigned n : bursts) EXPECT_LT(n, 60u) << "one, and part of the next";
+  ::close(fd);
+}
+
+TEST(SuperframeLimit, IsWhatOneCallSends) {
+  constexpr std::size_t kKernelHeaders = 320;  // MAX_TCP_HEADER, at most
+  for (unsigned mtu = 1280; mtu <= 10'000; ++mtu) {
+    const std::size_t limit = superframe_limit(static_cast<std::uint16_t>(mtu));
+    const std::size_t payload = mtu - 40;
+    const std::size_t frames = (limit - kKernelHeaders - 1) / payload;
+    ASSERT_LE(limit, kLargestSuperframe) << mtu;
+    ASSERT_EQ((limit - 1) / payload, frames) << mtu << ": whatever headers take, as many frames";
+    // FRAME: header, network id, ethertype, packet.
+    const auto plan = wire::plan_equal_fragments(28 + 8 + 2 + mtu, 1432);
+    const std::size_t bytes = std::size_t{plan.pieces} * plan.head_size;
+    EXPECT_LE(frames * bytes, kMaxSegmented) << mtu;
+    EXPECT_LE(frames * plan.pieces, kMaxSegments) << mtu;
+    EXPECT_TRUE((frames + 1) * bytes > kMaxSegmented || (frames + 1) * plan.pieces > kMaxSegments ||
+                (frames + 1) * payload > 65'000)
+        << mtu << ": more would do";
+  }
 }
 
 /// The far end of a TCP connection to the host's listener, as frames.
