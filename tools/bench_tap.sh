@@ -1,32 +1,47 @@
-# The part of tools/bench that is called tap; sourced by it, after the namespaces root, one and two were made.
+# The part of tools/bench that is called tap; sourced by it, after the namespaces root, one and two were made. All subjects run side by side, and
+# are measured by turns, so that what else the machine does meanwhile befalls all of them.
 # shellcheck shell=bash
-declare -A value=() # [what, of whom]
-measure() { # further iperf3 arguments: Mbit/s that arrived
-  ns two iperf3 -s -1 -D --logfile "$work/iperf.log"
-  sleep 0.5
-  ns one iperf3 -c "$two_ip" -t "$seconds" -J "$@" | jq -r '(.end.sum_received // .end.sum) as $s
-    | $s.bits_per_second * (if $s.lost_percent then 1 - $s.lost_percent / 100 else 1 end) / 1e6 | floor'
+rounds=3
+subjects=()
+declare -A client=() server=() at=() # of a subject: namespaces, address of the server
+declare -A value=()                  # [what, of whom]: one figure a round, then their median
+subject() { # name client server address
+  subjects+=("$1")
+  client[$1]=$2 server[$1]=$3 at[$1]=$4
 }
-percentiles() { # of whom: round trips in microseconds
-  ns one ping -c 20 -i 0.01 "$two_ip" >/dev/null # neighbours, paths
-  ns one ping -c 5000 -i 0.002 "$two_ip" | sed -n 's/.*time=\([0-9.]*\) ms/\1/p' | sort -n >"$work/rtt"
-  local n q
-  n=$(wc -l <"$work/rtt")
-  [ "$n" -ge 4990 ] || echo "$1: only $n of 5000 pings came back" >&2
-  for q in 50 99 99.9; do
-    value["ping $q,$1"]=$(awk -v n="$n" -v q="$q" 'BEGIN {at = int(n * q / 100 + 0.999999)} NR == at {printf "%.0f", $1 * 1000}' "$work/rtt")
+measure() { # what, further iperf3 arguments: adds Mbit/s that arrived
+  local s
+  for s in "${subjects[@]}"; do
+    [ "$s" != "bare veth" ] || continue
+    ns "${server[$s]}" iperf3 -s -1 -D --logfile "$work/iperf.log"
+    sleep 0.5
+    value["$1,$s"]+=" $(ns "${client[$s]}" iperf3 -c "${at[$s]}" -t $(((seconds + rounds - 1) / rounds)) -J "${@:2}" | jq -r '(.end.sum_received // .end.sum) as $s
+      | $s.bits_per_second * (if $s.lost_percent then 1 - $s.lost_percent / 100 else 1 end) / 1e6 | floor')"
   done
 }
-all_of() { # of whom
-  value["TCP there,$1"]=$(measure)
-  value["TCP back,$1"]=$(measure -R)
-  value["TCP x 4 there,$1"]=$(measure -P 4)
-  value["TCP x 4 back,$1"]=$(measure -P 4 -R)
-  value["UDP there,$1"]=$(measure -u -b 1G -l 1372)
-  value["UDP back,$1"]=$(measure -u -b 1G -l 1372 -R)
-  percentiles "$1"
+pings() { # adds round trips in microseconds
+  local s
+  for s in "${subjects[@]}"; do
+    ns "${client[$s]}" ping -c 20 -i 0.01 "${at[$s]}" >/dev/null # neighbours, paths
+    ns "${client[$s]}" ping -c $((5000 / rounds)) -i 0.002 "${at[$s]}" | sed -n 's/.*time=\([0-9.]*\) ms/\1/p' >>"$work/rtt ${s// /-}"
+  done
 }
-talks() { wait_for 20 ns one ping -c 1 -W 1 "$two_ip" || { echo "$1: no ping" >&2; return 1; }; }
+medians() {
+  local key s n q
+  for key in "${!value[@]}"; do
+    # shellcheck disable=SC2086
+    value[$key]=$(printf '%s\n' ${value[$key]} | sort -n | sed -n "$((rounds / 2 + 1))p")
+  done
+  for s in "${subjects[@]}"; do
+    sort -n "$work/rtt ${s// /-}" >"$work/rtt"
+    n=$(wc -l <"$work/rtt")
+    [ "$n" -ge 4980 ] || echo "$s: only $n of $((5000 / rounds * rounds)) pings came back" >&2
+    for q in 50 99 99.9; do
+      value["ping $q,$s"]=$(awk -v n="$n" -v q="$q" 'BEGIN {at = int(n * q / 100 + 0.999999)} NR == at {printf "%.0f", $1 * 1000}' "$work/rtt")
+    done
+  done
+}
+talks() { wait_for 20 ns one ping -c 1 -W 1 "$2" || { echo "$1: no ping" >&2; return 1; }; }
 wireguard() { # both ends, keys made for this run
   local s n other
   for s in one two; do (umask 077; wg genkey >"$work/wg-$s.key"); done
@@ -41,8 +56,7 @@ wireguard() { # both ends, keys made for this run
     ns "$s" ip addr add "10.74.0.$n/24" dev wg0
     ns "$s" ip link set wg0 up
   done
-  two_ip=10.74.0.3
-  talks wireguard-go
+  talks wireguard-go 10.74.0.3
 }
 nebula_pair() {
   local s n
@@ -61,32 +75,35 @@ YAML
     (exec ip netns exec "$prefix-$s" nebula -config "$work/nebula-$s.yml") >>"$work/nebula-$s.log" 2>&1 &
     pids+=($!)
   done
-  two_ip=10.74.1.3
-  talks nebula
+  talks nebula 10.74.1.3
 }
 
 world
 pair ours
-subjects=(orrery)
-all_of orrery
+subject orrery one two "$two_ip"
 if [ -n "$peer" ]; then
-  fresh_homes
-  pair stock
-  subjects+=(zerotier-one)
-  all_of zerotier-one
+  space three 10.72.0.4/24
+  space four 10.72.0.5/24
+  for s in three four; do
+    mkdir "$work/$s"
+    cp "$work/planet" "$work/$s/planet"
+  done
+  pair stock three four
+  subject zerotier-one three four "$two_ip"
 fi
-stop one; stop two
-if command -v wireguard-go >/dev/null && command -v wg >/dev/null && wireguard; then
-  subjects+=(wireguard-go)
-  all_of wireguard-go
-fi
-if command -v nebula >/dev/null && command -v nebula-cert >/dev/null && nebula_pair; then
-  subjects+=(nebula)
-  all_of nebula
-fi
-two_ip=10.72.0.3
-subjects+=("bare veth")
-percentiles "bare veth"
+if command -v wireguard-go >/dev/null && command -v wg >/dev/null && wireguard; then subject wireguard-go one two 10.74.0.3; fi
+if command -v nebula >/dev/null && command -v nebula-cert >/dev/null && nebula_pair; then subject nebula one two 10.74.1.3; fi
+subject "bare veth" one two 10.72.0.3
+for ((r = 0; r < rounds; ++r)); do
+  measure "TCP there"
+  measure "TCP back" -R
+  measure "TCP x 4 there" -P 4
+  measure "TCP x 4 back" -P 4 -R
+  measure "UDP there" -u -b 1G -l 1372
+  measure "UDP back" -u -b 1G -l 1372 -R
+  pings
+done
+medians
 
 printf '%-26s' ""
 printf ' %14s' "${subjects[@]}"
@@ -108,5 +125,5 @@ for what in "TCP there" "TCP back" "TCP x 4 there" "TCP x 4 back" "UDP there" "U
 "
   done
 done
-echo "cpu: $cpu, $(nproc) cores for both daemons and iperf3; MTU 2800 (ours and stock); pings every 2 ms, adaptive idle"
+echo "cpu: $cpu, $(nproc) cores for both daemons and iperf3; MTU 2800 (ours and stock); pings every 2 ms, adaptive idle; medians of $rounds rounds"
 write_json "$(jq -s . <<<"$rows")"
