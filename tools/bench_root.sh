@@ -72,6 +72,8 @@ whois_in_floods() { # bD8
 strangers_in_flood() { # bD9
   local got proofs
   ns root ip route add 10.74.0.0/16 dev wan0
+  # Made-up sources are behind a gateway, as they would be: as neighbours each would take an entry of a table of 1,024.
+  ns root ip route add default via 10.72.0.3
   for i in $(seq 0 99); do ns one ip addr add "10.74.$i.1/32" dev wan0; done
   proofs=$(drops_of root | jq .control.proofs_asked)
   flood_of_root joiners 10000 20 --node "$(address_of root)" --peer "$work/root/identity.public"

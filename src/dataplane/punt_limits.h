@@ -1,6 +1,7 @@
 // How much of what a worker does not finish control is given: by class, so that strangers leave
-// room for those who are known, and by the network of its source, so that one of them leaves room
-// for others. Tables of fixed size, 256 KiB for each worker.
+// room for those who are known; by the network of its source, so that one of them leaves room for
+// others; and by sender, where one is known, so that a peer leaves room for its neighbours. Tables
+// of fixed size, 256 KiB for each worker.
 //
 // Source: security 2.14, L2 as summarised in docs/architecture.md.
 #pragma once
@@ -36,6 +37,7 @@ struct PuntOptions {
   void share_among(std::uint32_t workers) {
     for (Rate& rate : all) rate.per_second = std::max(rate.per_second / workers, 1u);
     for (Rate& rate : per_prefix) rate.per_second = std::max(rate.per_second / workers, 1u);
+    per_sender.per_second = std::max(per_sender.per_second / workers, 1u);
   }
 
   SipKey key;
@@ -50,6 +52,9 @@ struct PuntOptions {
   }};
   /// By class, for one /24 (IPv6: /48); frames and events have no source.
   std::array<Rate, 3> per_prefix{{{2'000, 256}, {50'000, 1'024}, {50'000, 512}}};
+  /// For a peer from one such network (elsewhere others may use its name), of both classes that
+  /// have one. A fifth of what control does in a second where it does nothing else.
+  Rate per_sender{20'000, 512};
 };
 
 class PuntLimits {
@@ -59,7 +64,8 @@ class PuntLimits {
         all_(options.all),
         prefixes_{TokenTable(8'192, options.per_prefix[0]),
                   TokenTable(8'192, options.per_prefix[1]),
-                  TokenTable(8'192, options.per_prefix[2])} {}
+                  TokenTable(8'192, options.per_prefix[2])},
+        senders_(8'192, options.per_sender) {}
 
   /// Of the hash that take() wants.
   [[nodiscard]] const SipKey& key() const noexcept { return key_; }
@@ -69,10 +75,12 @@ class PuntLimits {
     return classes_[index(c)].has(all_[index(c)], now);
   }
 
-  /// The drop that it becomes, or kNone. `prefix`: hash of its source's network.
-  /// REQUIRES: a class up to kAuthenticated.
-  [[nodiscard]] Drop take(PuntClass c, std::uint64_t prefix, Millis now) noexcept {
+  /// The drop that it becomes, or kNone. `prefix`: hash of its source's network; `sender`: of that
+  /// and its sender, not looked at for strangers. REQUIRES: a class up to kAuthenticated.
+  [[nodiscard]] Drop take(PuntClass c, std::uint64_t prefix, std::uint64_t sender,
+                          Millis now) noexcept {
     if (!open(c, now)) return drop_of(c);
+    if (c != PuntClass::kStranger && !senders_.take(sender, now)) return Drop::kPuntSource;
     if (!prefixes_[index(c)].take(prefix, now)) return Drop::kPuntSource;
     return take(c, now);
   }
@@ -96,6 +104,7 @@ class PuntLimits {
   std::array<Rate, kPuntClasses> all_;
   std::array<TokenBucket, kPuntClasses> classes_{};
   std::array<TokenTable, 3> prefixes_;
+  TokenTable senders_;
 };
 
 }  // namespace orrery::dataplane

@@ -104,6 +104,27 @@ TEST_F(PuntTest, OneNetworkLeavesRoomForAnother) {
   release(b->out);
 }
 
+TEST_F(PuntTest, APeerLeavesRoomForItsNeighbours) {
+  auto b = make();
+  const wire::Address neighbour{0x3333333333ULL};
+  fib::Peer other = b->peer();
+  other.address = neighbour;
+  b->publisher.apply(other);
+  const auto hello = [&](wire::Address from, std::uint32_t ip) {
+    feed(*b, packet(from, kB, 0), wire::Endpoint::v4(ip, 9993));
+    const unsigned n = punted(*b, Message::kDatagram);
+    release(b->out);
+    return n;
+  };
+  unsigned got = 0;
+  for (unsigned i = 0; i < 900; ++i) got += hello(kA, 0x0a000001);
+  EXPECT_GE(got, 512u);
+  EXPECT_LT(got, 900u) << "the burst, and what time brought back";
+  EXPECT_EQ(b->dropped(Drop::kPuntSource), 900 - got);
+  EXPECT_EQ(hello(neighbour, 0x0a000002), 1u) << "of the same network";
+  EXPECT_EQ(hello(kA, 0x0b000001), 1u) << "who uses its name does not silence it";
+}
+
 TEST_F(PuntTest, StrangersLeaveRoomForWhoIsKnown) {
   PuntOptions few;
   few.all[0] = {1, 10};
@@ -130,6 +151,7 @@ TEST(PuntOptionsTest, WorkersShareRates) {
   EXPECT_EQ(options.all[0].per_second, 5'000u);
   EXPECT_EQ(options.all[0].burst, 1'024u);
   EXPECT_EQ(options.per_prefix[0].per_second, 500u);
+  EXPECT_EQ(options.per_sender.per_second, 5'000u);
   options.share_among(1'000'000);
   EXPECT_EQ(options.per_prefix[0].per_second, 1u) << "0 would be no limit";
 }

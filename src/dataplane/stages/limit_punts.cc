@@ -20,10 +20,11 @@ PuntClass class_of(const PacketVector& v, unsigned i) {
 
 void limit_punts(WorkerContext& w, PacketVector& v) noexcept {
   crypto::SipBatch names;
-  alignas(64) std::array<std::uint64_t, kVectorMax> prefix;
+  alignas(64) std::array<std::uint64_t, kVectorMax> prefix, sender;
   std::array<std::uint8_t, kVectorMax> lane;
   std::array<PuntClass, kVectorMax> what;
   unsigned n = 0;
+  bool known = false;
   for (unsigned i = 0; i < v.n; ++i) {
     if (v.next[i] != Next::kPunt) continue;
     const PuntClass c = class_of(v, i);
@@ -33,14 +34,17 @@ void limit_punts(WorkerContext& w, PacketVector& v) noexcept {
       v.drop_lane(i, PuntLimits::drop_of(c));  // a flood costs no more than this
     } else {
       names.word[0][n] = prefix_word(meta_of(v.mbuf[i]).remote);
+      names.word[1][n] = v.peer[i] == nullptr ? 0 : v.peer[i]->peer.address.value;
+      known |= c != PuntClass::kStranger;
       what[n] = c;
       lane[n++] = static_cast<std::uint8_t>(i);
     }
   }
   if (n == 0) return;
   crypto::siphash_batch(w.punts.key(), names, 1, n, prefix.data());
+  if (known) crypto::siphash_batch(w.punts.key(), names, 2, n, sender.data());
   for (unsigned k = 0; k < n; ++k) {
-    const Drop drop = w.punts.take(what[k], prefix[k], w.now_ms);
+    const Drop drop = w.punts.take(what[k], prefix[k], known ? sender[k] : 0, w.now_ms);
     if (drop != Drop::kNone) v.drop_lane(lane[k], drop);
   }
 }

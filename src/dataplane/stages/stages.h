@@ -210,8 +210,8 @@ void fragment(WorkerContext& w, PacketVector& v) noexcept;
 
 // --- side: what control is given
 
-/// Of the lanes that are punted, those beyond the rate of their class and of their source's network
-/// are dropped instead; partition() asks it. Exits: drop kPuntStranger and its neighbours,
+/// Of the lanes that are punted, those beyond the rate of their class, of their source's network and
+/// of their sender are dropped instead; partition() asks it. Exits: drop kPuntStranger and its neighbours,
 /// kPuntSource. Cost: while a class has nothing left, a look at its bucket.
 void limit_punts(WorkerContext& w, PacketVector& v) noexcept;
 
