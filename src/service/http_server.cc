@@ -309,8 +309,13 @@ Result<void> HttpServer::start(std::uint16_t port, const std::string& socket_pat
   std::vector<int> listeners;
   const int v4 = listen_tcp(AF_INET, port);
   if (v4 < 0) {
-    return failure(Errc::kIo, "cannot listen on 127.0.0.1 port " + std::to_string(port) +
-                                  " (TCP): " + std::strerror(errno));
+    const int code = errno;
+    return failure(Errc::kIo,
+                   "cannot listen on 127.0.0.1 port " + std::to_string(port) +
+                       " (TCP): " + std::strerror(code) +
+                       (code == EADDRINUSE ? ": another daemon has it, or connections of "
+                                             "one that has ended linger for a minute"
+                                           : ""));
   }
   listeners.push_back(v4);
   if (const int v6 = listen_tcp(AF_INET6, port); v6 >= 0) listeners.push_back(v6);
