@@ -134,7 +134,13 @@ void calls(std::uint64_t members) {
           [&](int i) { scene.call("POST", member_path(i), R"({"authorized":true})"); });
   measure("name the network", 50,
           [&](int i) { scene.call("POST", net, "{\"name\":\"n" + std::to_string(i) + "\"}"); });
-  measure("list member ids", 5, [&](int) { scene.call("GET", net + "/member", ""); });
+  for (const auto& [name, path] : {std::pair{"list member ids", net + "/member"},
+                                   std::pair{"list members", "/unstable" + net + "/member"}}) {
+    std::vector<double> turns;
+    measure(name, 5, [&](int) { turns.push_back(scene.list(path) * 1e3); });
+    row(std::string("API: ") + name + ", longest turn of control", {{"members", members}},
+        percentile(turns, 0.5), "ms");
+  }
 }
 
 /// Everybody asks at the same moment, for the first time.

@@ -301,12 +301,16 @@ std::size_t ApiService::check_roots(std::uint64_t world) {
   return node_.check_roots(now_, world, *effects_);
 }
 
-HttpResponse ApiService::controller(const HttpRequest& request) {
+HttpResponse ApiService::controller(const HttpRequest& request,
+                                    std::optional<control::MemberList>& rest) {
   if (controller_ == nullptr) return {404, "", "application/json"};
-  const auto answer = with_records([&] {
-    return controller_->handle(now_, request.method, request.path, request.body, *effects_);
+  auto answer = with_records([&] {
+    return rest ? controller_->go_on(*rest)
+                : controller_->handle(now_, request.method, request.path, request.body, *effects_);
   });
-  return {answer.status, answer.body, "application/json"};
+  rest = answer.rest;
+  if (rest) awaited_.reset();  // the last piece waits for them all
+  return {answer.status, std::move(answer.body), "application/json"};
 }
 
 HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {

@@ -69,7 +69,8 @@ class ApiService final : public ApiTarget {
   bool unpin(wire::Address address) override;
   std::size_t check_roots(std::uint64_t world) override;
   std::string metrics() override;
-  HttpResponse controller(const HttpRequest& request) override;
+  HttpResponse controller(const HttpRequest& request,
+                          std::optional<control::MemberList>& rest) override;
   HttpResponse api_v1(const HttpRequest& request, bool local) override;
 
  private:

@@ -107,10 +107,18 @@ class Controller final : public ControllerRole {
 
   [[nodiscard]] bool suspended() const { return suspended_; }
 
+  /// Members in one piece of a list, by their ids or whole: 1 or 2 ms.
+  static constexpr std::size_t kIdsPerTurn = 4'096;
+  static constexpr std::size_t kRecordsPerTurn = 256;
+
   /// One call of the paths under /controller and /unstable/controller; `path` without query. Access
-  /// has been checked.
+  /// has been checked. The answer is one when nothing is left of it (go_on()).
   HttpAnswer handle(Now now, std::string_view method, std::string_view path, std::string_view body,
                     Effects& out);
+
+  /// The next piece of an answer, whose body follows those of the pieces before. Who is a member
+  /// all the while is told of once, as of some moment in between.
+  HttpAnswer go_on(MemberList list);
 
   // Changes, with all that follows from them. `actor` is named in the events. Records are complete
   // (records.h); a change that changes nothing has no consequences.

@@ -157,6 +157,7 @@ TEST_F(ApiV1, WhatIsReadCanBeSetAgain) {
          {{"type", "ACTION_ACCEPT"}}}},
        {"capabilities", {{{"id", 1}, {"default", true}, {"rules", {{{"type", "ACTION_ACCEPT"}}}}}}},
        {"tags", {{{"id", 5}, {"default", nullptr}}}},
+       {"anchors", {"1122334455"}},
        {"dns", {{"domain", "x"}}}});
   json body = lab.ask("GET", at(id)).body;
   EXPECT_EQ(body["rules"].size(), 7u);

@@ -75,6 +75,27 @@ TEST(Issue, NamesNoMoreBridgesThanTheMemberReads) {
   EXPECT_EQ(all.back().address(), wire::Address{kFirst + wire::kMaxSpecialists - 1});
 }
 
+TEST(Issue, NamesAnchorsReplicatorsAndRelaysOfTheNetwork) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  const wire::Address bridge{0x2000000000}, other{0x3000000000};
+  lab.set_network(id, {{"private", false}});
+  // The stock paths have no words for them.
+  nlohmann::json record = lab.controller.registry().find(id)->record;
+  record["anchors"] = {wire::to_string(bridge), "nonsense"};
+  record["replicators"] = {wire::to_string(other)};
+  record["relays"] = {wire::to_string(other)};
+  lab.controller.put_network(lab.now, id, record, "test");
+  lab.set_member(id, bridge, {{"authorized", true}, {"activeBridge", true}});
+  const auto answer = lab.request(id, made_up_identity(0x1000000001));
+  ASSERT_TRUE(answer.config);
+  using wire::Specialist;
+  EXPECT_EQ(answer.config->specialists,
+            (std::vector<Specialist>{
+                {bridge.value | Specialist::kActiveBridge | Specialist::kAnchor},
+                {other.value | Specialist::kReplicator | Specialist::kNetworkRelay}}));
+}
+
 TEST(Issue, NoAddressIsGivenTwice) {
   ControllerLab lab;
   const auto id = lab.network(1);
