@@ -224,7 +224,7 @@ std::string ApiService::metrics() {
   m.alarms = node_.alarms().all();
   m.alarms_raised = node_.alarms().raised();
   if (controller_ == nullptr) return to_text(std::move(m));
-  Metrics::Controller& c = m.controller.emplace();
+  ControllerMetrics& c = m.controller.emplace();
   const control::EventLog& events = std::as_const(*controller_).events();
   const auto count = [&](std::initializer_list<const char*> types) {
     std::uint64_t sum = 0;
