@@ -96,6 +96,25 @@ TEST(Issue, NamesAnchorsReplicatorsAndRelaysOfTheNetwork) {
                 {other.value | Specialist::kReplicator | Specialist::kNetworkRelay}}));
 }
 
+TEST(Issue, TracesGoWhereTheNetworkSaysOrElseTheMember) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  const auto who = made_up_identity(0x1000000001);
+  const auto traced = [&] {
+    lab.advance(2'000);
+    const auto answer = lab.request(id, who);
+    EXPECT_TRUE(answer.config);
+    return answer.config ? std::pair(answer.config->trace_target, answer.config->trace_level)
+                         : std::pair(wire::Address{}, std::uint64_t{0});
+  };
+  lab.set_network(id, {{"private", false}});
+  EXPECT_EQ(traced(), std::pair(wire::Address{}, std::uint64_t{0}));
+  lab.set_network(id, {{"remoteTraceTarget", "1122334455"}, {"remoteTraceLevel", 5}});
+  EXPECT_EQ(traced(), std::pair(wire::Address{0x1122334455}, std::uint64_t{5}));
+  lab.set_member(id, who.address, {{"remoteTraceTarget", "66778899aa"}, {"remoteTraceLevel", 9}});
+  EXPECT_EQ(traced(), std::pair(wire::Address{0x66778899aa}, std::uint64_t{9}));
+}
+
 TEST(Issue, NoAddressIsGivenTwice) {
   ControllerLab lab;
   const auto id = lab.network(1);
