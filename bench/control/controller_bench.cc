@@ -9,6 +9,7 @@
 // unit, baseline. Latencies are wall time until the call's record is on disk, medians, with the
 // 99th percentile as a row of its own.
 #include <sodium.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -95,6 +96,31 @@ void configurations(double signatures_a_second) {
       signatures_a_second / kRichSignatures);
 }
 
+/// What a commit cannot be without: 8 KiB behind the others in a file, and a synchronisation.
+class DiskAlone {
+ public:
+  DiskAlone() {
+    const char* where = std::getenv("TMPDIR");
+    std::string name = std::string(where == nullptr ? "/tmp" : where) + "/controller-disk.XXXXXX";
+    fd_ = ::mkstemp(name.data());
+    ::unlink(name.c_str());
+  }
+
+  ~DiskAlone() { ::close(fd_); }
+
+  DiskAlone(const DiskAlone&) = delete;
+  DiskAlone& operator=(const DiskAlone&) = delete;
+
+  void commit() {
+    static constexpr char kPages[8'192] = {};
+    if (::write(fd_, kPages, sizeof(kPages)) != sizeof(kPages) || ::fdatasync(fd_) != 0)
+      std::perror("controller_bench: disk");
+  }
+
+ private:
+  int fd_;
+};
+
 void calls(std::uint64_t members) {
   ControllerScene scene({.store = true, .signers = 1});
   scene.make_network(network(1), rich_network());
@@ -124,6 +150,8 @@ void calls(std::uint64_t members) {
     const std::uint64_t which = static_cast<std::uint64_t>(i) * 7919 % members + 1;
     return net + "/member/" + wire::to_string(made_up(which).address);
   };
+  DiskAlone disk;
+  measure("disk alone", 200, [&](int) { disk.commit(); });
   measure("read a member", 200, [&](int i) { scene.call("GET", member_path(i), ""); });
   measure("name a member", 200, [&](int i) {
     scene.call("POST", member_path(i), "{\"name\":\"n" + std::to_string(i) + "\"}");
@@ -134,7 +162,23 @@ void calls(std::uint64_t members) {
           [&](int i) { scene.call("POST", member_path(i), R"({"authorized":true})"); });
   measure("name the network", 50,
           [&](int i) { scene.call("POST", net, "{\"name\":\"n" + std::to_string(i) + "\"}"); });
-  measure("list member ids", 5, [&](int) { scene.call("GET", net + "/member", ""); });
+  for (const auto& [name, path] : {std::pair{"list member ids", net + "/member"},
+                                   std::pair{"list members", "/unstable" + net + "/member"}}) {
+    std::vector<double> turns;
+    measure(name, 5, [&](int) { turns.push_back(scene.list(path) * 1e3); });
+    row(std::string("API: ") + name + ", longest turn of control", {{"members", members}},
+        percentile(turns, 0.5), "ms");
+  }
+  measure("delete the network", 1, [&](int) { scene.call("DELETE", net, ""); });
+  double longest = 0;
+  for (std::uint64_t i = 0; i < members / control::Controller::kClearedPerTurn + 400; ++i) {
+    const auto begin = Clock::now();
+    scene.pass(20);
+    longest = std::max(longest, seconds_since(begin));
+    scene.await();
+  }
+  row("API: delete the network, longest turn of control afterwards", {{"members", members}},
+      longest * 1e3, "ms");
 }
 
 /// Everybody asks at the same moment, for the first time.

@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -173,6 +175,24 @@ class ControllerScene {
   void call(const std::string& method, const std::string& path, const std::string& body) {
     handle(method, path, body);
     await();
+  }
+
+  /// A list of members: seconds of its longest turn of control.
+  double list(const std::string& path) {
+    double longest = 0;
+    std::optional<control::MemberList> rest;
+    do {
+      const auto begin = std::chrono::steady_clock::now();
+      const auto answer =
+          rest ? controller.go_on(*rest) : controller.handle(now, "GET", path, "", out_);
+      settle();
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+      longest = std::max(longest, took.count());
+      if (answer.status != 200) throw std::runtime_error(path + ": " + answer.body);
+      rest = answer.rest;
+    } while (rest);
+    await();
+    return longest;
   }
 
   /// Until everything is on the disk.

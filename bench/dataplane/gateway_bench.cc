@@ -8,6 +8,7 @@
 //   suite     1 Salsa20/12-Poly1305, 3 AES-GMAC-SIV
 //   peers     to which (from which) the packets go in turns, each with keys of its own
 //   flows     UDP flows inside, in turns
+//   rule      all frames are copied ("tee", "watch") or sent ("redirect") to another member, whole
 //
 // Counters, of the median round: cycles/packet (time-stamp cycles), Mpps, Gbit/s of frames, crypto
 // (cycles/packet of the armor alone) and efficiency (crypto / cycles).
@@ -48,7 +49,7 @@ std::uint64_t armor_alone(const Row& row, const Gateway& g, Maker& maker) {
 }
 
 void run(benchmark::State& state, const Row& row) {
-  Gateway& g = gateway(row.suite, row.peers);
+  Gateway& g = gateway(row.suite, row.peers, row.copies);
   static unsigned rings = 0;
   ControlLink link;
   if (!link.open(1000 + rings++)) std::abort();
@@ -83,9 +84,11 @@ void run(benchmark::State& state, const Row& row) {
   const WorkerCounters& c = worker.counters();
   const std::uint64_t expected = cycles.size() * maker.frames();
   if (!c.balanced()) state.SkipWithError("the ledger does not add up");
-  // Copies of headers that tell control of busy peers have a rate.
+  // Copies of headers that tell control of busy peers have a rate. A redirect ends the frame, but
+  // not the copy that goes elsewhere.
+  const auto of = [&](Drop reason) { return c.drops[static_cast<std::size_t>(reason)].value(); };
   const std::uint64_t dropped =
-      total(c.drops) - c.drops[static_cast<std::size_t>(Drop::kPuntEvent)];
+      total(c.drops) - of(Drop::kPuntEvent) - (of(Drop::kRedirected) == expected ? expected : 0);
   if ((row.encrypt ? c.frames_in.value() : lan->sink.packets) != expected || dropped != 0)
     state.SkipWithError("packets were lost");
   const double frames = maker.frames();
@@ -104,6 +107,18 @@ void add_rows() {
     std::size_t peers, flows;
   };
 
+  for (const auto& [word, rule] : {std::pair{"tee", wire::RuleType::kActionTee},
+                                   std::pair{"watch", wire::RuleType::kActionWatch},
+                                   std::pair{"redirect", wire::RuleType::kActionRedirect}}) {
+    for (const std::size_t bytes : {64u, 1400u}) {
+      const Row row{true, bytes, wire::Suite::kAesGmacSiv, 2, 1, rule};
+      benchmark::RegisterBenchmark(
+          ("encrypt/bytes:" + std::to_string(bytes) + "/suite:3/peers:2/flows:1/rule:" + word)
+              .c_str(),
+          [row](benchmark::State& s) { run(s, row); })
+          ->UseManualTime();
+    }
+  }
   for (const bool encrypt : {true, false}) {
     for (const wire::Suite suite : {wire::Suite::kAesGmacSiv, wire::Suite::kSalsaPoly}) {
       for (const Crowd crowd : {Crowd{1, 1}, Crowd{1, 10'000}, Crowd{10'000, 10'000}}) {

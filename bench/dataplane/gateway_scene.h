@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
+#include <tuple>
 
 #include "crypto/curve.h"
 #include "dataplane/fast_path.h"
@@ -38,9 +40,12 @@ inline crypto::SharedSecret secret_of(std::size_t peer) {
   return secret;
 }
 
+/// A rule that copies or sends all frames to the last peer; none: everything is accepted.
+using CopyRule = std::optional<wire::RuleType>;
+
 /// One node with `count` peers, and what these peers need to talk to it.
 struct Gateway {
-  Gateway(const std::string& name, wire::Suite suite, std::size_t count)
+  Gateway(const std::string& name, wire::Suite suite, std::size_t count, CopyRule copies)
       : publisher(tables, count + 1) {
     if (!tables.open(name)) std::abort();
     fib::Network network;
@@ -50,6 +55,14 @@ struct Gateway {
     wire::Rule accept;
     accept.type = static_cast<std::uint8_t>(wire::RuleType::kActionAccept);
     network.rules = {accept};
+    if (copies) {
+      wire::Rule copy;
+      copy.type = static_cast<std::uint8_t>(*copies);
+      // [8] address, [4] flags, [2] length
+      store_be64(copy.data.data(), address_of(count - 1).value);
+      store_be16(copy.data.data() + 12, 0xffff);
+      network.rules.insert(network.rules.begin(), copy);
+    }
     publisher.apply(network);
     for (std::size_t i = 0; i < count; ++i) {
       fib::Peer peer;
@@ -79,11 +92,11 @@ struct Gateway {
 };
 
 /// Kept from row to row: 10,000 peers take a second to make.
-inline Gateway& gateway(wire::Suite suite, std::size_t peers) {
-  static std::map<std::pair<int, std::size_t>, std::unique_ptr<Gateway>> made;
-  auto& g = made[{static_cast<int>(suite), peers}];
+inline Gateway& gateway(wire::Suite suite, std::size_t peers, CopyRule copies = {}) {
+  static std::map<std::tuple<int, std::size_t, CopyRule>, std::unique_ptr<Gateway>> made;
+  auto& g = made[{static_cast<int>(suite), peers, copies}];
   if (!g) {
-    g = std::make_unique<Gateway>("bench" + std::to_string(made.size()), suite, peers);
+    g = std::make_unique<Gateway>("bench" + std::to_string(made.size()), suite, peers, copies);
   }
   return *g;
 }
@@ -93,6 +106,7 @@ struct Row {
   std::size_t bytes;  // kImix, or of every frame
   wire::Suite suite;
   std::size_t peers, flows;
+  CopyRule copies{};
 };
 
 /// Makes the packets of a row, one after the other.

@@ -171,6 +171,18 @@ std::vector<NetworkStatus> Networks::list() const {
   return all;
 }
 
+FrameCounts Networks::carried(wire::NetworkId id) const {
+  const auto net = state_->joined.find(id);
+  return net == state_->joined.end() ? FrameCounts{} : net->second.carried;
+}
+
+FrameCounts Networks::carried(wire::NetworkId id, wire::Address member) const {
+  const auto net = state_->joined.find(id);
+  if (net == state_->joined.end()) return {};
+  const auto known = net->second.members.find(member);
+  return known == net->second.members.end() ? FrameCounts{} : known->second.carried;
+}
+
 const NetworkCounters& Networks::counters() const {
   return state_->counters;
 }

@@ -88,6 +88,9 @@ class Networks final : public NetworkRole {
   /// network (LoopGuard::kOverlay).
   void on_bridge_probe(Now now, wire::NetworkId id, unsigned side, Bytes payload, Effects& out);
   [[nodiscard]] std::vector<NetworkStatus> list() const;
+  /// What control has carried of the network's frames, or from and to one member, beside workers.
+  [[nodiscard]] FrameCounts carried(wire::NetworkId id) const;
+  [[nodiscard]] FrameCounts carried(wire::NetworkId id, wire::Address member) const;
   /// Drops and refusals by reason since start.
   [[nodiscard]] const NetworkCounters& counters() const;
 

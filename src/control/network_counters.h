@@ -48,6 +48,7 @@
   X(kBridgedGroupsFull, "bridged_groups_full")             \
   X(kMembersDisplaced, "members_displaced")                \
   X(kPushRate, "push_rate")                                \
+  X(kMemberRate, "member_rate")                            \
   X(kStationsMoved, "stations_moved")                      \
   X(kStationsHeld, "stations_held")                        \
   X(kStationsRefused, "stations_refused")
@@ -62,6 +63,24 @@ enum class NetworkCount : std::uint8_t {
 };
 
 enum class Way : std::uint8_t { kIn, kOut };
+
+/// Frames that control has carried itself, beside those of the workers. Bytes are those of Ethernet
+/// frames.
+struct FrameCount {
+  std::uint64_t packets = 0, bytes = 0;
+  std::uint64_t refused = 0;  // by rules, MACs, the limit
+
+  void carry(std::size_t frame_bytes) {
+    ++packets;
+    bytes += frame_bytes;
+  }
+};
+
+struct FrameCounts {
+  FrameCount in, out;
+
+  [[nodiscard]] FrameCount& of(Way way) { return way == Way::kIn ? in : out; }
+};
 
 class NetworkCounters {
  public:

@@ -16,10 +16,38 @@ void Networks::State::deliver(const Joined& net, const fib::EthernetFrame& frame
                         ByteVector(frame.payload.begin(), frame.payload.end())});
 }
 
-void Networks::State::send_ext_frame(Now now, const Joined& net, wire::Address to,
-                                     std::uint8_t flags, const fib::EthernetFrame& frame,
-                                     Bytes payload, Effects& out) {
-  if (to == self() || !to) return;
+void Networks::State::account(Joined& net, wire::Address member, Way way, std::size_t payload) {
+  const std::size_t bytes = fib::EthernetFrame::kHead + payload;
+  net.carried.of(way).carry(bytes);
+  if (const auto known = net.members.find(member); known != net.members.end())
+    known->second.carried.of(way).carry(bytes);
+}
+
+void Networks::State::account_refused(Joined& net, wire::Address member, Way way) {
+  ++net.carried.of(way).refused;
+  if (const auto known = net.members.find(member); known != net.members.end())
+    ++known->second.carried.of(way).refused;
+}
+
+bool Networks::State::within_limit(Now now, Joined& net, wire::Address member, Way way,
+                                   std::size_t payload) {
+  const auto known = net.members.find(member);
+  if (known == net.members.end() || !known->second.published) return true;
+  MemberEntry& entry = known->second;
+  const bool in = way == Way::kIn;
+  const std::uint32_t kbit = in ? entry.published->rate_in : entry.published->rate_out;
+  if ((in ? entry.rate_in : entry.rate_out)
+          .take(now.mono, fib::EthernetFrame::kHead + payload, kbit)) {
+    return true;
+  }
+  counters.add(NetworkCount::kMemberRate);
+  account_refused(net, member, way);
+  return false;
+}
+
+void Networks::State::send_ext_frame(Now now, Joined& net, wire::Address to, std::uint8_t flags,
+                                     const fib::EthernetFrame& frame, Bytes payload, Effects& out) {
+  if (to == self() || !to || !within_limit(now, net, to, Way::kOut, payload.size())) return;
   ByteVector packet(wire::kExtFrameHead + payload.size());
   Writer w(packet);
   wire::ExtFrame ext;
@@ -30,10 +58,11 @@ void Networks::State::send_ext_frame(Now now, const Joined& net, wire::Address t
   ext.ethertype = frame.ethertype;
   ext.payload = payload;
   wire::encode_ext_frame(w, ext);
+  account(net, to, Way::kOut, payload.size());
   transport.send(now, to, wire::Verb::kExtFrame, packet, {}, out);
 }
 
-void Networks::State::emit(Now now, const Joined& net, const fib::FilterVerdict& verdict,
+void Networks::State::emit(Now now, Joined& net, const fib::FilterVerdict& verdict,
                            const fib::EthernetFrame& frame, Effects& out) {
   for (std::size_t i = 0; i < verdict.emissions; ++i) {
     const fib::Emission& emission = verdict.emit[i];
@@ -48,7 +77,7 @@ const fib::Member* Networks::State::record_of(const Joined& net, wire::Address a
   return &*known->second.published;
 }
 
-bool Networks::State::filter_out(Now now, const Joined& net, const fib::EthernetFrame& frame,
+bool Networks::State::filter_out(Now now, Joined& net, const fib::EthernetFrame& frame,
                                  wire::Address to, bool copies, Effects& out) {
   const fib::Member* record = to ? record_of(net, to) : nullptr;
   const auto verdict =
@@ -57,6 +86,7 @@ bool Networks::State::filter_out(Now now, const Joined& net, const fib::Ethernet
   emit(now, net, verdict, frame, out);
   if (verdict.filter != fib::Filter::kDrop) return true;
   counters.add(Way::kOut, fib::Refusal::kRules);
+  account_refused(net, to, Way::kOut);
   return false;
 }
 
@@ -72,7 +102,12 @@ fib::InboundDecision Networks::State::accept(Now now, Joined& net, const Incomin
   counters.add(Way::kIn, decision.refusal);
   emit(now, net, decision.verdict, decision.frame, out);
   if (decision.learn) learn(now, net, decision.frame.source, in.source, out);
-  if (decision.deliver) deliver(net, decision.frame, out);
+  if (decision.deliver) {
+    account(net, in.source, Way::kIn, decision.frame.payload.size());
+    deliver(net, decision.frame, out);
+  } else if (decision.refusal != fib::Refusal::kNone) {
+    account_refused(net, in.source, Way::kIn);
+  }
   return decision;
 }
 
@@ -82,6 +117,8 @@ Handled Networks::State::on_frame_packet(Now now, const Incoming& in, Effects& o
   Joined* net = find_configured(packet->network);
   if (net == nullptr) return Handled::kDone;
   if (!gate(now, *net, in, out)) return Handled::kNotYet;
+  if (!within_limit(now, *net, in.source, Way::kIn, packet->payload.size()))
+    return Handled::kDoneTrusted;
   (void)accept(now, *net, in, {fib::Carrier::kFrame, {{}, {}, packet->ethertype, packet->payload}},
                out);
   return Handled::kDoneTrusted;
@@ -95,6 +132,8 @@ Handled Networks::State::on_ext_frame(Now now, const Incoming& in, Effects& out)
   if (packet->com) accept_inline(now, *net, in, *packet->com, out);
   if (!gate(now, *net, in, out)) return Handled::kNotYet;
   if (packet->has_frame) {
+    if (!within_limit(now, *net, in.source, Way::kIn, packet->payload.size()))
+      return Handled::kDoneTrusted;
     const fib::InboundFrame frame{
         fib::Carrier::kExtFrame,
         {packet->destination, packet->source, packet->ethertype, packet->payload}};
@@ -199,9 +238,11 @@ void Networks::State::on_host_frame(Now now, Joined& net, Bytes ethernet, Effect
         send_ext_frame(now, net, where.member, 0, *frame, frame->payload, out);
         return;
       }
+      if (!within_limit(now, net, where.member, Way::kOut, frame->payload.size())) return;
       ByteVector packet(wire::kFrameHead + frame->payload.size());
       Writer w(packet);
       wire::encode_frame(w, {net.id, frame->ethertype, frame->payload});
+      account(net, where.member, Way::kOut, frame->payload.size());
       transport.send(now, where.member, wire::Verb::kFrame, packet, {}, out);
       return;
     }

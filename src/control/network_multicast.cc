@@ -251,6 +251,8 @@ Handled Networks::State::on_multicast_frame(Now now, const Incoming& in, Effects
   if (net == nullptr) return Handled::kIgnored;
   if (packet->com) accept_inline(now, *net, in, *packet->com, out);
   if (!gate(now, *net, in, out)) return Handled::kNotYet;
+  if (!within_limit(now, *net, in.source, Way::kIn, packet->payload.size()))
+    return Handled::kDoneTrusted;
   const wire::Mac source = packet->source ? packet->source : wire::mac_of(in.source, net->id);
   const fib::InboundFrame frame{fib::Carrier::kMulticastFrame,
                                 {packet->group.mac, source, packet->ethertype, packet->payload}};
@@ -291,6 +293,7 @@ bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob
                                  job.payload};
   if (!filter_out(now, net, frame, to, false, out)) return false;
   push_credentials(now, net, to, false, out);
+  if (!within_limit(now, net, to, Way::kOut, job.payload.size())) return true;
   wire::MulticastFrame packet;
   packet.network = net.id;
   packet.gather_limit = ask_replication ? 0 : job.gather_limit;
@@ -302,6 +305,7 @@ bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob
   ByteVector payload(48 + job.payload.size());
   Writer w(payload);
   wire::encode_multicast_frame(w, packet);
+  account(net, to, Way::kOut, job.payload.size());
   transport.send(now, to, wire::Verb::kMulticastFrame, w.written(),
                  {.compress = net.record.compress,
                   .expect_reply = packet.gather_limit != 0,

@@ -50,6 +50,8 @@ struct MemberEntry {
   Millis last_push = 0;                 // mono, 0 never
   Millis last_announce = 0;             // of our groups to it
   std::optional<fib::Member> published;
+  RateBucket rate_in, rate_out;  // of frames that control carries
+  FrameCounts carried;
   std::list<wire::Address>::iterator place;  // in Joined::by_use
 };
 
@@ -89,6 +91,7 @@ struct Joined {
   Millis last_config = 0;        // last accepted answer or push, mono; 0: never (or from disk)
   Millis last_announce = 0;
   ConfigAssembly assembly;
+  FrameCounts carried;  // by control, of all members
   std::map<wire::Address, MemberEntry> members;
   std::list<wire::Address> by_use;  // the members, longest unused first: they give way
   BridgeTable bridges;
@@ -186,16 +189,23 @@ struct Networks::State {
   /// The sender is told what the network carries, at most a hundred times a second.
   void answer_too_big(Now now, const Joined& net, const fib::EthernetFrame& frame, Effects& out);
   void on_host_frame(Now now, Joined& net, Bytes ethernet, Effects& out);
-  void send_ext_frame(Now now, const Joined& net, wire::Address to, std::uint8_t flags,
+  /// A frame from or to a member has been carried, or was refused.
+  static void account(Joined& net, wire::Address member, Way way, std::size_t payload);
+  static void account_refused(Joined& net, wire::Address member, Way way);
+  /// Whether the limit of a member lets a frame from or to it pass; else it is counted. Who has no
+  /// record has no limit.
+  [[nodiscard]] bool within_limit(Now now, Joined& net, wire::Address member, Way way,
+                                  std::size_t payload);
+  void send_ext_frame(Now now, Joined& net, wire::Address to, std::uint8_t flags,
                       const fib::EthernetFrame& frame, Bytes payload, Effects& out);
   /// Sends the copies and redirections a filter asked for.
-  void emit(Now now, const Joined& net, const fib::FilterVerdict& verdict,
+  void emit(Now now, Joined& net, const fib::FilterVerdict& verdict,
             const fib::EthernetFrame& frame, Effects& out);
   /// What the frame path knows of a member; null when nothing.
   [[nodiscard]] const fib::Member* record_of(const Joined& net, wire::Address address) const;
   /// True if the rules let the frame go there (zero: not decided yet). Redirections are sent in
   /// every pass, copies only if asked for.
-  [[nodiscard]] bool filter_out(Now now, const Joined& net, const fib::EthernetFrame& frame,
+  [[nodiscard]] bool filter_out(Now now, Joined& net, const fib::EthernetFrame& frame,
                                 wire::Address to, bool copies, Effects& out);
   /// Judges a frame that passed the gate and does what follows: copies, learning, delivery.
   fib::InboundDecision accept(Now now, Joined& net, const Incoming& in,
@@ -252,7 +262,7 @@ struct Networks::State {
   [[nodiscard]] bool leaves_replication(const Joined& net) const;
   void gather_explicitly(Now now, Joined& net, wire::MulticastGroup group, std::uint32_t want,
                          Effects& out);
-  /// True if the rules let it go there.
+  /// True if the rules let it go there; the recipient's limit may still have been in the way.
   bool send_multicast_to(Now now, Joined& net, const MulticastJob& job, wire::Address to,
                          bool ask_replication, Effects& out);
   [[nodiscard]] std::vector<wire::Address> specialists(const Joined& net, std::uint64_t role) const;

@@ -14,6 +14,20 @@ namespace orrery::service {
 
 using nlohmann::json;
 
+namespace {
+
+dataplane::Traffic sum_of(dataplane::Traffic workers, const control::FrameCounts& control) {
+  workers.rx_packets += control.in.packets;
+  workers.rx_bytes += control.in.bytes;
+  workers.rx_refused += control.in.refused;
+  workers.tx_packets += control.out.packets;
+  workers.tx_bytes += control.out.bytes;
+  workers.tx_refused += control.out.refused;
+  return workers;
+}
+
+}  // namespace
+
 template <typename Call>
 auto ApiService::with_records(Call call) {
   const std::uint64_t before = controller_->written();
@@ -187,8 +201,7 @@ std::string ApiService::metrics() {
     m.sent.packets[static_cast<std::size_t>(kCarriers[i])] += publisher.frames_out()[i];
   }
   for (const auto& n : networks_.list()) {
-    m.networks.push_back(
-        {n.id, n.subscriptions.size(), publisher.traffic_of(n.id), publisher.hits_of(n.id)});
+    m.networks.push_back({n.id, n.subscriptions.size(), traffic_of(n.id), publisher.hits_of(n.id)});
   }
   for (const auto& p : node_.peers(now_)) {
     const auto alive = static_cast<std::uint64_t>(
@@ -211,7 +224,7 @@ std::string ApiService::metrics() {
   m.alarms = node_.alarms().all();
   m.alarms_raised = node_.alarms().raised();
   if (controller_ == nullptr) return to_text(std::move(m));
-  Metrics::Controller& c = m.controller.emplace();
+  ControllerMetrics& c = m.controller.emplace();
   const control::EventLog& events = std::as_const(*controller_).events();
   const auto count = [&](std::initializer_list<const char*> types) {
     std::uint64_t sum = 0;
@@ -288,12 +301,16 @@ std::size_t ApiService::check_roots(std::uint64_t world) {
   return node_.check_roots(now_, world, *effects_);
 }
 
-HttpResponse ApiService::controller(const HttpRequest& request) {
+HttpResponse ApiService::controller(const HttpRequest& request,
+                                    std::optional<control::MemberList>& rest) {
   if (controller_ == nullptr) return {404, "", "application/json"};
-  const auto answer = with_records([&] {
-    return controller_->handle(now_, request.method, request.path, request.body, *effects_);
+  auto answer = with_records([&] {
+    return rest ? controller_->go_on(*rest)
+                : controller_->handle(now_, request.method, request.path, request.body, *effects_);
   });
-  return {answer.status, answer.body, "application/json"};
+  rest = answer.rest;
+  if (rest) awaited_.reset();  // the last piece waits for them all
+  return {answer.status, std::move(answer.body), "application/json"};
 }
 
 HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {
@@ -321,6 +338,14 @@ HttpResponse ApiService::api_v1(const HttpRequest& request, bool local) {
   return {full.status, full.body};
 }
 
+dataplane::Traffic ApiService::traffic_of(wire::NetworkId network) const {
+  return sum_of(loop_.publisher().traffic_of(network), networks_.carried(network));
+}
+
+dataplane::Traffic ApiService::traffic_of(wire::NetworkId network, wire::Address member) const {
+  return sum_of(loop_.publisher().traffic_of(network, member), networks_.carried(network, member));
+}
+
 json ApiService::traffic_json() const {
   json peers = json::array(), networks = json::array();
   for (const auto& p : node_.peers(now_)) {
@@ -329,7 +354,7 @@ json ApiService::traffic_json() const {
     peers.push_back(std::move(one));
   }
   for (const auto& n : networks_.list()) {
-    json one = to_json(loop_.publisher().traffic_of(n.id));
+    json one = to_json(traffic_of(n.id));
     one["id"] = wire::to_string(n.id);
     networks.push_back(std::move(one));
   }
@@ -339,7 +364,7 @@ json ApiService::traffic_json() const {
 json ApiService::traffic_json(wire::NetworkId network) const {
   json members = json::array();
   for (const wire::Address member : loop_.publisher().members_of(network)) {
-    json one = to_json(loop_.publisher().traffic_of(network, member));
+    json one = to_json(traffic_of(network, member));
     one["address"] = wire::to_string(member);
     members.push_back(std::move(one));
   }

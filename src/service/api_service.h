@@ -69,7 +69,8 @@ class ApiService final : public ApiTarget {
   bool unpin(wire::Address address) override;
   std::size_t check_roots(std::uint64_t world) override;
   std::string metrics() override;
-  HttpResponse controller(const HttpRequest& request) override;
+  HttpResponse controller(const HttpRequest& request,
+                          std::optional<control::MemberList>& rest) override;
   HttpResponse api_v1(const HttpRequest& request, bool local) override;
 
  private:
@@ -81,7 +82,10 @@ class ApiService final : public ApiTarget {
   /// Of all workers, of control, and what did not fit between them.
   [[nodiscard]] nlohmann::json drops_json() const;
   [[nodiscard]] nlohmann::json paths_json() const;
-  /// What workers carried, by peer and by network.
+  /// Frames of a network, or of one of its members, that workers and control have carried.
+  [[nodiscard]] dataplane::Traffic traffic_of(wire::NetworkId network) const;
+  [[nodiscard]] dataplane::Traffic traffic_of(wire::NetworkId network, wire::Address member) const;
+  /// What workers carried, by peer, and both by network.
   [[nodiscard]] nlohmann::json traffic_json() const;
   /// The same by member of one network.
   [[nodiscard]] nlohmann::json traffic_json(wire::NetworkId network) const;

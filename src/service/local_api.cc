@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 #include "control/controller/api_v1_records.h"
-#include "control/controller/http.h"
 #include "control/controller/json_text.h"
 #include "control/path_watch.h"
 #include "service/path_json.h"
@@ -271,6 +270,22 @@ HttpResponse LocalApi::handle(const HttpRequest& request) const {
   }
 }
 
+/// A long list is put together here, so that it holds up control for a piece at a time only.
+HttpResponse LocalApi::controller(const HttpRequest& request) const {
+  HttpResponse response;
+  std::optional<control::MemberList> rest;
+  do {
+    const bool ran = invoke_([&](ApiTarget& target) {
+      HttpResponse piece = target.controller(request, rest);
+      response.body += piece.body;
+      piece.body = std::move(response.body);
+      response = std::move(piece);
+    });
+    if (!ran) return stopping();
+  } while (rest);
+  return response;
+}
+
 HttpResponse LocalApi::route(const HttpRequest& request) const {
   const std::string& path = request.path;
   const bool get = request.method == "GET" || request.method == "HEAD";
@@ -279,12 +294,12 @@ HttpResponse LocalApi::route(const HttpRequest& request) const {
   if (!get && !post && !remove) return {405, "{}", "application/json"};
 
   if (post && capture_ && path == "/orrery/capture") return capture_(request.body);
+  if (path.starts_with("/controller") || path.starts_with("/unstable/controller"))
+    return controller(request);
 
   HttpResponse response = not_found();
   const bool ran = invoke_([&](ApiTarget& target) {
-    if (path.starts_with("/controller") || path.starts_with("/unstable/controller")) {
-      response = target.controller(request);
-    } else if (get && path == "/status") {
+    if (get && path == "/status") {
       response = answer(target.status());
     } else if (get && path == "/health") {
       const json status = target.status();

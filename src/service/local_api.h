@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "control/controller/http.h"
 #include "control/network.h"
 #include "control/node.h"
 #include "service/http_server.h"
@@ -46,8 +47,10 @@ class ApiTarget {
   virtual std::size_t check_roots(std::uint64_t world) = 0;
   /// What GET /metrics gives.
   [[nodiscard]] virtual std::string metrics() = 0;
-  /// Paths under /controller and /unstable/controller.
-  virtual HttpResponse controller(const HttpRequest& request) = 0;
+  /// Paths under /controller and /unstable/controller. `rest`: what is left of the answer; it is
+  /// handed in again until nothing is, and the bodies are one.
+  virtual HttpResponse controller(const HttpRequest& request,
+                                  std::optional<control::MemberList>& rest) = 0;
   /// Paths under /api/v1, whoever asks. `local`: with the daemon's own token.
   virtual HttpResponse api_v1(const HttpRequest& request, bool local) = 0;
 };
@@ -76,6 +79,7 @@ class LocalApi {
 
  private:
   [[nodiscard]] HttpResponse route(const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse controller(const HttpRequest& request) const;
 
   Tokens tokens_;
   Invoke invoke_;

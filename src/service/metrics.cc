@@ -135,7 +135,7 @@ void peers(MetricsText& text, const Metrics& m) {
        });
 }
 
-void controller(MetricsText& text, const Metrics::Controller& c) {
+void controller(MetricsText& text, const ControllerMetrics& c) {
   text.single("controller_network_count", "gauge", "networks", c.networks);
   text.single("controller_member_count", "gauge", "members, authorised or not", c.members);
   text.single("controller_network_change_count", "counter", "changes of networks",

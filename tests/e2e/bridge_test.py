@@ -142,7 +142,7 @@ class Scene:
             workers, queues = ('[workers]\nlcores = "%d,%d"\n' % tuple(cpus), ',qpairs=2') if len(cpus) == 2 else ('', '')
             gateway = world.daemon(name, space=spaces[name], planet=planet, config='%s[[bridge]]\ndevice = "net_af_packet0,iface=lan0%s,'
                                    'blocksz=65536,framesz=2048,framecnt=512"\nnetwork = "%s"\narp_nd_suppression = true\n'
-                                   'vlan_tags = "preserve"\n%s' % (
+                                   'vlan_tags = "preserve"\nvlan_rules = true\n%s' % (
                                        workers, queues, self.network, static))
             gateway.start()
             wait_until(gateway.online, 30, name + ' is online')
@@ -210,6 +210,29 @@ def vlan(s):
                 s.hosts[one].send(s.number, to, tag=tag, payload=payload)
                 heard = [t for _, n, t in s.hosts[other].hear(0.3) if n == s.number]
                 equal(heard, [tag], 'tags of a frame from %s with tag %s' % (one, tag))
+
+
+def vlan_rules(s):
+    """rules match on real tags: a VLAN and a priority are stopped, others and what has no tag pass"""
+    path = '/controller/network/' + s.network
+    accept = {'type': 'ACTION_ACCEPT'}
+
+    def crosses(tag, one='a', other='b'):
+        s.number += 1
+        s.hosts[other].hear()
+        s.hosts[one].send(s.number, MACS['host-' + other], tag=tag)
+        return s.number in [n for _, n, _ in s.hosts[other].hear(0.3)]
+
+    s.root.post(path, {'rules': [{'type': 'MATCH_VLAN_ID', 'vlanId': 100}, {'type': 'ACTION_DROP'},
+                                 {'type': 'MATCH_VLAN_PCP', 'vlanPcp': 5}, {'type': 'ACTION_DROP'}, accept]})
+    try:
+        wait_until(lambda: not crosses(100) and not crosses(100, 'b', 'a'), 10, 'the rules are in force')
+        for one, other in (('a', 'b'), ('b', 'a')):
+            equal([crosses(tag, one, other) for tag in (100, 0x2000 | 100, 101, 0xa000 | 101, 0x6000 | 101, None)],
+                  [False, False, True, False, True, True], 'frames from %s that cross' % one)
+    finally:
+        s.root.post(path, {'rules': [accept]})
+    wait_until(lambda: crosses(100), 10, 'without the rules everything crosses')
 
 
 def suppressed(s):
@@ -349,4 +372,4 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('bridge', [across, vlan, suppressed, loop, open_again, flood, spoofed, quiet_end], needs=('ethtool',), setup=Scene)
+    main('bridge', [across, vlan, vlan_rules, suppressed, loop, open_again, flood, spoofed, quiet_end], needs=('ethtool',), setup=Scene)

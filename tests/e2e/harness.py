@@ -437,6 +437,17 @@ def root_and_controller(world, address, space=None, port=9993):
     return root, planet
 
 
+def controller_and_node(world):
+    """A root with a controller and a node, both in a network namespace that this process has moved into: what web pages are tried with."""
+    world.private_network('10.7.0.1/24')
+    root, planet = root_and_controller(world, '10.7.0.1')
+    root.start()
+    node = world.daemon('node', port=9995, planet=planet)
+    node.start()
+    wait_until(node.online, 30, 'node is online')
+    return root, node
+
+
 def member(world, controller, network, name, space, planet):
     """A daemon that has joined the controller's network, was admitted, and has its configuration."""
     made = world.daemon(name, space=space, planet=planet)

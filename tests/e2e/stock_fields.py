@@ -151,14 +151,18 @@ def derived(p):
             any(a.startswith('fc') and a.endswith('/40') for a in n['assignedAddresses']), 'addresses')
 
 
+def on_interface(p):
+    device = p.member.network(p.network)['portDeviceName']
+    return p.inside(p.member, 'ip', '-o', 'addr', 'show', 'dev', device).stdout
+
+
 def static(p):
     """member.ipAssignments"""
     before = p.controller.get('%s/member/%s' % (p.path, p.member.address))['ipAssignments']
     old = p.address(p.member) + '/24'
-    device = p.member.network(p.network)['portDeviceName']
 
     def moved(there, gone):
-        shown = p.inside(p.member, 'ip', '-o', 'addr', 'show', 'dev', device).stdout
+        shown = on_interface(p)
         return there + ' ' in shown and gone + ' ' not in shown
 
     # The interface of a stock node whose addresses change twice within a second or so is left with wrong ones, whatever its node says.
@@ -175,10 +179,14 @@ def static(p):
 def no_auto(p):
     """member.noAutoAssignIps"""
     before = p.controller.get('%s/member/%s' % (p.path, p.member.address))['ipAssignments']
+    time.sleep(ADDRESS_PAUSE)
     p.set_member(p.member, {'noAutoAssignIps': True, 'ipAssignments': []})
     p.until(lambda n: n['assignedAddresses'] == [], 'no address')
+    wait_until(lambda: 'inet 10.8.0.' not in on_interface(p), 20, 'no address of the interface')
+    time.sleep(ADDRESS_PAUSE)
     p.set_member(p.member, {'noAutoAssignIps': False, 'ipAssignments': before})
     p.until(lambda n: n['assignedAddresses'] != [], 'addresses')
+    wait_until(lambda: 'inet 10.8.0.' in on_interface(p), 20, 'addresses of the interface')
 
 
 def routes(p):

@@ -160,7 +160,14 @@ class FakeTarget : public service::ApiTarget {
     return 1;
   }
 
-  service::HttpResponse controller(const service::HttpRequest& request) override {
+  service::HttpResponse controller(const service::HttpRequest& request,
+                                   std::optional<control::MemberList>& rest) override {
+    if (request.path.ends_with("/long")) {
+      const std::uint64_t piece = rest ? rest->after.value : 0;
+      rest.reset();
+      if (piece < 3) rest = control::MemberList{{}, wire::Address{piece + 1}};
+      return {200, std::to_string(piece)};
+    }
     return {200, request.path.ends_with("missing") ? "null" : "[]", "application/json"};
   }
 

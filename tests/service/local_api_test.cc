@@ -52,6 +52,12 @@ TEST_F(LocalApiTest, EveryPathButHealthNeedsTheToken) {
   EXPECT_EQ(ask("GET", "/health", {}, "").status, 200);
 }
 
+TEST_F(LocalApiTest, ALongListIsPutTogether) {
+  const HttpResponse r = ask("GET", "/controller/long");
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.body, "0123");
+}
+
 TEST_F(LocalApiTest, BondsAreShownAndTurned) {
   const std::string root = target_.root_text();
   EXPECT_EQ(ask("GET", "/bond/show/" + root).status, 400) << "not bonded";

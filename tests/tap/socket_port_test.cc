@@ -12,8 +12,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "dataplane/fixture.h"
-#include "namespace.h"
+#include "port_test.h"
 #include "tap/device.h"
 
 namespace orrery::tap {
@@ -31,21 +30,16 @@ ByteVector pattern(std::size_t n, std::size_t seed) {
   return bytes;
 }
 
-rte_mbuf* datagram(Bytes bytes, const wire::Endpoint& remote, fib::LocalSocket socket,
-                   std::uint8_t ttl = 0, bool whole = false) {
-  rte_mbuf* m = dataplane::test::mbuf_of(bytes, bytes.size() < 3000 ? pools().wire : pools().frame);
-  meta_of(m).remote = remote;
-  meta_of(m).socket = socket;
-  meta_of(m).ttl = ttl;
-  meta_of(m).whole = whole;
-  return m;
-}
-
-class SocketPortTest : public dataplane::test::Dataplane {
+class SocketPortTest : public test::PortTest {
  protected:
-  void SetUp() override {
-    Dataplane::SetUp();
-    ORRERY_NEEDS_NAMESPACE();
+  using PortTest::datagram;
+
+  static rte_mbuf* datagram(Bytes bytes, const wire::Endpoint& remote, fib::LocalSocket socket,
+                            std::uint8_t ttl, bool whole = false) {
+    rte_mbuf* m = datagram(bytes, remote, socket);
+    meta_of(m).ttl = ttl;
+    meta_of(m).whole = whole;
+    return m;
   }
 
   static SocketPort port(std::initializer_list<LocalAddress> addresses) {
@@ -56,10 +50,6 @@ class SocketPortTest : public dataplane::test::Dataplane {
       if (socket) sockets.push_back(*socket);
     }
     return SocketPort(std::move(sockets), pools().wire, pools().frame);
-  }
-
-  static void send(SocketPort& from, std::vector<rte_mbuf*> burst) {
-    from.send(burst.data(), static_cast<std::uint16_t>(burst.size()));
   }
 
   /// Everything that has arrived, in order.

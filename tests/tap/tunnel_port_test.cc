@@ -6,8 +6,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
-#include "dataplane/fixture.h"
-#include "namespace.h"
+#include "port_test.h"
 #include "tap/sockaddr.h"
 
 namespace orrery::tap {
@@ -70,12 +69,11 @@ ByteVector framed(const wire::Endpoint& endpoint, Bytes datagram) {
   return bytes;
 }
 
-class TunnelPortTest : public dataplane::test::Dataplane {
+class TunnelPortTest : public test::PortTest {
  protected:
   void SetUp() override {
-    Dataplane::SetUp();
-    ORRERY_NEEDS_NAMESPACE();
-    relay_ = std::make_unique<Relay>();
+    PortTest::SetUp();
+    if (!IsSkipped()) relay_ = std::make_unique<Relay>();
   }
 
   void TearDown() override {
@@ -125,12 +123,8 @@ class TunnelPortTest : public dataplane::test::Dataplane {
 
   void send(std::vector<ByteVector> datagrams, const wire::Endpoint& to = kPeer) {
     std::vector<rte_mbuf*> burst;
-    for (const ByteVector& d : datagrams) {
-      burst.push_back(dataplane::test::mbuf_of(d, d.size() < 3'000 ? pools().wire : pools().frame));
-      meta_of(burst.back()).remote = to;
-      meta_of(burst.back()).socket = kId;
-    }
-    port_->send(burst.data(), static_cast<std::uint16_t>(burst.size()));
+    for (const ByteVector& d : datagrams) burst.push_back(datagram(d, to, kId));
+    PortTest::send(*port_, std::move(burst));
   }
 
   std::unique_ptr<Relay> relay_;

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '..', 'e2e'))
-from harness import World, require, root_and_controller, skip, wait_until  # noqa: E402
+from harness import World, controller_and_node, require, skip  # noqa: E402
 
 PLAYWRIGHT = os.environ.get('PLAYWRIGHT')
 CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium')
@@ -21,12 +21,7 @@ if not PLAYWRIGHT or not CHROMIUM:
     skip('needs PLAYWRIGHT (the folder of playwright-core) and a Chromium')
 require('node')
 world = World('page')
-world.private_network('10.7.0.1/24')
-root, planet = root_and_controller(world, '10.7.0.1')
-root.start()
-node = world.daemon('node', port=9995, planet=planet)
-node.start()
-wait_until(node.online, 30, 'node is online')
+root, node = controller_and_node(world)
 environment = dict(os.environ, URL='http://127.0.0.1:9993', TOKEN=root.token(), CONTROLLER=root.address, NODE_URL='http://127.0.0.1:9995',
                    NODE_TOKEN=node.token(), NODE=node.address, PLAYWRIGHT=os.path.abspath(PLAYWRIGHT), CHROMIUM=CHROMIUM)
 done = subprocess.run(['node', os.path.join(os.path.dirname(os.path.realpath(__file__)), 'page.mjs')], env=environment, timeout=180)

@@ -15,7 +15,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '..', 'e2e'))
-from harness import World, check, equal, require, root_and_controller, skip, wait_until  # noqa: E402
+from harness import World, check, controller_and_node, equal, require, skip, wait_until  # noqa: E402
 
 PORT = 3000
 BASE = 'http://127.0.0.1:%d' % PORT
@@ -120,12 +120,7 @@ def main():
         skip('needs the folder "src" of ztncui')
     require('node')
     world = World('ztncui')
-    world.private_network('10.7.0.1/24')
-    root, planet = root_and_controller(world, '10.7.0.1')
-    root.start()
-    node = world.daemon('node', port=9995, planet=planet)
-    node.start()
-    wait_until(node.online, 30, 'node is online')
+    root, node = controller_and_node(world)
     copy = os.path.join(world.work, 'ztncui')  # it keeps its users beside its program
     shutil.copytree(sys.argv[1], copy, symlinks=True)
     shutil.copy(os.path.join(copy, 'etc', 'default.passwd'), os.path.join(copy, 'etc', 'passwd'))

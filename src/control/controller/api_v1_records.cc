@@ -17,6 +17,7 @@ using nlohmann::json;
 constexpr const char* kWindow = "certificateTimeoutWindowSize";
 constexpr std::array kNetworkExtras = {"rulesSource", kWindow, "ssoEnabled", "clientId",
                                        "authorizationEndpoint"};
+constexpr std::array kRoles = {"anchors", "replicators", "relays"};  // not there: nobody
 constexpr std::array kV6Modes = {"rfc4193", "zt", "6plane"};
 
 /// Fields of a rule that may be left out: they have a default.
@@ -205,6 +206,7 @@ json api_network(const NetworkEntry& net, bool secrets) {
                "ssoEnabled",
                "clientId",
                "authorizationEndpoint"});
+  for (const char* role : kRoles) shown[role] = record.value(role, json::array());
   for (const char* mode : kV6Modes) {
     if (!shown["v6AssignMode"].contains(mode)) shown["v6AssignMode"][mode] = false;
   }
@@ -288,6 +290,11 @@ void apply_network_fields(json& record, const json& fields) {
   for (const char* key : kNetworkExtras) {
     if (fields.contains(key) && (window || std::string_view(key) != kWindow))
       record[key] = fields[key];
+  }
+  for (const char* role : kRoles) {
+    if (!fields.contains(role)) continue;
+    record.erase(role);
+    if (!fields[role].empty()) record[role] = fields[role];
   }
 }
 

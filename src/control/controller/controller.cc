@@ -329,13 +329,17 @@ std::vector<wire::Address> Controller::owners_of(wire::NetworkId network,
 void Controller::tick(Now now, Effects& out) {
   drain_pushes(now, out);
   send_revocations(now, out);
+  if (stalled() || now.mono < next_clearing_ || !registry_.any_departed()) return;
+  (void)registry_.clear_departed(kClearedPerTurn);
+  next_clearing_ = now.mono + kPushInterval;
 }
 
 Millis Controller::next_deadline() const {
   if (stalled()) return std::numeric_limits<Millis>::max();
-  return std::min(
-      pushes_.empty() && sweeps_.empty() ? std::numeric_limits<Millis>::max() : next_push_,
-      revocations_.next_deadline());
+  constexpr Millis kNever = std::numeric_limits<Millis>::max();
+  return std::min({pushes_.empty() && sweeps_.empty() ? kNever : next_push_,
+                   revocations_.next_deadline(),
+                   registry_.any_departed() ? next_clearing_ : kNever});
 }
 
 void Controller::queue_push(Now now, MemberKey key, const RegisteredMember& member) {
@@ -410,9 +414,9 @@ class Controller::OnlineMembers final : public Audience {
 
   [[nodiscard]] wire::Address next(wire::NetworkId network, wire::Address& cursor,
                                    std::size_t& looks) const override {
-    const NetworkEntry* net = registry_.find(network);
-    if (net == nullptr) return {};
-    for (auto it = net->members.upper_bound(cursor); it != net->members.end() && looks > 0; ++it) {
+    const auto* members = members_of(network);
+    if (members == nullptr) return {};
+    for (auto it = members->upper_bound(cursor); it != members->end() && looks > 0; ++it) {
       --looks;
       cursor = it->first;
       if (it->second.online(now_, kOnline)) return cursor;
@@ -421,18 +425,24 @@ class Controller::OnlineMembers final : public Audience {
   }
 
   [[nodiscard]] bool has(wire::NetworkId network, wire::Address member) const override {
-    const NetworkEntry* net = registry_.find(network);
-    if (net == nullptr) return false;
-    const auto it = net->members.find(member);
-    return it != net->members.end() && it->second.online(now_, kOnline);
+    const auto* members = members_of(network);
+    if (members == nullptr) return false;
+    const auto it = members->find(member);
+    return it != members->end() && it->second.online(now_, kOnline);
   }
 
   [[nodiscard]] std::size_t size(wire::NetworkId network) const override {
-    const NetworkEntry* net = registry_.find(network);
-    return net == nullptr ? 0 : net->members.size();
+    const auto* members = members_of(network);
+    return members == nullptr ? 0 : members->size();
   }
 
  private:
+  [[nodiscard]] const std::map<wire::Address, RegisteredMember>* members_of(
+      wire::NetworkId network) const {
+    const NetworkEntry* net = registry_.find(network);
+    return net == nullptr ? registry_.departed(network) : &net->members;
+  }
+
   const Registry& registry_;
   const Millis now_;
 };
@@ -457,16 +467,6 @@ void Controller::expel(Now now, wire::NetworkId id, wire::Address address,
   const bool ours = id.controller() == transport_.self().address();
   if (ours && address != transport_.self().address() && member.online(now.mono, kOnline))
     send_error(now, address, member.last_packet, id, wire::ErrorCode::kNetworkAccessDenied, out);
-}
-
-std::vector<wire::Address> Controller::online_members(Now now, wire::NetworkId id) const {
-  std::vector<wire::Address> online;
-  const NetworkEntry* net = registry_.find(id);
-  if (net == nullptr) return online;
-  for (const auto& [address, member] : net->members) {
-    if (member.online(now.mono, kOnline)) online.push_back(address);
-  }
-  return online;
 }
 
 void Controller::send_revocations(Now now, Effects& out, std::size_t most) {

@@ -107,10 +107,23 @@ class Controller final : public ControllerRole {
 
   [[nodiscard]] bool suspended() const { return suspended_; }
 
+  /// Members in one piece of a list, by their ids or whole: 1 or 2 ms.
+  static constexpr std::size_t kIdsPerTurn = 4'096;
+  static constexpr std::size_t kRecordsPerTurn = 256;
+
+  /// Members of a network that has been deleted stay so long, to be told; then they are cleared
+  /// away, so many a turn: 0.5 ms.
+  static constexpr Millis kDeparting = 5'000;
+  static constexpr std::size_t kClearedPerTurn = 256;
+
   /// One call of the paths under /controller and /unstable/controller; `path` without query. Access
-  /// has been checked.
+  /// has been checked. The answer is one when nothing is left of it (go_on()).
   HttpAnswer handle(Now now, std::string_view method, std::string_view path, std::string_view body,
                     Effects& out);
+
+  /// The next piece of an answer, whose body follows those of the pieces before. Who is a member
+  /// all the while is told of once, as of some moment in between.
+  HttpAnswer go_on(MemberList list);
 
   // Changes, with all that follows from them. `actor` is named in the events. Records are complete
   // (records.h); a change that changes nothing has no consequences.
@@ -208,8 +221,6 @@ class Controller final : public ControllerRole {
   void expel(Now now, wire::NetworkId id, wire::Address address, const RegisteredMember& member,
              Effects& out);
   void send_revocations(Now now, Effects& out, std::size_t most = Revocations::kMostPerTurn);
-  /// Those who may still hold a certificate, ascending.
-  [[nodiscard]] std::vector<wire::Address> online_members(Now now, wire::NetworkId id) const;
   [[nodiscard]] Millis stamp(Now now);
 
   // controller_api.cc: HTTP
@@ -262,8 +273,9 @@ class Controller final : public ControllerRole {
   std::uint64_t durable_ = 0;  // of the registry's writes
   Revocations revocations_;
   bool suspended_ = false;
-  Millis next_push_ = 0;   // mono
-  Millis last_stamp_ = 0;  // wall, of the last certificate or revocation
+  Millis next_push_ = 0;      // mono
+  Millis next_clearing_ = 0;  // mono
+  Millis last_stamp_ = 0;     // wall, of the last certificate or revocation
 };
 
 }  // namespace orrery::control

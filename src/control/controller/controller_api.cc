@@ -1,6 +1,7 @@
 // The paths of the stock controller: reading and writing records.
 #include "control/controller/access.h"
 #include "control/controller/controller.h"
+#include "control/controller/json_text.h"
 #include "control/controller/lenient.h"
 #include "control/controller/records.h"
 
@@ -118,22 +119,43 @@ HttpAnswer Controller::delete_network(Now now, wire::NetworkId id) {
 }
 
 HttpAnswer Controller::list_members(wire::NetworkId id, bool unstable) {
-  const NetworkEntry* net = registry_.find(id);
-  if (net == nullptr) return empty_answer(404);
-  json revisions = json::object();
-  json data = json::array();
-  for (const auto& [address, member] : net->members) {
-    registry_.keep(id, address);
-    if (unstable) {
-      data.push_back(member.record);
-    } else {
-      revisions[wire::to_string(address)] = lenient_u64(member.record.value("revision", json()), 0);
+  if (registry_.find(id) == nullptr) return empty_answer(404);
+  HttpAnswer answer = go_on({id, {}, unstable});
+  answer.body.insert(0, unstable ? R"({"data":[)" : "{");
+  return answer;
+}
+
+HttpAnswer Controller::go_on(MemberList list) {
+  HttpAnswer answer;
+  std::string& text = answer.body;
+  NetworkEntry* net = registry_.find(list.network);  // null: deleted in between
+  if (net != nullptr) {
+    std::size_t left = list.records ? kRecordsPerTurn : kIdsPerTurn;
+    auto it = net->members.upper_bound(list.after);
+    for (; it != net->members.end() && left > 0; ++it, --left) {
+      const auto& [address, member] = *it;
+      if (!member.stored) registry_.keep(list.network, address);
+      if (list.after) text += ',';
+      list.after = address;
+      if (list.records) {
+        text += json_text(member.record);
+      } else {
+        text += '"' + wire::to_string(address) + "\":" + std::to_string(member.view.revision);
+      }
+    }
+    if (it != net->members.end()) {
+      answer.rest = list;
+      return answer;
     }
   }
-  if (!unstable) return json_answer(revisions);
-  return json_answer(
-      {{"data", std::move(data)},
-       {"meta", {{"totalCount", net->members.size()}, {"authorizedCount", net->authorized}}}});
+  if (!list.records) {
+    text += '}';
+    return answer;
+  }
+  const json meta = {{"totalCount", net == nullptr ? 0 : net->members.size()},
+                     {"authorizedCount", net == nullptr ? 0 : net->authorized}};
+  text += R"(],"meta":)" + json_text(meta) + '}';
+  return answer;
 }
 
 HttpAnswer Controller::read_member(wire::NetworkId id, wire::Address address) {

@@ -48,12 +48,13 @@ void Controller::put_member(Now now, wire::NetworkId id, wire::Address address, 
 void Controller::remove_network(Now now, wire::NetworkId id, const std::string& actor) {
   const NetworkEntry* net = registry_.find(id);
   std::vector<wire::Address> holders;  // of certificates
-  for (const auto& [address, member] : net->members) {
-    if (member.view.authorized) holders.push_back(address);
+  for (auto it = net->members.begin();
+       it != net->members.end() && holders.size() < Revocations::kMost; ++it) {
+    if (it->second.view.authorized) holders.push_back(it->first);
   }
   revoke(now, id, holders);
-  revocations_.close(id, online_members(now, id));
   registry_.remove_network(id);
+  next_clearing_ = std::max(next_clearing_, now.mono + kDeparting);
   events_.add(now.wall, {0, 0, "network.deleted", actor, id, {}, nullptr}, registry_);
 }
 

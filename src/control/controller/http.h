@@ -11,9 +11,17 @@
 
 namespace orrery::control {
 
+/// What is left of a list of members that is longer than one turn of control may take.
+struct MemberList {
+  wire::NetworkId network;
+  wire::Address after;   // the last one that has been told
+  bool records = false;  // whole ones; else ids and revisions
+};
+
 struct HttpAnswer {
   int status = 200;
-  std::string body;  // JSON, or empty
+  std::string body;                     // JSON, or empty
+  std::optional<MemberList> rest = {};  // the body goes on: Controller::go_on()
 };
 
 struct ApiPath {

@@ -1,6 +1,7 @@
 #include "control/controller/issue.h"
 
 #include <algorithm>
+#include <map>
 
 #include "control/controller/assignment.h"
 #include "crypto/kdf.h"
@@ -179,10 +180,12 @@ wire::NetworkConfig issue(const crypto::SecretIdentity& controller, const Config
   config.sso_version = 0;
   const std::size_t most =
       member.protocol >= kManyBridgesProtocol ? wire::kMaxSpecialists : kMostBridges;
+  std::map<wire::Address, std::uint64_t> roles = view.roles;
   for (const wire::Address bridge : draft.bridges) {
-    if (config.specialists.size() >= most) break;
-    config.specialists.push_back({bridge.value | wire::Specialist::kActiveBridge});
+    if (roles.size() < most || roles.contains(bridge))
+      roles[bridge] |= wire::Specialist::kActiveBridge;
   }
+  for (const auto& [address, role] : roles) config.specialists.push_back({address.value | role});
   config.routes.assign(view.routes.begin(),
                        view.routes.begin() + static_cast<std::ptrdiff_t>(
                                                  std::min(view.routes.size(), wire::kMaxRoutes)));

@@ -13,6 +13,10 @@ using nlohmann::json;
 constexpr std::uint64_t kMaxDeltaLeast = 300'000;
 constexpr std::uint64_t kMaxDeltaMost = 7'200'000;
 constexpr std::array kVersionFields = {"vMajor", "vMinor", "vRev", "vProto"};
+/// Lists of a network that name who has a part in it.
+constexpr std::array kRoles = {std::pair{"anchors", wire::Specialist::kAnchor},
+                               std::pair{"replicators", wire::Specialist::kReplicator},
+                               std::pair{"relays", wire::Specialist::kNetworkRelay}};
 constexpr std::size_t kNameSize = 127;  // bytes of a name or search domain
 
 const json& field(const json& record, const char* key) {
@@ -98,6 +102,12 @@ NetworkView view_network(const json& record) {
     if (const auto pool = pool_of(entry)) v.pools.push_back(*pool);
   }
   v.rules = rules_from_json(field(record, "rules"), wire::kMaxRules);
+  for (const auto& [key, role] : kRoles) {
+    for (const json& entry : array_field(record, key)) {
+      if (const auto address = wire::parse_address(lenient_text(entry, "")))
+        v.roles[*address] |= role;
+    }
+  }
   for (const json& entry : array_field(record, "capabilities")) {
     v.capabilities[id_of(field(entry, "id"))] = {
         lenient_bool(field(entry, "default"), false),
@@ -135,8 +145,8 @@ MemberView view_member(const json& record) {
   v.identity = lenient_text(field(record, "identity"), "");
   for (std::size_t i = 0; i < v.version.size(); ++i)
     v.version[i] = lenient_int(field(record, kVersionFields[i]), -1);
-  v.candidate =
-      !v.authorized && !v.identity.empty() && lenient_u64(field(record, "revision"), 0) <= 1;
+  v.revision = lenient_u64(field(record, "revision"), 0);
+  v.candidate = !v.authorized && !v.identity.empty() && v.revision <= 1;
   for (const json& entry : array_field(record, "ipAssignments")) {
     if (const auto ip = endpoint_of(entry)) v.ips.push_back(ip->with_port(0));
   }

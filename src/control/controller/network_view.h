@@ -40,6 +40,8 @@ struct NetworkView {
   std::vector<wire::Route> routes;  // all valid ones; a configuration takes 128
   std::vector<AddressPool> pools;
   std::vector<wire::Rule> rules;
+  std::map<wire::Address, std::uint64_t>
+      roles;  // of wire::Specialist: anchors, replicators, relays
   std::map<std::uint32_t, CapabilityView> capabilities;
   std::map<std::uint32_t, std::uint32_t> default_tags;
   std::map<std::string, std::uint64_t, std::less<>> tokens;  // -> expiry, wall ms; 0: never
@@ -56,6 +58,7 @@ struct MemberView {
   bool no_auto_assign = false;
   bool sso_exempt = false;
   bool candidate = false;  // see registry.h
+  std::uint64_t revision = 0;
   std::int64_t authentication_expiry = 0;
   wire::Address trace_target;
   std::uint64_t trace_level = 0;

@@ -103,6 +103,7 @@ bool Registry::load(const StoreWrite& record) {
     }
     MemberView view = view_member(value);
     NetworkEntry& net = networks_[record.network];
+    may_have_orphans_ = may_have_orphans_ || !net.record.is_object();
     RegisteredMember& member = net.members[record.member];
     if (member.record.is_object()) unindex(record.network, net, record.member, member);
     member.view = std::move(view);
@@ -134,7 +135,14 @@ RegisteredMember* Registry::find(wire::NetworkId id, wire::Address address) {
 }
 
 bool Registry::put_network(wire::NetworkId id, json record) {
+  if (const auto gone = departed_.find(id); gone != departed_.end()) {
+    while (clear_members(id, gone->second, kMaxCandidates)) {
+    }
+    departed_.erase(gone);
+  }
   NetworkEntry& net = networks_[id];
+  while (!net.record.is_object() && clear_members(id, net, kMaxCandidates)) {
+  }
   if (same_but_revision(net.record, record)) return false;
   record["revision"] = revision_of(net.record) + 1;
   net.view = std::make_shared<const NetworkView>(view_network(record));
@@ -189,13 +197,39 @@ void Registry::keep(wire::NetworkId id, wire::Address address) {
 }
 
 void Registry::remove_network(wire::NetworkId id) {
-  const auto it = networks_.find(id);
-  if (it == networks_.end()) return;
-  for (const auto& [address, member] : it->second.members) {
-    if (member.stored) write({id, address, {}});
-  }
+  auto node = networks_.extract(id);
+  if (!node) return;
   write({id, {}, {}});
-  networks_.erase(it);
+  departed_.insert(std::move(node));
+}
+
+const std::map<wire::Address, RegisteredMember>* Registry::departed(wire::NetworkId id) const {
+  const auto gone = departed_.find(id);
+  return gone == departed_.end() ? nullptr : &gone->second.members;
+}
+
+bool Registry::clear_departed(std::size_t most) {
+  if (std::exchange(may_have_orphans_, false)) {
+    for (auto it = networks_.begin(); it != networks_.end();) {
+      const auto next = std::next(it);
+      if (!it->second.record.is_object()) departed_.insert(networks_.extract(it));
+      it = next;
+    }
+  }
+  if (departed_.empty()) return false;
+  const auto first = departed_.begin();
+  if (!clear_members(first->first, first->second, most)) departed_.erase(first);
+  return true;
+}
+
+bool Registry::clear_members(wire::NetworkId id, NetworkEntry& net, std::size_t most) {
+  for (; most > 0 && !net.members.empty(); --most) {
+    const auto it = net.members.begin();
+    unindex(id, net, it->first, it->second);
+    if (it->second.stored) write({id, it->first, {}});
+    net.members.erase(it);
+  }
+  return !net.members.empty();
 }
 
 void Registry::remove_member(wire::NetworkId id, wire::Address address) {

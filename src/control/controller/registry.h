@@ -6,6 +6,10 @@
 // nobody has authorised, is kept in memory only until it is authorised or looked at; there are at
 // most kMaxCandidates of them per network, and the one that asked longest ago makes room, on disk
 // too. A candidate is told by its record: unauthorised, with an identity, at its first revision.
+//
+// A network that is removed loses its own record at once and its members a few at a time, since
+// there may be a hundred thousand: on disk members without their network are members of nothing.
+// One of the same id is not made before all of them are gone.
 // Source: docs/protocol/11-controller.md sections 4, 6.2; security 2.27 as summarised in
 // docs/architecture.md.
 #pragma once
@@ -124,7 +128,16 @@ class Registry {
   void touch(wire::NetworkId id, wire::Address address, Millis mono);
   /// Somebody looked: the member outlives a restart from now on.
   void keep(wire::NetworkId id, wire::Address address);
+  /// Its own record at once; its members are nobody's from now on, and go by and by.
   void remove_network(wire::NetworkId id);
+  /// Members of a network that is gone, as far as they are still there.
+  [[nodiscard]] const std::map<wire::Address, RegisteredMember>* departed(wire::NetworkId id) const;
+  /// Removes up to `most` members of networks that are gone; those, too, whose network was gone
+  /// when the process began. False: there are none.
+  bool clear_departed(std::size_t most);
+
+  [[nodiscard]] bool any_departed() const { return !departed_.empty() || may_have_orphans_; }
+
   void remove_member(wire::NetworkId id, wire::Address address);
 
   [[nodiscard]] std::vector<StoreWrite> take_writes() { return std::exchange(writes_, {}); }
@@ -148,8 +161,11 @@ class Registry {
   static void unindex(wire::NetworkId id, NetworkEntry& net, wire::Address address,
                       const RegisteredMember& member);
   void write_member(wire::NetworkId id, wire::Address address, RegisteredMember& member);
+  /// Up to `most` of the network's, from the front; false: that was all.
+  bool clear_members(wire::NetworkId id, NetworkEntry& net, std::size_t most);
 
-  std::map<wire::NetworkId, NetworkEntry> networks_;
+  std::map<wire::NetworkId, NetworkEntry> networks_, departed_;
+  bool may_have_orphans_ = false;  // members were loaded, and their network was not
   std::vector<StoreWrite> writes_;
   std::uint64_t written_ = 0;
   std::uint64_t epochs_ = 0;

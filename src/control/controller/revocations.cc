@@ -8,9 +8,7 @@
 namespace orrery::control {
 
 void Revocations::add(const wire::Revocation& revocation, bool listens) {
-  Network& network = networks_[revocation.network];
-  network.last_members.reset();
-  std::vector<Waiting>& waiting = network.waiting;
+  std::vector<Waiting>& waiting = networks_[revocation.network];
   std::erase_if(waiting,
                 [&](const Waiting& w) { return w.revocation.target == revocation.target; });
   if (waiting.size() >= kMost) {
@@ -28,17 +26,9 @@ void Revocations::add(const wire::Revocation& revocation, bool listens) {
   }
 }
 
-void Revocations::close(wire::NetworkId network, std::vector<wire::Address> members) {
-  for (Batch& batch : round_) {
-    if (batch.network == network) batch.last_members = members;
-  }
-  const auto it = networks_.find(network);
-  if (it != networks_.end()) it->second.last_members = std::move(members);
-}
-
-void Revocations::take(Network& network, Batch& batch) {
+void Revocations::take(std::vector<Waiting>& waiting, Batch& batch) {
   std::vector<Waiting*> order;
-  for (Waiting& w : network.waiting) order.push_back(&w);
+  for (Waiting& w : waiting) order.push_back(&w);
   std::stable_sort(order.begin(), order.end(),
                    [](const Waiting* a, const Waiting* b) { return a->sent < b->sent; });
   order.resize(std::min(order.size(), kPerPacket));
@@ -52,15 +42,14 @@ void Revocations::take(Network& network, Batch& batch) {
 void Revocations::begin_round(Millis now, const Audience& audience) {
   next_round_ = now + kInterval;
   std::size_t members = 0;
-  for (auto& [id, network] : networks_) {
+  for (auto& [id, waiting] : networks_) {
     Batch& batch = round_.emplace_back();
     batch.network = id;
-    batch.last_members = network.last_members;
-    take(network, batch);
-    members += batch.last_members ? batch.last_members->size() : audience.size(id);
-    std::erase_if(network.waiting, [](const Waiting& w) { return w.sent >= kRounds; });
+    take(waiting, batch);
+    members += audience.size(id);
+    std::erase_if(waiting, [](const Waiting& w) { return w.sent >= kRounds; });
   }
-  std::erase_if(networks_, [](const auto& entry) { return entry.second.waiting.empty(); });
+  std::erase_if(networks_, [](const auto& entry) { return entry.second.empty(); });
   for (std::size_t i = round_.size(); i-- > 0;) {
     for (const wire::Address member : round_[i].expelled) first_.emplace_back(i, member);
   }
@@ -70,23 +59,11 @@ void Revocations::begin_round(Millis now, const Audience& audience) {
   payload_of_.clear();
 }
 
-wire::Address Revocations::next_of(const Batch& batch, const Audience& audience,
-                                   wire::Address& cursor, std::size_t& looks) {
-  if (!batch.last_members) return audience.next(batch.network, cursor, looks);
-  const auto it = std::upper_bound(batch.last_members->begin(), batch.last_members->end(), cursor);
-  return cursor = it == batch.last_members->end() ? wire::Address{} : *it;
-}
-
-bool Revocations::has(const Batch& batch, const Audience& audience, wire::Address member) {
-  if (!batch.last_members) return audience.has(batch.network, member);
-  return std::binary_search(batch.last_members->begin(), batch.last_members->end(), member);
-}
-
 bool Revocations::told(const Audience& audience, std::size_t batch, wire::Address member) const {
   for (std::size_t i = 0; i < round_.size(); ++i) {
     const auto& expelled = round_[i].expelled;
     if (std::find(expelled.begin(), expelled.end(), member) != expelled.end()) return true;
-    if (i < batch && has(round_[i], audience, member)) return true;
+    if (i < batch && audience.has(round_[i].network, member)) return true;
   }
   return false;
 }
@@ -95,7 +72,7 @@ void Revocations::tell(const Audience& audience, std::size_t first, wire::Addres
                        const Send& send) {
   std::vector<std::size_t> which;
   for (std::size_t i = 0; i < round_.size(); ++i) {
-    if (i == first || has(round_[i], audience, member)) which.push_back(i);
+    if (i == first || audience.has(round_[i].network, member)) which.push_back(i);
   }
   if (which != payload_of_) {
     std::vector<wire::Revocation> all;
@@ -129,7 +106,7 @@ void Revocations::send_due(Millis now, const Audience& audience, const Send& sen
     --left;
   }
   while (left > 0 && looks > 0 && at_ < round_.size()) {
-    const wire::Address member = next_of(round_[at_], audience, cursor_, looks);
+    const wire::Address member = audience.next(round_[at_].network, cursor_, looks);
     if (member) {
       if (told(audience, at_, member)) continue;
       tell(audience, at_, member, send);

@@ -13,7 +13,6 @@
 
 #include <functional>
 #include <map>
-#include <optional>
 #include <vector>
 
 #include "base/time.h"
@@ -21,7 +20,7 @@
 
 namespace orrery::control {
 
-/// Who is to be told: those who are online in a network that exists.
+/// Who is to be told: those who are online in a network, or were its members when it went.
 class Audience {
  public:
   virtual ~Audience() = default;
@@ -55,8 +54,6 @@ class Revocations {
   /// Takes the place of an earlier one of the same member. `listens`: that member is online and is
   /// told itself, before all others, also when it is no member any more.
   void add(const wire::Revocation& revocation, bool listens);
-  /// The network is about to go: what is left of its revocations goes to these members, ascending.
-  void close(wire::NetworkId network, std::vector<wire::Address> members);
 
   /// The network is that of the payload's first revocation.
   using Send = std::function<void(wire::NetworkId, wire::Address, Bytes payload)>;
@@ -74,30 +71,21 @@ class Revocations {
     unsigned sent = 0;
   };
 
-  struct Network {
-    std::vector<Waiting> waiting;                            // in order of arrival
-    std::optional<std::vector<wire::Address>> last_members;  // of a network that is gone
-  };
-
   struct Batch {
     wire::NetworkId network;
-    std::optional<std::vector<wire::Address>> last_members;
     std::vector<wire::Revocation> revocations;
     std::vector<wire::Address> expelled;  // those targets that listen
   };
 
   void begin_round(Millis now, const Audience& audience);
   /// What is taken along in this round: those sent least, in order of arrival.
-  static void take(Network& network, Batch& batch);
-  [[nodiscard]] static wire::Address next_of(const Batch& batch, const Audience& audience,
-                                             wire::Address& cursor, std::size_t& looks);
-  [[nodiscard]] static bool has(const Batch& batch, const Audience& audience, wire::Address member);
+  static void take(std::vector<Waiting>& waiting, Batch& batch);
   /// Told earlier in this round: as a member of an earlier network, or because it is expelled.
   [[nodiscard]] bool told(const Audience& audience, std::size_t batch, wire::Address member) const;
   /// One packet for this member of round_[first], with what the later networks have for it.
   void tell(const Audience& audience, std::size_t first, wire::Address member, const Send& send);
 
-  std::map<wire::NetworkId, Network> networks_;
+  std::map<wire::NetworkId, std::vector<Waiting>> networks_;  // each in order of arrival
   // The round that is under way, if round_ is not empty.
   std::vector<Batch> round_;
   std::vector<std::pair<std::size_t, wire::Address>> first_;  // expelled: batch and member

@@ -279,9 +279,10 @@ std::optional<Call> parse_call(std::string_view word) {
 std::string in_quotes(std::string_view word) {
   constexpr std::size_t kMost = 60;  // bytes
   if (word.size() <= kMost) return '"' + std::string(word) + '"';
-  word = word.substr(0, kMost);
-  while ((static_cast<unsigned char>(word.back()) & 0xc0) == 0x80) word.remove_suffix(1);
-  return '"' + std::string(word) + "…\"";
+  // Not within a character, and no further back than one can be long: not all text is UTF-8.
+  std::size_t end = kMost;
+  while (end > kMost - 4 && (static_cast<unsigned char>(word[end]) & 0xc0) == 0x80) --end;
+  return '"' + std::string(word.substr(0, end)) + "…\"";
 }
 
 std::expected<Definitions, Diagnostic> read_definitions(const Source& source) {

@@ -195,6 +195,48 @@ TEST(Api, HostileBodiesChangeNothing) {
   }
 }
 
+TEST(Api, LongListsComeInPieces) {
+  ControllerLab lab;
+  const wire::NetworkId id = lab.network(1);
+  lab.set_network(id, json::object());
+  const std::size_t members = 2 * control::Controller::kRecordsPerTurn + 3;
+  for (std::size_t i = 1; i <= members; ++i)
+    lab.set_member(id, wire::Address{0x1000000000 + i}, {{"name", i}});
+  const std::string path = "/controller/network/" + wire::to_string(id) + "/member";
+  const json ids = lab.call("GET", path, nullptr);
+  ASSERT_EQ(ids.size(), members);
+  EXPECT_EQ(ids["1000000001"], 1);
+
+  auto piece = lab.controller.handle(lab.now, "GET", "/unstable" + path, "", lab.out);
+  std::string text = piece.body;
+  std::size_t pieces = 1;
+  // What goes in between is not told of; what changes is, once.
+  lab.call("DELETE", path + "/1000000001", nullptr);
+  lab.call("DELETE", path + "/" + wire::to_string(wire::Address{0x1000000000 + members}), nullptr);
+  lab.set_member(id, wire::Address{0x1000000002}, {{"name", "changed"}});
+  for (; piece.rest; ++pieces) {
+    piece = lab.controller.go_on(*piece.rest);
+    text += piece.body;
+  }
+  EXPECT_EQ(pieces, 3);
+  const json all = json::parse(text);
+  EXPECT_EQ(all["data"].size(), members - 1);
+  EXPECT_EQ(all["meta"], json({{"totalCount", members - 2}, {"authorizedCount", 0}}));
+  std::set<std::string> seen;
+  for (const json& member : all["data"]) seen.insert(member["id"]);
+  EXPECT_EQ(seen.size(), members - 1);
+
+  // A network that goes meanwhile: what there was, and an end.
+  piece = lab.controller.handle(lab.now, "GET", "/unstable" + path, "", lab.out);
+  text = piece.body;
+  lab.call("DELETE", "/controller/network/" + wire::to_string(id), nullptr);
+  while (piece.rest) {
+    piece = lab.controller.go_on(*piece.rest);
+    text += piece.body;
+  }
+  EXPECT_EQ(json::parse(text)["data"].size(), control::Controller::kRecordsPerTurn);
+}
+
 TEST(Api, PathsThatDoNotExist) {
   ControllerLab lab;
   lab.set_network(lab.network(1), json::object());

@@ -157,6 +157,7 @@ TEST_F(ApiV1, WhatIsReadCanBeSetAgain) {
          {{"type", "ACTION_ACCEPT"}}}},
        {"capabilities", {{{"id", 1}, {"default", true}, {"rules", {{{"type", "ACTION_ACCEPT"}}}}}}},
        {"tags", {{{"id", 5}, {"default", nullptr}}}},
+       {"anchors", {"1122334455"}},
        {"dns", {{"domain", "x"}}}});
   json body = lab.ask("GET", at(id)).body;
   EXPECT_EQ(body["rules"].size(), 7u);
@@ -171,6 +172,36 @@ TEST_F(ApiV1, WhatIsReadCanBeSetAgain) {
   const std::string plain = make_network();
   body = lab.ask("GET", at(plain)).body;
   EXPECT_EQ(lab.ask("PATCH", at(plain), {{"rules", body["rules"]}}).status, 200);
+}
+
+TEST_F(ApiV1, SingleSignOnIsPassedThrough) {
+  const json fields = {{"ssoEnabled", true},
+                       {"clientId", "of the provider"},
+                       {"authorizationEndpoint", "https://login.example/"}};
+  json network = fields;
+  network["private"] = false;
+  const std::string id = make_network(network);
+  const json stock = lab.call("GET", "/controller/network/" + id, nullptr);
+  const json read = lab.ask("GET", at(id)).body;
+  for (const auto& [key, value] : fields.items()) {
+    EXPECT_EQ(read[key], value);
+    EXPECT_EQ(stock[key], value);
+  }
+  // Who has to sign on elsewhere is told so until somebody says that he has, or need not.
+  const wire::Identity who = made_up_identity(0x1100000001);
+  const std::string member = at(id, "/members/" + wire::to_string(who.address));
+  const auto asks = [&] {
+    lab.advance(2'000);
+    return lab.request(*wire::parse_network_id(id), who);
+  };
+  EXPECT_EQ(asks().error, wire::ErrorCode::kNetworkAuthenticationRequired);
+  EXPECT_EQ(lab.ask("PATCH", member, {{"authenticationExpiryTime", lab.now.wall + 10'000}}).status,
+            200);
+  EXPECT_TRUE(asks().config);
+  lab.advance(10'000);
+  EXPECT_EQ(asks().error, wire::ErrorCode::kNetworkAuthenticationRequired);
+  EXPECT_EQ(lab.ask("PATCH", member, {{"ssoExempt", true}}).status, 200);
+  EXPECT_TRUE(asks().config);
 }
 
 TEST_F(ApiV1, WhatTheDocumentDoesNotAllowIsRefusedWithItsPlace) {

@@ -7,6 +7,7 @@
 namespace orrery::test {
 namespace {
 
+using control::Controller;
 using control::Revocations;
 using nlohmann::json;
 using wire::Verb;
@@ -406,8 +407,44 @@ TEST_F(Changes, DeletionRevokes) {
   run(Revocations::kInterval);
   EXPECT_EQ(targets_told(members[0].address),
             (std::set{members[0].address, members[1].address, members[2].address}));
-  EXPECT_TRUE(lab.disk.empty());
+  EXPECT_FALSE(lab.disk.contains({id, {}}));
   EXPECT_EQ(lab.request(id, members[0]).error, wire::ErrorCode::kObjectNotFound);
+  run(Controller::kDeparting + Revocations::kInterval);
+  lab.commit();
+  EXPECT_TRUE(lab.disk.empty()) << "its members go by and by";
+}
+
+TEST_F(Changes, ADeletedNetworkLeavesNothingToAnotherOfItsId) {
+  const std::string path = "/controller/network/" + wire::to_string(id);
+  const auto networks_alone = [&] {
+    EXPECT_EQ(lab.disk.size(), 1u);
+    EXPECT_TRUE(lab.disk.contains({id, {}}));
+    EXPECT_EQ(lab.call("GET", path + "/member", nullptr), json::object());
+  };
+  lab.call("DELETE", path, nullptr);
+  const auto gone = lab.disk;
+  EXPECT_EQ(gone.size(), 3u) << "members of nothing";
+  lab.set_network(id, {{"private", true}});
+  networks_alone();
+
+  // The same where the process ended in between.
+  for (const bool at_once : {true, false}) {
+    ControllerLab after;
+    for (const auto& [key, text] : gone) {
+      EXPECT_TRUE(after.controller.load({key.first, key.second, text}));
+      after.disk[key] = text;
+    }
+    if (at_once) {
+      after.set_network(id, {{"private", true}});
+      EXPECT_EQ(after.disk.size(), 1u);
+    } else {
+      after.controller.tick(after.now, after.out);
+      after.controller.tick({after.now.mono + 100, after.now.wall}, after.out);
+      after.commit();
+      EXPECT_TRUE(after.disk.empty());
+      EXPECT_TRUE(after.controller.registry().networks().empty());
+    }
+  }
 }
 
 TEST_F(Changes, ALargeNetworkGoesInFullPackets) {

@@ -75,6 +75,46 @@ TEST(Issue, NamesNoMoreBridgesThanTheMemberReads) {
   EXPECT_EQ(all.back().address(), wire::Address{kFirst + wire::kMaxSpecialists - 1});
 }
 
+TEST(Issue, NamesAnchorsReplicatorsAndRelaysOfTheNetwork) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  const wire::Address bridge{0x2000000000}, other{0x3000000000};
+  lab.set_network(id, {{"private", false}});
+  // The stock paths have no words for them.
+  nlohmann::json record = lab.controller.registry().find(id)->record;
+  record["anchors"] = {wire::to_string(bridge), "nonsense"};
+  record["replicators"] = {wire::to_string(other)};
+  record["relays"] = {wire::to_string(other)};
+  lab.controller.put_network(lab.now, id, record, "test");
+  lab.set_member(id, bridge, {{"authorized", true}, {"activeBridge", true}});
+  const auto answer = lab.request(id, made_up_identity(0x1000000001));
+  ASSERT_TRUE(answer.config);
+  using wire::Specialist;
+  EXPECT_EQ(answer.config->specialists,
+            (std::vector<Specialist>{
+                {bridge.value | Specialist::kActiveBridge | Specialist::kAnchor},
+                {other.value | Specialist::kReplicator | Specialist::kNetworkRelay}}));
+}
+
+TEST(Issue, TracesGoWhereTheNetworkSaysOrElseTheMember) {
+  ControllerLab lab;
+  const auto id = lab.network(1);
+  const auto who = made_up_identity(0x1000000001);
+  const auto traced = [&] {
+    lab.advance(2'000);
+    const auto answer = lab.request(id, who);
+    EXPECT_TRUE(answer.config);
+    return answer.config ? std::pair(answer.config->trace_target, answer.config->trace_level)
+                         : std::pair(wire::Address{}, std::uint64_t{0});
+  };
+  lab.set_network(id, {{"private", false}});
+  EXPECT_EQ(traced(), std::pair(wire::Address{}, std::uint64_t{0}));
+  lab.set_network(id, {{"remoteTraceTarget", "1122334455"}, {"remoteTraceLevel", 5}});
+  EXPECT_EQ(traced(), std::pair(wire::Address{0x1122334455}, std::uint64_t{5}));
+  lab.set_member(id, who.address, {{"remoteTraceTarget", "66778899aa"}, {"remoteTraceLevel", 9}});
+  EXPECT_EQ(traced(), std::pair(wire::Address{0x66778899aa}, std::uint64_t{9}));
+}
+
 TEST(Issue, NoAddressIsGivenTwice) {
   ControllerLab lab;
   const auto id = lab.network(1);

@@ -62,6 +62,51 @@ TEST(Frames, TeeSendsACopy) {
   EXPECT_EQ(lab.transport.of(wire::Verb::kFrame, lab.alice.address()).size(), 1u);
 }
 
+TEST(Frames, MembersKeepToTheirLimits) {
+  // Four frames of a full bucket at 8 kbit/s: 12,000 bytes; 1,000 more every second.
+  constexpr std::size_t kFrames = 20, kFit = 12'000 / 1'014;
+  const ByteVector payload(1'000, 7);
+  NetworkLab lab;
+  lab.networks.set_rate_rules(lab.id, {{{}, 8, 8}, {lab.bob.address(), 0, 0}});
+  lab.join(lab.config());
+  lab.introduce(lab.alice);
+  lab.introduce(lab.bob);
+  const auto limited = [&] { return lab.networks.counters().get(NetworkCount::kMemberRate); };
+  lab.clear();
+  for (std::size_t i = 0; i < kFrames; ++i) {
+    EXPECT_EQ(lab.frame_from(lab.alice.address(), 0x0800, payload), Handled::kDoneTrusted);
+    lab.frame_from(lab.bob.address(), 0x0800, payload);
+  }
+  EXPECT_EQ(lab.out.frames.size(), kFit + kFrames)
+      << "of one who is limited, and of one who is not";
+  EXPECT_EQ(limited(), kFrames - kFit);
+  for (std::size_t i = 0; i < kFrames; ++i) {
+    lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x0800, payload);
+    lab.host_frame(lab.mac(lab.self()), lab.mac(lab.bob.address()), 0x0800, payload);
+  }
+  EXPECT_EQ(lab.transport.of(wire::Verb::kFrame, lab.alice.address()).size(), kFit);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kFrame, lab.bob.address()).size(), kFrames);
+  EXPECT_EQ(limited(), 2 * (kFrames - kFit));
+
+  lab.advance(20'000);
+  lab.like_from(lab.alice.address(), {wire::kBroadcastMac, 0});
+  lab.like_from(lab.bob.address(), {wire::kBroadcastMac, 0});
+  lab.clear();
+  for (std::size_t i = 0; i < kFrames; ++i)
+    lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0800, payload);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kMulticastFrame, lab.alice.address()).size(), kFit);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kMulticastFrame, lab.bob.address()).size(), kFrames);
+  EXPECT_EQ(limited(), 3 * (kFrames - kFit));
+
+  const FrameCounts alice = lab.networks.carried(lab.id, lab.alice.address());
+  EXPECT_EQ(alice.in.packets, kFit);
+  EXPECT_EQ(alice.in.bytes, kFit * 1'014);
+  EXPECT_EQ(alice.in.refused, kFrames - kFit);
+  EXPECT_EQ(alice.out.packets, 2 * kFit) << "to it alone, and to everybody";
+  EXPECT_EQ(alice.out.refused, 2 * (kFrames - kFit));
+  EXPECT_EQ(lab.networks.carried(lab.id).out.packets, 2 * (kFit + kFrames));
+}
+
 TEST(Frames, OnlyBridgesMaySpeakForOthers) {
   NetworkLab lab;
   lab.join(with_role(lab, lab.alice.address(), wire::Specialist::kActiveBridge));

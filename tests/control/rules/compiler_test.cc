@@ -138,6 +138,19 @@ TEST(RuleCompiler, ColumnsCountCharacters) {
   EXPECT_EQ(result.error().at, (Position{1, 34}));
 }
 
+TEST(RuleCompiler, LongWordsAreCutBetweenCharacters) {
+  const auto found = [](const std::string& word) {
+    const auto result = compile_rules(word + " ;");
+    EXPECT_FALSE(result) << word;
+    return result ? std::string() : result.error().text;
+  };
+  std::string umlauts;
+  while (umlauts.size() < 70) umlauts += "ä";
+  EXPECT_NE(found(umlauts).find('"' + umlauts.substr(0, 60) + "…\""), std::string::npos);
+  EXPECT_NE(found("x" + umlauts).find("\"x" + umlauts.substr(0, 58) + "…\""), std::string::npos);
+  EXPECT_FALSE(found(std::string(100, '\x94')).empty()) << "no UTF-8 at all";
+}
+
 TEST(RuleCompiler, WorkIsBounded) {
   std::string doubling = "macro m0 drop ethertype arp; ;\n";
   for (int i = 1; i < 30; ++i) {

@@ -91,7 +91,8 @@ class Target final : public service::ApiTarget {
     return service::to_text(std::move(m));
   }
 
-  service::HttpResponse controller(const service::HttpRequest&) override {
+  service::HttpResponse controller(const service::HttpRequest&,
+                                   std::optional<control::MemberList>&) override {
     return {200, "[]", "application/json"};
   }
 
