@@ -37,17 +37,17 @@ bool Agreements::agree(const crypto::SecretIdentity& mine, const wire::PublicKey
   const std::uint64_t own = load_be64(mine.identity().public_key.data());
   const std::uint64_t other = load_be64(theirs.data());
   const Pair pair{std::min(own, other), std::max(own, other)};
-  const auto known = known_.find(pair);
-  if (known != known_.end() && known->second.by != own) {
-    out = known->second.secret;
-    known_.erase(known);
-    ++remembered_;
-    return true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = known_.find(pair); known != known_.end()) {
+      out = known->second;
+      return true;
+    }
   }
-  ++computed_;
   if (!crypto::agree(mine.private_key(), theirs, out)) return false;
+  const std::lock_guard lock(mutex_);
   if (known_.size() >= limit_) known_.clear();
-  known_.insert_or_assign(pair, Known{out, own});
+  known_.emplace(pair, out);
   return true;
 }
 

@@ -33,9 +33,10 @@ const SceneCase* find_scene(std::string_view name) {
   return found == registry().end() ? nullptr : &*found;
 }
 
-SceneRun run_scene(const SceneCase& scene, std::uint64_t seed, sim::Transcript::Detail detail) {
+SceneRun run_scene(const SceneCase& scene, std::uint64_t seed, sim::Transcript::Detail detail,
+                   unsigned threads) {
   SceneRun run;
-  sim::Scene s(seed);
+  sim::Scene s(seed, {.threads = threads});
   s.transcript().set_detail(detail);
   try {
     scene.run(s);
