@@ -1,37 +1,22 @@
-// Threads that do the same thing at the same time, again and again, for some microseconds each
-// time: they wait for their turn without sleep, and sleep only when there is none for a while.
-//
-// run() is a barrier at both ends: what was written before it is seen by all, and what they write
-// is seen after it. One thread calls run(); `work` must not throw.
+// Where several things are computed at the same time: given to a scene from outside, since src/sim
+// has no threads of its own.
 #pragma once
 
-#include <atomic>
 #include <functional>
-#include <thread>
-#include <vector>
 
 namespace orrery::sim {
 
 class Crew {
  public:
-  /// `members`: with the one who calls run(). REQUIRES: at least one.
-  explicit Crew(unsigned members);
-  ~Crew();
-  Crew(const Crew&) = delete;
-  Crew& operator=(const Crew&) = delete;
+  virtual ~Crew() = default;
 
-  [[nodiscard]] unsigned members() const { return static_cast<unsigned>(threads_.size()) + 1; }
+  /// At least one.
+  [[nodiscard]] virtual unsigned members() const = 0;
 
-  /// Calls work(member) for every member, 0 in this thread; returns when all are through.
-  void run(const std::function<void(unsigned)>& work);
-
- private:
-  void serve(unsigned member);
-
-  const std::function<void(unsigned)>* work_ = nullptr;  // null: it is over
-  alignas(64) std::atomic<std::uint32_t> turn_{0};       // counts calls of run()
-  alignas(64) std::atomic<unsigned> busy_{0};            // members that are not through
-  std::vector<std::thread> threads_;
+  /// Calls work(member) once for every member, 0 to members() - 1, and returns when all are
+  /// through. What was written before is seen by all, and what they write is seen after. `work`
+  /// does not throw.
+  virtual void run(const std::function<void(unsigned)>& work) = 0;
 };
 
 }  // namespace orrery::sim

@@ -8,7 +8,7 @@
 // Source: docs/architecture.md, "The simulated world".
 #pragma once
 
-#include <mutex>
+#include <atomic>
 #include <unordered_map>
 
 #include "crypto/curve.h"
@@ -45,7 +45,7 @@ class Agreements {
   };
 
   std::size_t limit_;
-  std::mutex mutex_;
+  std::atomic_flag busy_;
   std::unordered_map<Pair, crypto::SharedSecret, PairHash> known_;
 };
 

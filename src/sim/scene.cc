@@ -30,6 +30,7 @@ Scene::Scene(std::uint64_t seed, const SceneOptions& options)
       internet_(queue_, random_.fork()),
       frames_(random_.fork()),
       watch_(options.strangers),
+      crew_(options.crew),
       transcript_({[this](HostId id) { return hosts_[id].name; },
                    [this](const wire::Endpoint& at) { return internet_.whose(at); },
                    [this](wire::Address address) -> const crypto::SecretIdentity* {
@@ -37,12 +38,10 @@ Scene::Scene(std::uint64_t seed, const SceneOptions& options)
                      return known == by_address_.end() ? nullptr : &hosts_[known->second].identity;
                    }}) {
   crypto::init();
-  const unsigned threads = std::max(options.threads, 1u);
-  for (unsigned i = 0; i < threads; ++i) armorers_.push_back(std::make_unique<crypto::Armorer>());
-  if (threads > 1) {
-    crew_ = std::make_unique<Crew>(threads);
-    steps_.resize(kMostSteps);
-  }
+  const unsigned members = crew_ == nullptr ? 1 : crew_->members();
+  for (unsigned i = 0; i < members; ++i) armorers_.push_back(std::make_unique<crypto::Armorer>());
+  if (members == 1) crew_ = nullptr;
+  if (crew_ != nullptr) steps_.resize(kMostSteps);
   internet_.observe = [this](const Flight& flight, Fate fate, HostId at) {
     transcript_.datagram(now_, flight, fate, at);
   };

@@ -38,9 +38,9 @@ struct SceneOptions {
   bool watched = true;             // false: scenes so large that watching counts
   /// Pairs of host and remote endpoint that the watch remembers; further ones are not looked at.
   std::size_t strangers = 1u << 20;
-  /// Threads in which nodes compute; what happens does not depend on it. More than one is worth it
-  /// where hundreds are busy at any time.
-  unsigned threads = 1;
+  /// Where nodes compute; outlives the scene. Null: one after the other. What happens does not
+  /// depend on it; it is worth it where hundreds of nodes are busy at any time.
+  Crew* crew = nullptr;
 };
 
 class Scene {
@@ -249,9 +249,9 @@ class Scene {
   Frames frames_;
   Watch watch_;
   Agreements agreements_;
-  std::vector<std::unique_ptr<crypto::Armorer>> armorers_;  // of each thread
+  std::vector<std::unique_ptr<crypto::Armorer>> armorers_;  // of each member of the crew
   std::deque<Host> hosts_;
-  std::unique_ptr<Crew> crew_;  // null: one thread
+  Crew* crew_;                  // null: nodes compute one after the other
   bool alone_ = false;          // no two events share a turn
   std::vector<Step> steps_;     // of the turn in hand
   std::size_t turn_steps_ = 0;  // of them

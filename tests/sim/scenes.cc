@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/thread_crew.h"
+
 namespace orrery::test {
 
 namespace {
@@ -36,7 +38,8 @@ const SceneCase* find_scene(std::string_view name) {
 SceneRun run_scene(const SceneCase& scene, std::uint64_t seed, sim::Transcript::Detail detail,
                    unsigned threads) {
   SceneRun run;
-  sim::Scene s(seed, {.threads = threads});
+  ThreadCrew crew(threads);
+  sim::Scene s(seed, {.crew = &crew});
   s.transcript().set_detail(detail);
   try {
     scene.run(s);

@@ -7,6 +7,8 @@
 #include <ctime>
 #include <fstream>
 
+#include "sim/thread_crew.h"
+
 namespace orrery::test {
 
 namespace {
@@ -99,8 +101,8 @@ json world_report(std::size_t nodes, std::uint64_t seed, unsigned threads,
                   const std::function<void(const std::string&)>& say) {
   const Clock::time_point begun = Clock::now();
   Report report(nodes, seed);
-  sim::Scene s(seed,
-               {.strangers = std::max<std::size_t>(64 * nodes, 1u << 20), .threads = threads});
+  ThreadCrew crew(threads);
+  sim::Scene s(seed, {.strangers = std::max<std::size_t>(64 * nodes, 1u << 20), .crew = &crew});
   const auto tell = [&](const char* what) {
     char line[160];
     std::snprintf(line, sizeof line,
