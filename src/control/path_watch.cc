@@ -52,7 +52,9 @@ PathWatch::Turn PathWatch::turn(Millis now, Role role, Millis wait) {
 Millis PathWatch::interval(Role role, Millis now) const {
   if (failed_at_ != 0) {
     if (recovering_ != 0) return kPress;
-    if (role == Role::kIdle) return kNever;
+    // Nobody needs it, but where packets come from answers may come from again; and who sends them
+    // may have no other way.
+    if (role == Role::kIdle) return heard_ != 0 && now - heard_ < kHeard ? kRetry : kNever;
     return now - failed_at_ < kRetrySoon ? kRetry : kRetryLater;
   }
   if (unanswered_ != 0) return kPress;
@@ -74,6 +76,8 @@ Millis PathWatch::due(Role role, Millis wait) const {
   for (const Millis sent_at : pending_) {
     if (sent_at != 0) next = std::min(next, sent_at + wait);
   }
+  // What is heard over a failed path brings its turn by itself.
+  if (failed_at_ != 0 && recovering_ == 0 && role == Role::kIdle) return next;
   const Millis again = interval(role, probed_);
   return again == kNever ? next : std::min(next, probed_ == 0 ? Millis{0} : probed_ + again);
 }

@@ -216,7 +216,10 @@ void Node::State::keep_root_open(Now now, Peer& root, Effects& out) {
   if (root.steering == nullptr) root.steering = std::make_unique<Steering>();
   Millis due = PathWatch::kNever;
   for (PeerPath& entry : root.paths) {
-    if (!entry.unexpired(now.mono) || now.mono - entry.path->last_out < kRootHeartbeat) continue;
+    // What we send is no sign that it is there: a root that has forgotten us, as by a restart,
+    // opens nothing of ours and answers nothing but HELLO.
+    const Millis quiet = now.mono - std::min(entry.path->last_out, entry.last_authenticated);
+    if (!entry.unexpired(now.mono) || quiet < kRootHeartbeat) continue;
     if (entry.watch == nullptr) entry.watch = std::make_unique<PathWatch>();
     echo(now, root, entry.path->key, out);
     due = std::min(due, now.mono + entry.path->measured.wait());

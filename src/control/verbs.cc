@@ -22,6 +22,24 @@ constexpr std::size_t kMostUnproven = 96;
 constexpr Millis kEchoGate = 166;        // between answers over one path
 constexpr Millis kPushDirect = 120'000;  // between pushes when packets come directly
 constexpr Millis kPushRelayed = 15'000;
+// One of ours has one port behind its NAT. Others of the same host that it was not heard over for
+// longer than the keep-alive of any path are somebody else's by now, whose packets make the path
+// look alive.
+constexpr Millis kPortGone = 30'000;
+
+bool drop_old_ports(Peer& peer, const fib::PathKey& via, Millis now) {
+  bool dropped = false;
+  for (std::size_t i = 0; i < peer.paths.size();) {
+    const PeerPath& entry = peer.paths[i];
+    const fib::PathKey& key = entry.path->key;
+    const bool old = key.socket == via.socket && key.remote.same_ip(via.remote) && key != via &&
+                     now - entry.last_authenticated >= kPortGone;
+    if (old) peer.drop_path(i);
+    dropped |= old;
+    if (!old) ++i;
+  }
+  return dropped;
+}
 
 }  // namespace
 
@@ -305,6 +323,10 @@ void Node::State::received_step(Now now, Peer& peer, const fib::PathKey& via, un
         have = true;
         break;
       }
+    }
+    if (have && peer.features && peer.paths.size() > 1 && drop_old_ports(peer, via, now.mono)) {
+      peer.reconsider(now.mono);
+      route_changed(now, peer, out);
     }
     const CandidateVerdict verdict =
         have ? CandidateVerdict::kProbed : judge_path(peer, via.remote);

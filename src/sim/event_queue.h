@@ -1,5 +1,6 @@
-// What happens when: a heap of small records. Of events at the same moment the one that was put in
-// first comes first, so the order is a matter of the seed alone.
+// What happens when: a heap of small records, four below each, since a world of many has a heap
+// that no cache holds. Of events at the same moment the one that was put in first comes first, so
+// the order is a matter of the seed alone.
 //
 // Nothing is ever taken out of the middle: whoever no longer wants an event ignores it when it
 // comes (a timer that was moved compares the time, a host that was restarted its generation).
@@ -37,29 +38,61 @@ struct Event {
 class EventQueue {
  public:
   void push(Micros at, Event::Kind kind, std::uint32_t subject) {
-    heap_.push_back({at, next_++, subject, kind});
-    std::push_heap(heap_.begin(), heap_.end(), later);
+    put_back({at, next_++, subject, kind});
+  }
+
+  /// An event that was popped; it keeps its turn.
+  void put_back(const Event& fresh) {
+    std::size_t place = heap_.size();
+    heap_.push_back(fresh);
+    while (place != 0) {
+      const std::size_t above = (place - 1) / kBelow;
+      if (!sooner(fresh, heap_[above])) break;
+      heap_[place] = heap_[above];
+      place = above;
+    }
+    heap_[place] = fresh;
   }
 
   /// REQUIRES: not empty().
   Event pop() {
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    const Event first = heap_.back();
+    const Event first = heap_.front();
+    const Event last = heap_.back();
     heap_.pop_back();
+    if (heap_.empty()) return first;
+    std::size_t place = 0;
+    for (;;) {
+      const std::size_t begin = kBelow * place + 1;
+      if (begin >= heap_.size()) break;
+      std::size_t least = begin;
+      for (std::size_t i = begin + 1; i < std::min(begin + kBelow, heap_.size()); ++i) {
+        if (sooner(heap_[i], heap_[least])) least = i;
+      }
+      if (!sooner(heap_[least], last)) break;
+      heap_[place] = heap_[least];
+      place = least;
+    }
+    heap_[place] = last;
     return first;
   }
 
   /// REQUIRES: not empty().
   [[nodiscard]] Micros next_at() const { return heap_.front().at; }
 
+  /// REQUIRES: not empty().
+  [[nodiscard]] const Event& next() const { return heap_.front(); }
+
+  /// Whether `a` comes before `b`.
+  static bool sooner(const Event& a, const Event& b) {
+    return a.at != b.at ? a.at < b.at : a.order < b.order;
+  }
+
   [[nodiscard]] bool empty() const { return heap_.empty(); }
 
   [[nodiscard]] std::size_t size() const { return heap_.size(); }
 
  private:
-  static bool later(const Event& a, const Event& b) {
-    return a.at != b.at ? a.at > b.at : a.order > b.order;
-  }
+  static constexpr std::size_t kBelow = 4;
 
   std::vector<Event> heap_;
   std::uint64_t next_ = 0;
@@ -84,6 +117,8 @@ class Pool {
     free_.push_back(place);
     return std::move(all_[place]);
   }
+
+  [[nodiscard]] const T& at(std::uint32_t place) const { return all_[place]; }
 
   [[nodiscard]] std::size_t in_use() const { return all_.size() - free_.size(); }
 

@@ -82,7 +82,6 @@ struct Host {
   std::unique_ptr<control::Controller> controller;
   std::unique_ptr<control::Networks> networks;
   std::unique_ptr<control::Node> node;
-  control::Effects effects;  // of the input in hand
   std::uint32_t run = 0;     // how often it was powered on: what comes for an earlier run is lost
   Micros timer_at = 0;       // of the event that will call tick(); 0: none
   std::uint32_t proofs = 0;  // under way

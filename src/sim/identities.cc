@@ -13,6 +13,26 @@ wire::Address address_of(const wire::PublicKey& key) {
   return address;
 }
 
+/// For the moment that a look into a table takes.
+class Hold {
+ public:
+  explicit Hold(std::atomic_flag& busy) : busy_(busy) {
+    while (busy_.test_and_set(std::memory_order_acquire))
+      busy_.wait(true, std::memory_order_relaxed);
+  }
+
+  ~Hold() {
+    busy_.clear(std::memory_order_release);
+    busy_.notify_one();
+  }
+
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  std::atomic_flag& busy_;
+};
+
 }  // namespace
 
 crypto::SecretIdentity make_identity(Random& random) {
@@ -37,17 +57,17 @@ bool Agreements::agree(const crypto::SecretIdentity& mine, const wire::PublicKey
   const std::uint64_t own = load_be64(mine.identity().public_key.data());
   const std::uint64_t other = load_be64(theirs.data());
   const Pair pair{std::min(own, other), std::max(own, other)};
-  const auto known = known_.find(pair);
-  if (known != known_.end() && known->second.by != own) {
-    out = known->second.secret;
-    known_.erase(known);
-    ++remembered_;
-    return true;
+  {
+    const Hold hold(busy_);
+    if (const auto known = known_.find(pair); known != known_.end()) {
+      out = known->second;
+      return true;
+    }
   }
-  ++computed_;
   if (!crypto::agree(mine.private_key(), theirs, out)) return false;
+  const Hold hold(busy_);
   if (known_.size() >= limit_) known_.clear();
-  known_.insert_or_assign(pair, Known{out, own});
+  known_.emplace(pair, out);
   return true;
 }
 

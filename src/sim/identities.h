@@ -8,6 +8,7 @@
 // Source: docs/architecture.md, "The simulated world".
 #pragma once
 
+#include <atomic>
 #include <unordered_map>
 
 #include "crypto/curve.h"
@@ -21,19 +22,15 @@ namespace orrery::sim {
 /// The reduced work: whether the address is the one that the key has.
 [[nodiscard]] bool work_holds(const wire::Identity& identity);
 
-/// Secrets by pair of keys. An entry goes when both ends have had it, so there are no more than
-/// pairs of which one end alone knows the other; `limit` keeps even those in bounds.
+/// Secrets by pair of keys. They stay, since nodes forget each other and begin anew; with more than
+/// `limit` of them all are forgotten.
 class Agreements {
  public:
-  explicit Agreements(std::size_t limit = 1u << 20) : limit_(limit) {}
+  explicit Agreements(std::size_t limit = 1u << 22) : limit_(limit) {}
 
-  /// As crypto::agree().
+  /// As crypto::agree(). From any thread.
   bool agree(const crypto::SecretIdentity& mine, const wire::PublicKey& theirs,
              crypto::SharedSecret& out);
-
-  [[nodiscard]] std::uint64_t computed() const { return computed_; }
-
-  [[nodiscard]] std::uint64_t remembered() const { return remembered_; }
 
  private:
   struct Pair {
@@ -47,15 +44,9 @@ class Agreements {
     }
   };
 
-  struct Known {
-    crypto::SharedSecret secret;
-    std::uint64_t by;  // who computed it
-  };
-
   std::size_t limit_;
-  std::unordered_map<Pair, Known, PairHash> known_;
-  std::uint64_t computed_ = 0;
-  std::uint64_t remembered_ = 0;
+  std::atomic_flag busy_;
+  std::unordered_map<Pair, crypto::SharedSecret, PairHash> known_;
 };
 
 }  // namespace orrery::sim

@@ -21,7 +21,7 @@ const char* fate_label(Fate fate) {
 }
 
 Internet::Internet(EventQueue& queue, Random random) : queue_(queue), random_(random) {
-  realms_.emplace_back();
+  gateways_.push_back(kNobody);
 }
 
 AttachmentId Internet::attach(HostId owner, RealmId realm, const wire::Endpoint& ip,
@@ -33,16 +33,16 @@ AttachmentId Internet::attach(HostId owner, RealmId realm, const wire::Endpoint&
   made.ip = ip.with_port(0);
   made.up = Link(up, random_.fork());
   made.down = Link(down, random_.fork());
-  realms_[realm].who[made.ip] = id;
+  made.group = outermost(id);
+  note_line(made);
+  who_[key_of(realm, made.ip)] = id;
   return id;
 }
 
 void Internet::detach(AttachmentId attachment) {
   Attachment& a = attachments_[attachment];
   a.attached = false;
-  const auto there = realms_[a.realm].who.find(a.ip);
-  if (there != realms_[a.realm].who.end() && there->second == attachment)
-    realms_[a.realm].who.erase(there);
+  if (who(a.realm, a.ip) == attachment) who_.erase(key_of(a.realm, a.ip));
 }
 
 NatId Internet::add_nat(RealmId outer, const wire::Endpoint& outside, const NatBehaviour& behaviour,
@@ -50,8 +50,8 @@ NatId Internet::add_nat(RealmId outer, const wire::Endpoint& outside, const NatB
   const auto id = static_cast<NatId>(nats_.size());
   const AttachmentId line = attach(kNobody, outer, outside, up, down);
   attachments_[line].nat = id;
-  const auto inner = static_cast<RealmId>(realms_.size());
-  realms_.emplace_back().gateway = id;
+  const auto inner = static_cast<RealmId>(gateways_.size());
+  gateways_.push_back(id);
   nats_.push_back({Nat(outside, behaviour, random_.fork()), inner, line});
   return id;
 }
@@ -62,24 +62,31 @@ void Internet::readdress(NatId nat, const wire::Endpoint& outside) {
   detach(box.outside);
   line.attached = true;
   line.ip = outside.with_port(0);
-  realms_[line.realm].who[line.ip] = box.outside;
+  who_[key_of(line.realm, line.ip)] = box.outside;
   box.box.readdress(outside);
 }
 
 AttachmentId Internet::outermost(AttachmentId line) const {
-  while (realms_[attachments_[line].realm].gateway != kNobody)
-    line = nats_[realms_[attachments_[line].realm].gateway].outside;
+  while (gateways_[attachments_[line].realm] != kNobody)
+    line = nats_[gateways_[attachments_[line].realm]].outside;
   return line;
 }
 
 HostId Internet::whose(const wire::Endpoint& ip) const {
-  const auto known = realms_[kInternet].who.find(ip.with_port(0));
-  return known == realms_[kInternet].who.end() ? kNobody : attachments_[known->second].owner;
+  const AttachmentId line = who(kInternet, ip);
+  return line == kNobody ? kNobody : attachments_[line].owner;
 }
 
 void Internet::set_line(AttachmentId attachment, const LinkProfile& up, const LinkProfile& down) {
   attachments_[attachment].up.set(up);
   attachments_[attachment].down.set(down);
+  note_line(attachments_[attachment]);
+}
+
+void Internet::note_line(const Attachment& a) {
+  if (a.realm != kInternet) return;
+  least_up_ = std::min(least_up_, a.up.profile().delay);
+  least_down_ = std::min(least_down_, a.down.profile().delay);
 }
 
 void Internet::set_firewall(AttachmentId attachment, Firewall firewall) {
@@ -115,22 +122,18 @@ void Internet::tell(const Flight& flight, Fate fate, HostId at) {
   if (observe) observe(flight, fate, at);
 }
 
-bool Internet::pass(Micros now, Link& link, const Flight& flight, Micros& delay,
+Fate Internet::pass(Micros now, Link& link, const Flight& flight, Micros& delay,
                     Link::Passage& passage) {
-  if (flight.whole && ip_size(flight) > link.profile().mtu) {
-    tell(flight, Fate::kTooBig, kNobody);
-    return false;
-  }
+  if (flight.whole && ip_size(flight) > link.profile().mtu) return Fate::kTooBig;
   passage = link.pass(now + delay, ip_size(flight));
-  if (passage.lost || passage.queue_full) {
-    tell(flight, passage.lost ? Fate::kLost : Fate::kQueueFull, kNobody);
-    return false;
-  }
+  if (passage.lost) return Fate::kLost;
+  if (passage.queue_full) return Fate::kQueueFull;
   delay += passage.delay;
-  return true;
+  return Fate::kEnd;
 }
 
 void Internet::send(Micros now, AttachmentId by, Flight flight) {
+  flight.digest = siphash({5, 6}, flight.payload);
   tell(flight, Fate::kSent, flight.origin);
   Micros delay = 0;
   for (;;) {
@@ -138,37 +141,36 @@ void Internet::send(Micros now, AttachmentId by, Flight flight) {
     if (!line.attached) return tell(flight, Fate::kOff, kNobody);
     if (line.owner != kNobody && line.firewall != Firewall::kOpen) {
       if (line.firewall == Firewall::kNoUdp) return tell(flight, Fate::kFirewall, line.owner);
-      line.conversations[{flight.from.port, flight.to}] = now;
+      line.conversations[key_of(flight.from.port, flight.to)] = now;
     }
     Link::Passage passage;
-    if (!pass(now, line.up, flight, delay, passage)) return;
-    Realm& realm = realms_[line.realm];
-    const auto known = realm.who.find(flight.to.with_port(0));
-    if (known != realm.who.end()) {
+    const Fate fate = pass(now, line.up, flight, delay, passage);
+    if (fate != Fate::kEnd) return tell(flight, fate, kNobody);
+    const AttachmentId there = who(line.realm, flight.to);
+    if (there != kNobody) {
       if (line.realm == kInternet && flight.ttl != 0 && flight.ttl <= kHopsAcross)
         return tell(flight, Fate::kExpired, kNobody);
-      if (is_cut(by, known->second)) return tell(flight, Fate::kCut, kNobody);
+      if (is_cut(by, there)) return tell(flight, Fate::kCut, kNobody);
       if (passage.twice) {
         Flight copy = flight;
-        cross(now, by, known->second, std::move(copy),
-              delay - passage.delay + passage.second_delay);
+        cross(now, by, there, std::move(copy), delay - passage.delay + passage.second_delay);
       }
-      return cross(now, by, known->second, std::move(flight), delay);
+      return cross(now, by, there, std::move(flight), delay);
     }
-    if (realm.gateway == kNobody || flight.to.family != 4)
-      return tell(flight, Fate::kNoRoute, kNobody);
-    Box& box = nats_[realm.gateway];
+    const NatId gateway = gateways_[line.realm];
+    if (gateway == kNobody || flight.to.family != 4) return tell(flight, Fate::kNoRoute, kNobody);
+    Box& box = nats_[gateway];
     if (flight.ttl != 0 && --flight.ttl == 0) return tell(flight, Fate::kExpired, kNobody);
     const std::optional<wire::Endpoint> seen = box.box.outbound(now, flight.from, flight.to);
     if (!seen) return tell(flight, Fate::kNoMapping, kNobody);
     if (flight.to.same_ip(box.box.outside())) {
       if (!box.box.behaviour().hairpin) return tell(flight, Fate::kNoHairpin, kNobody);
       const auto inside = box.box.inbound(now, flight.to.port, *seen);
-      const auto there = inside ? realm.who.find(inside->with_port(0)) : realm.who.end();
-      if (there == realm.who.end()) return tell(flight, Fate::kNoMapping, kNobody);
+      const AttachmentId back = inside ? who(line.realm, *inside) : kNobody;
+      if (back == kNobody) return tell(flight, Fate::kNoMapping, kNobody);
       flight.from = *seen;
       flight.to = *inside;
-      return cross(now, by, there->second, std::move(flight), delay);
+      return cross(now, by, back, std::move(flight), delay);
     }
     flight.from = *seen;
     by = box.outside;
@@ -177,7 +179,8 @@ void Internet::send(Micros now, AttachmentId by, Flight flight) {
 
 void Internet::cross(Micros now, AttachmentId, AttachmentId to, Flight flight, Micros delay) {
   Link::Passage passage;
-  if (!pass(now, attachments_[to].down, flight, delay, passage)) return;
+  const Fate fate = pass(now, attachments_[to].down, flight, delay, passage);
+  if (fate != Fate::kEnd) return tell(flight, fate, kNobody);
   flight.at = to;
   if (passage.twice) {
     queue_.push(now + delay - passage.delay + passage.second_delay, Event::Kind::kArrival,
@@ -186,46 +189,48 @@ void Internet::cross(Micros now, AttachmentId, AttachmentId to, Flight flight, M
   queue_.push(now + delay, Event::Kind::kArrival, flights_.put(std::move(flight)));
 }
 
-std::optional<Flight> Internet::arrive(Micros now, std::uint32_t number) {
-  Flight flight = flights_.take(number);
+void Internet::arrive(Micros now, Arrival& arrival) {
+  Flight& flight = arrival.flight;
+  const auto ends = [&](Fate fate, HostId where = kNobody) {
+    arrival.fate = fate;
+    arrival.where = where;
+  };
   for (;;) {
     Attachment& line = attachments_[flight.at];
-    if (!line.attached || !line.ip.same_ip(flight.to)) {
-      tell(flight, Fate::kOff, kNobody);
-      return std::nullopt;
-    }
+    if (!line.attached || !line.ip.same_ip(flight.to)) return ends(Fate::kOff);
     if (line.nat == kNobody) {
-      if (line.firewall == Firewall::kOpen) return flight;
-      const auto asked = line.conversations.find({flight.to.port, flight.from});
-      if (line.firewall == Firewall::kStateful && asked != line.conversations.end() &&
-          now - asked->second < kFirewallMemory) {
-        asked->second = now;
-        return flight;
+      if (line.firewall == Firewall::kOpen) return;
+      Micros* const asked = line.conversations.find(key_of(flight.to.port, flight.from));
+      if (line.firewall == Firewall::kStateful && asked != nullptr &&
+          now - *asked < kFirewallMemory) {
+        *asked = now;
+        return;
       }
-      tell(flight, Fate::kFirewall, line.owner);
-      return std::nullopt;
+      return ends(Fate::kFirewall, line.owner);
     }
     Box& box = nats_[line.nat];
     const auto inside = box.box.inbound(now, flight.to.port, flight.from);
-    const Realm& realm = realms_[box.inner];
-    const auto there = inside ? realm.who.find(inside->with_port(0)) : realm.who.end();
-    if (there == realm.who.end()) {
-      tell(flight, Fate::kNoMapping, kNobody);
-      return std::nullopt;
-    }
+    const AttachmentId there = inside ? who(box.inner, *inside) : kNobody;
+    if (there == kNobody) return ends(Fate::kNoMapping);
     flight.to = *inside;
-    Attachment& next = attachments_[there->second];
     Micros delay = 0;
     Link::Passage passage;
-    if (!pass(now, next.down, flight, delay, passage)) return std::nullopt;
-    flight.at = there->second;
+    const Fate fate = pass(now, attachments_[there].down, flight, delay, passage);
+    if (fate != Fate::kEnd) return ends(fate);
+    flight.at = there;
     if (delay == 0 && !passage.twice) continue;
-    if (passage.twice) {
-      queue_.push(now + passage.second_delay, Event::Kind::kArrival, flights_.put(flight));
-    }
-    queue_.push(now + delay, Event::Kind::kArrival, flights_.put(std::move(flight)));
-    return std::nullopt;
+    arrival.again = now + delay;
+    if (passage.twice) arrival.second = now + passage.second_delay;
+    return;
   }
+}
+
+void Internet::conclude(Arrival& arrival) {
+  if (arrival.fate != Fate::kEnd) return tell(arrival.flight, arrival.fate, arrival.where);
+  if (arrival.again < 0) return;
+  if (arrival.second >= 0)
+    queue_.push(arrival.second, Event::Kind::kArrival, flights_.put(arrival.flight));
+  queue_.push(arrival.again, Event::Kind::kArrival, flights_.put(std::move(arrival.flight)));
 }
 
 }  // namespace orrery::sim

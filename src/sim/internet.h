@@ -15,7 +15,6 @@
 
 #include <deque>
 #include <functional>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -67,6 +66,7 @@ struct Flight {
   ByteVector payload;
   HostId origin = kNobody;
   AttachmentId at = kNobody;  // where it arrives next
+  std::uint64_t digest = 0;   // of the payload
   std::uint8_t ttl = 0;       // routers it may pass; 0: any number
   bool whole = false;         // never fragmented by IP
 };
@@ -118,9 +118,36 @@ class Internet {
   // --- datagrams
   /// Leaves by this attachment. `flight.from`, `to`, `payload` and `origin` are set.
   void send(Micros now, AttachmentId by, Flight flight);
-  /// An event of kind kArrival: the flight, if it is at a host, whose attachment is `at`; NATs pass
-  /// it on by themselves.
-  std::optional<Flight> arrive(Micros now, std::uint32_t flight);
+
+  /// The flight of an event of kind kArrival.
+  Flight take(std::uint32_t flight) { return flights_.take(flight); }
+
+  /// What comes of it. NATs pass on by themselves.
+  struct Arrival {
+    Flight flight{};
+    Fate fate = Fate::kEnd;          // how it ends here; kEnd: it does not
+    HostId where = kNobody;          // who is told to have ended it
+    Micros again = -1, second = -1;  // it and a copy arrive there later; -1: not
+
+    /// It is at a host, whose attachment is `flight.at`.
+    [[nodiscard]] bool at_host() const { return fate == Fate::kEnd && again < 0; }
+  };
+
+  /// Finds out; in any thread, since it concerns nothing but the group of the attachment.
+  void arrive(Micros now, Arrival& arrival);
+  /// The rest of it: the end is told, what goes on is under way.
+  void conclude(Arrival& arrival);
+
+  /// Lines that lead out by the same one of realm 0 are of one group: see outermost().
+  [[nodiscard]] AttachmentId group_of(AttachmentId a) const { return attachments_[a].group; }
+
+  /// Of a flight that will arrive.
+  [[nodiscard]] AttachmentId group_of_flight(std::uint32_t flight) const {
+    return attachments_[flights_.at(flight).at].group;
+  }
+
+  /// A datagram from one group to another takes no less than this.
+  [[nodiscard]] Micros least_crossing() const { return least_up_ + least_down_; }
 
   [[nodiscard]] HostId owner_of(AttachmentId a) const { return attachments_[a].owner; }
 
@@ -139,33 +166,17 @@ class Internet {
   void end(const Flight& flight, Fate fate) { tell(flight, fate, owner_of(flight.at)); }
 
  private:
-  struct EndpointHash {
-    std::size_t operator()(const wire::Endpoint& e) const noexcept {
-      return siphash({1, 2}, e.ip) ^ e.family;
-    }
-  };
-
-  struct Conversation {
-    std::uint16_t local = 0;
-    wire::Endpoint remote;
-    friend auto operator<=>(const Conversation&, const Conversation&) = default;
-  };
-
   struct Attachment {
     HostId owner = kNobody;  // kNobody: the outside of `nat`
     NatId nat = kNobody;
     RealmId realm = 0;
+    AttachmentId group = kNobody;
     wire::Endpoint ip;
     Link up, down;
     Firewall firewall = Firewall::kOpen;
     std::uint8_t side = 0;
     bool attached = true;
-    std::map<Conversation, Micros> conversations;  // of a stateful firewall
-  };
-
-  struct Realm {
-    std::unordered_map<wire::Endpoint, AttachmentId, EndpointHash> who;
-    NatId gateway = kNobody;
+    FlatMap<Micros> conversations;  // of a stateful firewall, by port and remote endpoint
   };
 
   struct Box {
@@ -174,18 +185,28 @@ class Internet {
     AttachmentId outside;
   };
 
+  /// Who has this address there; kNobody: nobody.
+  [[nodiscard]] AttachmentId who(RealmId realm, const wire::Endpoint& ip) const {
+    const AttachmentId* const known = who_.find(key_of(realm, ip.with_port(0)));
+    return known == nullptr ? kNobody : *known;
+  }
+
   void tell(const Flight& flight, Fate fate, HostId at);
-  /// Passes the line `link`; false when it ends here. Adds what it takes to `delay`.
-  bool pass(Micros now, Link& link, const Flight& flight, Micros& delay, Link::Passage& passage);
+  /// Passes the line `link`; not kEnd when it ends here. Adds what it takes to `delay`.
+  static Fate pass(Micros now, Link& link, const Flight& flight, Micros& delay,
+                   Link::Passage& passage);
+  void note_line(const Attachment& a);
   void cross(Micros now, AttachmentId from, AttachmentId to, Flight flight, Micros delay);
   [[nodiscard]] bool is_cut(AttachmentId from, AttachmentId to) const;
 
   EventQueue& queue_;
   Random random_;
-  std::vector<Realm> realms_;
+  FlatMap<AttachmentId> who_;    // by realm and address
+  std::vector<NatId> gateways_;  // by realm; kNobody: none
   std::deque<Attachment> attachments_;
   std::deque<Box> nats_;
   Pool<Flight> flights_;
+  Micros least_up_ = INT64_MAX / 4, least_down_ = INT64_MAX / 4;  // of lines of realm 0, ever
   std::array<std::uint64_t, 64> cuts_{};  // by side: bits of the sides it does not reach
   std::unordered_set<std::uint64_t> cut_pairs_;
   std::array<std::uint64_t, static_cast<std::size_t>(Fate::kEnd)> counts_{};

@@ -20,10 +20,12 @@ wire::Endpoint Nat::matters(NatBehaviour::Depends depends, const wire::Endpoint&
   return remote;
 }
 
-Nat::Key Nat::outside_key(std::uint16_t udp_port, const wire::Endpoint& remote) const {
-  wire::Endpoint port_alone;
-  port_alone.port = udp_port;
-  return {port_alone, matters(behaviour_.mapping, remote)};
+std::uint64_t Nat::inside_key(const wire::Endpoint& inside, const wire::Endpoint& remote) const {
+  return key_of(key_of(0, matters(behaviour_.mapping, remote)), inside);
+}
+
+std::uint64_t Nat::outside_key(std::uint16_t udp_port, const wire::Endpoint& remote) const {
+  return key_of(udp_port, matters(behaviour_.mapping, remote));
 }
 
 std::optional<std::uint16_t> Nat::choose(Micros now, const wire::Endpoint& inside,
@@ -34,11 +36,12 @@ std::optional<std::uint16_t> Nat::choose(Micros now, const wire::Endpoint& insid
     port = static_cast<std::uint16_t>(random_.between(kFirstPort, 65'535));
   for (std::uint32_t tries = 0; tries < 65'536; ++tries, ++port) {
     if (port < kFirstPort) continue;
-    const auto taken = by_outside_.find(outside_key(port, remote));
-    if (taken == by_outside_.end()) return port;
-    if (!expired(by_inside_.at(taken->second), now)) continue;
-    by_inside_.erase(taken->second);
-    by_outside_.erase(taken);
+    const std::uint64_t key = outside_key(port, remote);
+    const std::uint64_t* const taken = by_outside_.find(key);
+    if (taken == nullptr) return port;
+    if (!expired(*by_inside_.find(*taken), now)) continue;
+    by_inside_.erase(*taken);
+    by_outside_.erase(key);
     return port;
   }
   return std::nullopt;
@@ -47,37 +50,37 @@ std::optional<std::uint16_t> Nat::choose(Micros now, const wire::Endpoint& insid
 std::optional<wire::Endpoint> Nat::outbound(Micros now, const wire::Endpoint& inside,
                                             const wire::Endpoint& remote) {
   if (by_inside_.size() >= swept_at_) sweep(now);
-  const Key key{inside, matters(behaviour_.mapping, remote)};
-  auto known = by_inside_.find(key);
-  if (known != by_inside_.end() && expired(known->second, now)) {
-    by_outside_.erase(outside_key(known->second.udp_port, remote));
-    by_inside_.erase(known);
-    known = by_inside_.end();
+  const std::uint64_t key = inside_key(inside, remote);
+  Mapping* mapping = by_inside_.find(key);
+  if (mapping != nullptr && expired(*mapping, now)) {
+    by_outside_.erase(outside_key(mapping->udp_port, remote));
+    by_inside_.erase(key);
+    mapping = nullptr;
   }
-  if (known == by_inside_.end()) {
+  if (mapping == nullptr) {
     const std::optional<std::uint16_t> port = choose(now, inside, remote);
     if (!port) return std::nullopt;
-    known = by_inside_.emplace(key, Mapping{inside, *port, now, {}}).first;
-    by_outside_.emplace(outside_key(*port, remote), key);
+    mapping = &by_inside_[key];
+    mapping->inside = inside;
+    mapping->udp_port = *port;
+    by_outside_[outside_key(*port, remote)] = key;
   }
-  Mapping& mapping = known->second;
-  mapping.used = now;
+  mapping->used = now;
   if (behaviour_.filter != NatBehaviour::Depends::kOnNothing)
-    mapping.permitted[matters(behaviour_.filter, remote)] = now;
-  return outside_.with_port(mapping.udp_port);
+    mapping->permitted[key_of(0, matters(behaviour_.filter, remote))] = now;
+  return outside_.with_port(mapping->udp_port);
 }
 
 std::optional<wire::Endpoint> Nat::inbound(Micros now, std::uint16_t udp_port,
                                            const wire::Endpoint& remote) {
-  const auto known = by_outside_.find(outside_key(udp_port, remote));
-  if (known == by_outside_.end()) return std::nullopt;
-  Mapping& mapping = by_inside_.at(known->second);
+  const std::uint64_t* const known = by_outside_.find(outside_key(udp_port, remote));
+  if (known == nullptr) return std::nullopt;
+  Mapping& mapping = *by_inside_.find(*known);
   if (expired(mapping, now)) return std::nullopt;
   if (behaviour_.filter != NatBehaviour::Depends::kOnNothing) {
-    const auto permit = mapping.permitted.find(matters(behaviour_.filter, remote));
-    if (permit == mapping.permitted.end() || now - permit->second >= behaviour_.lifetime)
-      return std::nullopt;
-    if (behaviour_.refreshed_inbound) permit->second = now;
+    Micros* const permit = mapping.permitted.find(key_of(0, matters(behaviour_.filter, remote)));
+    if (permit == nullptr || now - *permit >= behaviour_.lifetime) return std::nullopt;
+    if (behaviour_.refreshed_inbound) *permit = now;
   }
   if (behaviour_.refreshed_inbound) mapping.used = now;
   return mapping.inside;
@@ -94,16 +97,13 @@ void Nat::forget() {
 }
 
 void Nat::sweep(Micros now) {
-  std::erase_if(by_outside_, [&](const auto& entry) {
-    const auto mapping = by_inside_.find(entry.second);
-    if (!expired(mapping->second, now)) return false;
-    by_inside_.erase(mapping);
-    return true;
+  by_outside_.erase_if(
+      [&](std::uint64_t, std::uint64_t key) { return expired(*by_inside_.find(key), now); });
+  by_inside_.erase_if([&](std::uint64_t, const Mapping& mapping) { return expired(mapping, now); });
+  by_inside_.for_each([&](std::uint64_t, Mapping& mapping) {
+    mapping.permitted.erase_if(
+        [&](std::uint64_t, Micros permit) { return now - permit >= behaviour_.lifetime; });
   });
-  for (auto& [key, mapping] : by_inside_) {
-    std::erase_if(mapping.permitted,
-                  [&](const auto& permit) { return now - permit.second >= behaviour_.lifetime; });
-  }
   swept_at_ = std::max<std::size_t>(64, 2 * by_inside_.size());
 }
 

@@ -5,11 +5,11 @@
 // two realms. IPv4 only, as NATs are. Weak spot: one outside address; no fragments, no ICMP.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 
 #include "sim/event_queue.h"
+#include "sim/flat_map.h"
 #include "sim/random.h"
 #include "wire/endpoint.h"
 
@@ -78,21 +78,19 @@ class Nat {
   [[nodiscard]] std::size_t mappings() const { return by_inside_.size(); }
 
  private:
-  struct Key {
-    wire::Endpoint here;    // inside endpoint, or nil with the outside port
-    wire::Endpoint remote;  // as far as the mapping depends on it
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
-
   struct Mapping {
     wire::Endpoint inside;
     std::uint16_t udp_port = 0;
     Micros used = 0;
-    std::map<wire::Endpoint, Micros> permitted;  // remotes as far as the filter depends on them
+    FlatMap<Micros> permitted;  // remotes as far as the filter depends on them
   };
 
   static wire::Endpoint matters(NatBehaviour::Depends depends, const wire::Endpoint& remote);
-  [[nodiscard]] Key outside_key(std::uint16_t udp_port, const wire::Endpoint& remote) const;
+  /// Of a mapping: by the inside endpoint, and by the outside port.
+  [[nodiscard]] std::uint64_t inside_key(const wire::Endpoint& inside,
+                                         const wire::Endpoint& remote) const;
+  [[nodiscard]] std::uint64_t outside_key(std::uint16_t udp_port,
+                                          const wire::Endpoint& remote) const;
   [[nodiscard]] std::optional<std::uint16_t> choose(Micros now, const wire::Endpoint& inside,
                                                     const wire::Endpoint& remote);
 
@@ -105,8 +103,8 @@ class Nat {
   wire::Endpoint outside_;
   NatBehaviour behaviour_;
   Random random_;
-  std::map<Key, Mapping> by_inside_;
-  std::map<Key, Key> by_outside_;  // to the key in by_inside_
+  FlatMap<Mapping> by_inside_;
+  FlatMap<std::uint64_t> by_outside_;  // to the key in by_inside_
   std::uint16_t next_port_ = 20'000;
   std::size_t swept_at_ = 64;  // mappings at which the expired ones are looked for
 };

@@ -15,6 +15,8 @@ constexpr std::uint32_t kFirstInCarrier = 0x64400001;  // 100.64.0.1
 constexpr std::uint16_t kUdpPort = 9'993;
 constexpr std::uint64_t kPlanetId = 0x51'0000'0001;
 constexpr LinkProfile kLan{.delay = 0};
+constexpr std::size_t kMostSteps =
+    64;  // in a turn: what two threads do in a fifth of a millisecond
 
 std::uint64_t pair_of(HostId from, HostId at) {
   return std::uint64_t{from} << 32 | at;
@@ -28,6 +30,7 @@ Scene::Scene(std::uint64_t seed, const SceneOptions& options)
       internet_(queue_, random_.fork()),
       frames_(random_.fork()),
       watch_(options.strangers),
+      crew_(options.crew),
       transcript_({[this](HostId id) { return hosts_[id].name; },
                    [this](const wire::Endpoint& at) { return internet_.whose(at); },
                    [this](wire::Address address) -> const crypto::SecretIdentity* {
@@ -35,6 +38,10 @@ Scene::Scene(std::uint64_t seed, const SceneOptions& options)
                      return known == by_address_.end() ? nullptr : &hosts_[known->second].identity;
                    }}) {
   crypto::init();
+  const unsigned members = crew_ == nullptr ? 1 : crew_->members();
+  for (unsigned i = 0; i < members; ++i) armorers_.push_back(std::make_unique<crypto::Armorer>());
+  if (members == 1) crew_ = nullptr;
+  if (crew_ != nullptr) steps_.resize(kMostSteps);
   internet_.observe = [this](const Flight& flight, Fate fate, HostId at) {
     transcript_.datagram(now_, flight, fate, at);
   };
@@ -90,6 +97,7 @@ HostId Scene::add_root(std::string name, const Place& place, const HostOptions& 
 
 HostId Scene::add_hand(std::string name, const Place& place, Host::Hand hand) {
   const HostId id = place_host(std::move(name), place, {});
+  alone_ = true;
   hosts_[id].hand = hand ? std::move(hand) : [](const Flight&) {};
   return id;
 }
@@ -104,6 +112,7 @@ void Scene::add_line(HostId host, const Place& place) {
   Host& h = hosts_[host];
   const AttachmentId line = internet_.attach(host, place.realm, place.at, place.up, place.down);
   internet_.set_firewall(line, place.firewall);
+  alone_ |= !h.sockets.empty();
   h.sockets.push_back({{h.next_socket++, place.at, place.up.mtu}, line});
   if (h.on()) announce_sockets(host);
 }
@@ -153,7 +162,8 @@ void Scene::power_on(HostId id) {
   options.port_prediction = h.options.port_prediction;
   options.limits = h.options.limits;
   options.entropy = [&h](MutableBytes out) { h.random.fill(out); };
-  options.armorer = &armorer_;
+  const AttachmentId group = internet_.group_of(h.sockets.front().line);
+  options.armorer = armorers_[member_of(group)].get();
   options.agree = [this, &h](const wire::PublicKey& theirs, crypto::SharedSecret& out) {
     return agreements_.agree(h.identity, theirs, out);
   };
@@ -186,7 +196,7 @@ void Scene::power_on(HostId id) {
   for (const wire::NetworkId network : h.joined) {
     const auto cached = h.disk.networks.find(network);
     const bool sound = cached != h.disk.networks.end() && cached->second.size() > 1;
-    h.networks->join(now_of(id), network, {}, sound ? Bytes(cached->second) : Bytes(), h.effects);
+    h.networks->join(now_of(id), network, {}, sound ? Bytes(cached->second) : Bytes(), effects_);
     settle(id, {});
   }
 }
@@ -198,7 +208,6 @@ void Scene::power_off(HostId id) {
   h.networks.reset();
   h.controller.reset();
   h.node.reset();
-  h.effects.clear();
   h.timer_at = 0;
   h.proofs = 0;
 }
@@ -213,12 +222,13 @@ void Scene::announce_sockets(HostId id) {
   Host& h = hosts_[id];
   std::vector<control::LocalEndpoint> all;
   for (const Host::Socket& socket : h.sockets) all.push_back(socket.local);
-  h.node->on_local_endpoints(now_of(id), std::move(all), h.effects);
+  h.node->on_local_endpoints(now_of(id), std::move(all), effects_);
   settle(id, {});
 }
 
 void Scene::move(HostId id, const Place& place) {
   Host& h = hosts_[id];
+  alone_ = true;
   transcript_.event(now_, id, "moves to " + wire::to_string(place.at));
   for (const Host::Socket& socket : h.sockets) internet_.detach(socket.line);
   h.sockets.clear();
@@ -244,7 +254,7 @@ wire::NetworkId Scene::add_network(HostId controller, std::string_view settings)
   const wire::NetworkId network{h.address().value << 24 | next_network_++};
   const control::HttpAnswer answer =
       h.controller->handle(now_of(controller), "POST",
-                           "/controller/network/" + wire::to_string(network), settings, h.effects);
+                           "/controller/network/" + wire::to_string(network), settings, effects_);
   settle(controller, {});
   if (answer.status != 200) throw std::runtime_error("controller: " + answer.body);
   return network;
@@ -256,7 +266,7 @@ void Scene::join(HostId id, wire::NetworkId network) {
   std::vector<HostId>& members = members_[network.value];
   members.insert(std::lower_bound(members.begin(), members.end(), id), id);
   if (!h.on()) return;
-  h.networks->join(now_of(id), network, {}, {}, h.effects);
+  h.networks->join(now_of(id), network, {}, {}, effects_);
   settle(id, {});
 }
 
@@ -265,7 +275,7 @@ void Scene::leave(HostId id, wire::NetworkId network) {
   std::erase(h.joined, network);
   std::erase(members_[network.value], id);
   if (!h.on()) return;
-  h.networks->leave(now_of(id), network, h.effects);
+  h.networks->leave(now_of(id), network, effects_);
   settle(id, {});
 }
 
@@ -292,7 +302,7 @@ FrameId Scene::say(HostId from, HostId to, wire::NetworkId network, std::size_t 
   const ByteVector frame = frames_.make(now_, network, from, wire::mac_of(h.address(), network),
                                         wire::mac_of(hosts_[to].address(), network), size, id);
   if (!h.on()) return id;
-  h.node->on_frame(now_of(from), network, frame, h.effects);
+  h.node->on_frame(now_of(from), network, frame, effects_);
   settle(from, {});
   return id;
 }
@@ -327,20 +337,16 @@ bool Scene::connected(HostId a, HostId b, Millis within) const {
 
 // --- time
 
-Now Scene::now_of(HostId id) const {
+Now Scene::now_of(HostId id, Micros at) const {
   constexpr Millis kEpoch = 1'700'000'000'000;
   const Host& h = hosts_[id];
-  const Millis ms = now_ / 1'000;
+  const Millis ms = at / 1'000;
   return {ms + h.mono_offset, kEpoch + ms + h.wall_offset};
 }
 
 void Scene::run_for(Millis duration) {
   const Micros end = now_ + micros(duration);
-  while (!queue_.empty() && queue_.next_at() <= end) {
-    const Event event = queue_.pop();
-    now_ = std::max(now_, event.at);
-    dispatch(event);
-  }
+  while (!queue_.empty() && queue_.next_at() <= end) take_turn(end);
   now_ = end;
 }
 

@@ -17,12 +17,14 @@
 // time and the host. What differs from the daemon: proof of work is the reduced one, after a delay
 // (identities.h), and secrets are computed once for both ends. No worker runs: control does all.
 //
-// Not for real time, not for threads: one scene belongs to one. An event costs what its node costs
-// and the logarithm of how many there are; a scene has no limit but memory.
+// Not for real time, and for one thread, though nodes may compute in several (scene_turns.cc). An
+// event costs what its node costs and the logarithm of how many there are; a scene has no limit but
+// memory.
 #pragma once
 
 #include <deque>
 
+#include "sim/crew.h"
 #include "sim/host.h"
 #include "sim/identities.h"
 #include "sim/transcript.h"
@@ -36,6 +38,9 @@ struct SceneOptions {
   bool watched = true;             // false: scenes so large that watching counts
   /// Pairs of host and remote endpoint that the watch remembers; further ones are not looked at.
   std::size_t strangers = 1u << 20;
+  /// Where nodes compute; outlives the scene. Null: one after the other. What happens does not
+  /// depend on it; it is worth it where hundreds of nodes are busy at any time.
+  Crew* crew = nullptr;
 };
 
 class Scene {
@@ -130,7 +135,8 @@ class Scene {
   // --- time
   [[nodiscard]] Micros now() const { return now_; }
 
-  [[nodiscard]] Now now_of(HostId id) const;
+  [[nodiscard]] Now now_of(HostId id) const { return now_of(id, now_); }
+
   void run_for(Millis duration);
   /// Looks every `step` ms whether it is so. How long it took, or nothing after `bound` ms.
   std::optional<Millis> run_until(Millis bound, const std::function<bool()>& so, Millis step = 10);
@@ -180,21 +186,58 @@ class Scene {
     wire::Identity identity;
   };
 
+  /// What a node says of itself after an input.
+  struct After {
+    Millis deadline = 0;
+    control::TableSizes tables{};
+  };
+
+  /// One event, and what its node makes of it.
+  struct Step {
+    Event event;
+    Micros at = 0;                 // now
+    AttachmentId group = kNobody;  // of its lines
+    HostId host = kNobody;         // whose node has something to do; known after compute()
+    Internet::Arrival arrival{};   // of kArrival
+    Proof proof{};                 // of kProof
+    bool ticks = false;            // of kTimer: its time has come
+    control::Effects effects{};
+    After after{};
+  };
+
   HostId place_host(std::string name, const Place& place, const HostOptions& options);
+  [[nodiscard]] Now now_of(HostId id, Micros at) const;
+
+  // --- scene_turns.cc
+  /// Which of the threads computes for this group.
+  [[nodiscard]] std::size_t member_of(AttachmentId group) const;
+  /// The next event, or several. REQUIRES: there is one.
+  void take_turn(Micros end);
+  /// Fills `steps_` from the queue; `group` of its first event.
+  void gather(AttachmentId group, Micros end);
+  /// kNobody: it must be alone in its turn.
+  [[nodiscard]] AttachmentId group_of(const Event& event) const;
+  /// One event by itself.
   void dispatch(const Event& event);
-  void arrival(std::uint32_t flight);
-  void timer(HostId id);
-  void proof(std::uint32_t job);
-  /// Carries out what the node asked for, and arms its timer.
-  void settle(HostId id, const Watch::Cause& cause);
-  void carry_out(HostId id, control::Effects& out, const Watch::Cause& cause);
+  void prepare(const Event& event, Step& step);
+  /// In any thread; nothing of it is seen by other groups.
+  void compute(Step& step);
+  void conclude(Step& step);
+  void arrived(Step& step);
+  void ticked(Step& step);
+
+  // --- scene_steps.cc
+  /// Carries out what the node asked for, and arms its timer. `after` that; null: ask it.
+  void settle(HostId id, const Watch::Cause& cause, const After* after = nullptr);
+  /// True when the node had something more to say.
+  bool carry_out(HostId id, control::Effects& out, const Watch::Cause& cause);
   /// False: what the controller wants to keep cannot be kept.
   void commit(HostId id);
   void save(HostId id, const control::SaveState& save);
   /// Takes the payload.
   void emit(HostId id, control::Datagram& datagram, const Watch::Cause& cause);
   void deliver(HostId id, const control::DeliverFrame& frame, const Watch::Cause& cause);
-  void arm(HostId id);
+  void arm(HostId id, Millis deadline);
   void announce_sockets(HostId id);
   void chatter(HostId a, HostId b, wire::NetworkId network, Millis every, std::size_t size,
                std::uint32_t talk);
@@ -206,8 +249,18 @@ class Scene {
   Frames frames_;
   Watch watch_;
   Agreements agreements_;
-  crypto::Armorer armorer_;
+  std::vector<std::unique_ptr<crypto::Armorer>> armorers_;  // of each member of the crew
   std::deque<Host> hosts_;
+  Crew* crew_;                  // null: nodes compute one after the other
+  bool alone_ = false;          // no two events share a turn
+  std::vector<Step> steps_;     // of the turn in hand
+  std::size_t turn_steps_ = 0;  // of them
+  Step alone_step_;             // of an event by itself
+  std::vector<Event> held_;     // empty but in gather()
+  std::uint64_t turn_ = 0;
+  std::vector<std::uint64_t> turn_of_;  // by group: the last one that it had an event in
+  control::Effects effects_;            // of the input in hand
+  control::Effects carried_out_;        // those that are being carried out
   std::unordered_map<std::uint64_t, HostId> by_address_;
   std::vector<std::pair<HostId, wire::Endpoint>> roots_;
   ByteVector planet_;

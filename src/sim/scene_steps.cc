@@ -1,5 +1,5 @@
-// What happens in one step: an event comes to a host, its node answers with effects, these are
-// carried out as the daemon does it, and the watch looks at all of it.
+// What follows when a node has answered an event with effects: they are carried out as the daemon
+// does it, and the watch looks at all of it.
 #include "control/controller/controller.h"
 #include "control/network.h"
 #include "sim/scene.h"
@@ -12,107 +12,58 @@ std::uint64_t pair_of(HostId from, HostId at) {
   return std::uint64_t{from} << 32 | at;
 }
 
+/// Keeps the room: most inputs have effects of the same few kinds.
+void empty(control::Effects& effects) {
+  effects.datagrams.clear();
+  effects.frames.clear();
+  effects.updates.clear();
+  effects.saves.clear();
+  effects.validations.clear();
+  effects.ports.clear();
+  effects.blocks.clear();
+  effects.notices.clear();
+  effects.identity_collided = false;
+}
+
 constexpr std::size_t kMostNotices = 256;  // kept of one host; later ones count in the transcript
 
 }  // namespace
 
-void Scene::dispatch(const Event& event) {
-  ++events_;
-  switch (event.kind) {
-    case Event::Kind::kArrival:
-      return arrival(event.subject);
-    case Event::Kind::kTimer:
-      if (hosts_[event.subject].timer_at == event.at) timer(event.subject);
-      return;
-    case Event::Kind::kProof:
-      return proof(event.subject);
-    case Event::Kind::kAction:
-      return actions_.take(event.subject)();
-  }
-}
-
-void Scene::arrival(std::uint32_t number) {
-  const std::optional<Flight> flight = internet_.arrive(now_, number);
-  if (!flight) return;
-  const HostId id = internet_.owner_of(flight->at);
-  Host& h = hosts_[id];
-  if (h.hand) {
-    internet_.end(*flight, Fate::kDelivered);
-    return h.hand(*flight);
-  }
-  const auto socket = std::find_if(h.sockets.begin(), h.sockets.end(), [&](const Host::Socket& s) {
-    return s.line == flight->at && s.local.address.port == flight->to.port;
-  });
-  if (!h.on() || socket == h.sockets.end()) return internet_.end(*flight, Fate::kOff);
-  internet_.end(*flight, Fate::kDelivered);
-  ++h.datagrams_in;
-  h.bytes_in += flight->payload.size();
-  if (options_.watched) watch_.heard(id, *flight);
-  h.node->on_datagram(now_of(id), {socket->local.socket, flight->from}, flight->payload, h.effects);
-  settle(id, {&*flight});
-}
-
-void Scene::timer(HostId id) {
-  Host& h = hosts_[id];
-  h.timer_at = 0;
-  if (!h.on()) return;
-  const Now at = now_of(id);
-  if (h.node->next_deadline() <= at.mono) {
-    h.node->tick(at, h.effects);
-    if (options_.watched) {
-      try {
-        watch_.ticked(id, at.mono, h.node->next_deadline());
-      } catch (const Breach& breach) {
-        throw Breach(h.name + ": " + breach.what());
-      }
-    }
-    settle(id, {});
-  } else {
-    arm(id);
-  }
-}
-
-void Scene::proof(std::uint32_t number) {
-  const Proof job = proofs_.take(number);
-  Host& h = hosts_[job.host];
-  if (!h.on() || h.run != job.run) return;
-  --h.proofs;
-  const bool holds = work_holds(job.identity) ||
-                     std::find(granted_.begin(), granted_.end(), job.identity) != granted_.end();
-  h.node->on_identity_validated(now_of(job.host), job.identity, holds, h.effects);
-  settle(job.host, {});
-}
-
 void Scene::with_node(HostId id,
                       const std::function<void(control::Node&, Now, control::Effects&)>& act) {
-  act(*hosts_[id].node, now_of(id), hosts_[id].effects);
+  act(*hosts_[id].node, now_of(id), effects_);
   settle(id, {});
 }
 
-void Scene::settle(HostId id, const Watch::Cause& cause) {
+void Scene::settle(HostId id, const Watch::Cause& cause, const After* after) {
   Host& h = hosts_[id];
+  bool asked_again = after == nullptr || h.controller != nullptr;
   try {
     // What is refused asks for more at once.
     for (unsigned turns = 0;; ++turns) {
       if (h.controller != nullptr) commit(id);
-      if (h.effects.empty()) break;
+      if (effects_.empty()) break;
       if (turns > 16) throw Breach("one input has effects without end");
-      control::Effects out = std::exchange(h.effects, {});
-      carry_out(id, out, cause);
+      std::swap(effects_, carried_out_);
+      asked_again |= carry_out(id, carried_out_, cause);
+      empty(carried_out_);
     }
-    if (options_.watched) watch_.tables(h.node->table_sizes(), h.options.limits, h.given_pins);
+    const After now = asked_again ? After{h.node->next_deadline(), h.node->table_sizes()} : *after;
+    if (options_.watched) watch_.tables(now.tables, h.options.limits, h.given_pins);
+    arm(id, now.deadline);
   } catch (const Breach& breach) {
     throw Breach("at " + std::to_string(now_ / 1'000) + " ms, " + h.name + ": " + breach.what());
   }
-  arm(id);
 }
 
-void Scene::carry_out(HostId id, control::Effects& out, const Watch::Cause& cause) {
+bool Scene::carry_out(HostId id, control::Effects& out, const Watch::Cause& cause) {
   Host& h = hosts_[id];
+  bool asked_again = false;
   bool ids_covered = true;
   for (const control::SaveState& state : out.saves) {
     if (state.kind == control::StateKind::kNonce && h.disk_full) {
-      ids_covered &= h.node->on_save_failed(now_of(id), state, h.effects);
+      ids_covered &= h.node->on_save_failed(now_of(id), state, effects_);
+      asked_again = true;
     } else {
       save(id, state);
     }
@@ -123,7 +74,8 @@ void Scene::carry_out(HostId id, control::Effects& out, const Watch::Cause& caus
   for (const control::DeliverFrame& frame : out.frames) deliver(id, frame, cause);
   for (const control::ValidateIdentity& job : out.validations) {
     if (h.proofs >= options_.proof_room) {
-      h.node->on_validation_refused(now_of(id), job.identity, h.effects);
+      h.node->on_validation_refused(now_of(id), job.identity, effects_);
+      asked_again = true;
       continue;
     }
     ++h.proofs;
@@ -138,6 +90,7 @@ void Scene::carry_out(HostId id, control::Effects& out, const Watch::Cause& caus
     transcript_.event(now_, id, "gives up its identity");
     h.collided = true;
   }
+  return asked_again;
 }
 
 void Scene::commit(HostId id) {
@@ -145,7 +98,7 @@ void Scene::commit(HostId id) {
   std::vector<control::StoreWrite> writes = h.controller->take_writes();
   if (writes.empty()) return;
   if (h.disk_full) return h.controller->on_refused(std::move(writes));
-  h.controller->on_committed(now_of(id), h.controller->written(), h.effects);
+  h.controller->on_committed(now_of(id), h.controller->written(), effects_);
   if (!h.options.keep_disk) return;
   for (control::StoreWrite& write : writes) {
     if (write.json.empty()) {
@@ -243,9 +196,8 @@ void Scene::deliver(HostId id, const control::DeliverFrame& frame, const Watch::
   newest = {verdict.sent->at, now_, verdict.sent->receipts.back().direct};
 }
 
-void Scene::arm(HostId id) {
+void Scene::arm(HostId id, Millis deadline) {
   Host& h = hosts_[id];
-  const Millis deadline = h.node->next_deadline();
   if (deadline == INT64_MAX) return;
   const Micros at = std::max(micros(deadline - h.mono_offset), now_);
   if (h.timer_at != 0 && h.timer_at <= at) return;

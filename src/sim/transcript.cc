@@ -40,7 +40,7 @@ void Transcript::datagram(Micros now, const Flight& flight, Fate fate, HostId at
   store_be16(record + 16, flight.to.port);
   std::copy(flight.from.ip.begin(), flight.from.ip.end(), record + 18);
   std::copy(flight.to.ip.begin(), flight.to.ip.end(), record + 34);
-  store_be64(record + 50, siphash({5, 6}, flight.payload));
+  store_be64(record + 50, flight.digest);
   hash_ = siphash({hash_, 7}, record);
   ++events_;
   if (detail_ != Detail::kText) return;

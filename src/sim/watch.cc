@@ -6,8 +6,8 @@ namespace orrery::sim {
 
 namespace {
 
-std::int64_t ip_bytes(const wire::Endpoint& remote, std::size_t payload) {
-  return static_cast<std::int64_t>(payload) + (remote.family == 6 ? 48 : 28);
+std::int32_t ip_bytes(const wire::Endpoint& remote, std::size_t payload) {
+  return static_cast<std::int32_t>(payload) + (remote.family == 6 ? 48 : 28);
 }
 
 /// Of a head or a fragment; nothing for what is neither.
@@ -48,26 +48,20 @@ bool equal_but_hops(Bytes a, Bytes b, std::size_t hops_at) {
 
 }  // namespace
 
-std::uint64_t Watch::name_of(HostId host, const wire::Endpoint& remote) {
-  std::uint8_t bytes[23];
-  store_be32(bytes, host);
-  std::copy(remote.ip.begin(), remote.ip.end(), bytes + 4);
-  store_be16(bytes + 20, remote.port);
-  bytes[22] = remote.family;
-  return siphash({3, 4}, bytes);
-}
-
 void Watch::heard(HostId host, const Flight& flight) {
   relayed_ = 0;
-  const std::uint64_t name = name_of(host, flight.from);
-  if (strangers_.size() >= most_strangers_ && !strangers_.contains(name)) return;
+  const std::uint64_t name = key_of(host, flight.from);
+  if (strangers_.size() >= most_strangers_ && strangers_.find(name) == nullptr) return;
   Stranger& who = strangers_[name];
   who.settled |= who.answered && !who.lies;
-  if (!who.settled) who.credit += 3 * ip_bytes(flight.from, flight.payload.size());
+  if (who.settled) return;
+  // What is more than anybody ever sends back need not be counted.
+  constexpr std::int32_t kMost = 1 << 30;
+  who.credit = std::min(who.credit + 3 * ip_bytes(flight.from, flight.payload.size()), kMost);
 }
 
 void Watch::lies(HostId host, const wire::Endpoint& from) {
-  Stranger& who = strangers_[name_of(host, from)];
+  Stranger& who = strangers_[key_of(host, from)];
   who.lies = true;
   who.settled = false;
 }
@@ -91,15 +85,15 @@ void Watch::spoke(HostId host, wire::Address self, const Cause& cause, const wir
       if (shape.hops != 0) throw Breach("a packet of its own has hops");
     }
   }
-  const std::uint64_t name = name_of(host, to);
-  const auto known = strangers_.find(name);
-  if (known == strangers_.end()) {
+  const std::uint64_t name = key_of(host, to);
+  Stranger* const known = strangers_.find(name);
+  if (known == nullptr) {
     // We speak first: what comes from there may be an answer. Those that find no room in a scene of
     // very many are not looked at.
     if (strangers_.size() < most_strangers_) strangers_[name].settled = true;
     return;
   }
-  Stranger& who = known->second;
+  Stranger& who = *known;
   if (who.settled && !who.lies) return;
   who.answered = true;
   who.credit -= ip_bytes(to, datagram.size());

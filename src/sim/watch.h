@@ -16,9 +16,9 @@
 #pragma once
 
 #include <stdexcept>
-#include <unordered_map>
 
 #include "control/node.h"
+#include "sim/flat_map.h"
 #include "sim/frames.h"
 
 namespace orrery::sim {
@@ -61,7 +61,7 @@ class Watch {
  private:
   /// A remote endpoint that spoke to a host first.
   struct Stranger {
-    std::int64_t credit = 0;  // bytes that may still be sent there
+    std::int32_t credit = 0;  // bytes that may still be sent there
     bool answered = false;    // we sent something there
     bool settled = false;     // it spoke again after that: it may be who it says
     bool lies = false;
@@ -74,10 +74,8 @@ class Watch {
     unsigned ticks = 0;
   };
 
-  static std::uint64_t name_of(HostId host, const wire::Endpoint& remote);
-
   std::size_t most_strangers_;
-  std::unordered_map<std::uint64_t, Stranger> strangers_;
+  FlatMap<Stranger> strangers_;  // by host and endpoint
   std::vector<Clock> clocks_;
   unsigned relayed_ = 0;  // how often the datagram that was heard last was sent on
 };

@@ -9,6 +9,7 @@
 
 #include "sim/nat_kinds.h"
 #include "sim/scenes.h"
+#include "sim/seed_runs.h"
 #include "sim/world_report.h"
 
 namespace orrery::test {
@@ -61,7 +62,7 @@ int run_one(const std::string& name, std::uint64_t seed, const std::string& tran
   return run.breach.empty() ? 0 : kBroken;
 }
 
-int run_seeds(const std::string& name, std::uint64_t first, std::uint64_t count) {
+int run_seeds(const std::string& name, std::uint64_t first, std::uint64_t count, unsigned jobs) {
   const SceneCase* scene = scene_or_complain(name);
   if (scene == nullptr) return kUsage;
   using Clock = std::chrono::steady_clock;
@@ -73,8 +74,7 @@ int run_seeds(const std::string& name, std::uint64_t first, std::uint64_t count)
   const auto seconds = [&](Clock::time_point t) {
     return std::chrono::duration<double>(t - begun).count();
   };
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const SceneRun run = run_scene(*scene, seed);
+  run_many(*scene, first, count, jobs, [&](std::uint64_t seed, const SceneRun& run) {
     events += run.events;
     virtual_time += static_cast<double>(run.time) / 1e6;
     if (!run.breach.empty()) {
@@ -89,7 +89,7 @@ int run_seeds(const std::string& name, std::uint64_t first, std::uint64_t count)
       std::fprintf(stderr, "%" PRIu64 " of %" PRIu64 " seeds, %.0f s\n", seed - first + 1, count,
                    seconds(at));
     }
-  }
+  });
   const double took = seconds(Clock::now());
   std::printf("%s: %" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " broken, %" PRIu64
               " events, %.0f s of virtual time in %.1f s (%.0f times)\n",
@@ -106,10 +106,11 @@ int matrix(const std::string& file, std::uint64_t seed) {
   return write_file(file, nat_document(std::move(document), seed)) ? 0 : kBroken;
 }
 
-int world(std::size_t nodes, std::uint64_t seed, const std::string& file) {
+int world(std::size_t nodes, std::uint64_t seed, unsigned threads, const std::string& file) {
   try {
-    const nlohmann::json rows = world_report(
-        nodes, seed, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+    const nlohmann::json rows = world_report(nodes, seed, threads, [](const std::string& line) {
+      std::fprintf(stderr, "%s\n", line.c_str());
+    });
     return write_file(file, rows.dump(1) + "\n") ? 0 : kBroken;
   } catch (const sim::Breach& breach) {
     std::cerr << "BROKEN: " << breach.what() << "\n";
@@ -138,6 +139,9 @@ int main(int argc, char** argv) {
   seeds->add_option("scene", scene, "Its name")->required();
   seeds->add_option("--from", first, "First seed; default 1");
   seeds->add_option("--count", count, "How many; default 100");
+  unsigned jobs = orrery::test::usable_processors();
+  seeds->add_option("--jobs", jobs, "Processes at once; default: as many as processors")
+      ->check(CLI::Range(1, 1'024));
   CLI::App* nats = app.add_subcommand("matrix", "Every kind of NAT with every other, as a table");
   nats->add_option("--write", file, "Puts it into docs/nat.md, in place of the one there");
   nats->add_option("--seed", seed, "Default 1");
@@ -147,6 +151,12 @@ int main(int argc, char** argv) {
   world->add_option("--nodes", nodes, "How many, roots and controllers among them; default 1000")
       ->check(CLI::Range(200, 1'000'000));
   world->add_option("--seed", seed, "Default 1");
+  unsigned threads = std::min(orrery::test::usable_processors(), 4u);
+  world
+      ->add_option("--threads", threads,
+                   "In which nodes compute; default: as many as processors, at most 4. The "
+                   "transcript is the same")
+      ->check(CLI::Range(1, 64));
   world->add_option("--rows", file, "Writes the figures there; default -, stdout");
   try {
     app.parse(argc, argv);
@@ -154,8 +164,8 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : orrery::test::kUsage;
   }
   if (run->parsed()) return orrery::test::run_one(scene, seed, transcript, diagram);
-  if (seeds->parsed()) return orrery::test::run_seeds(scene, first, count);
-  if (world->parsed()) return orrery::test::world(nodes, seed, file);
+  if (seeds->parsed()) return orrery::test::run_seeds(scene, first, count, jobs);
+  if (world->parsed()) return orrery::test::world(nodes, seed, threads, file);
   if (nats->parsed()) return orrery::test::matrix(file, seed);
   return orrery::test::list();
 }

@@ -52,6 +52,50 @@ ORRERY_SCENE(
   village.meet(alice, bob, 5'000);
 }
 
+ORRERY_SCENE(root_that_forgot,
+             "a root comes back and knows nobody any more: a node that asks it all the time where "
+             "others are hears of them within a minute") {
+  const HostId root = s.add_root("root", s.on_internet(), {.keep_disk = false});
+  const HostId controller = s.add("controller", s.on_internet(), {.controller = true});
+  const HostId alice = s.add("alice", s.behind(s.add_nat(sim::kPortRestricted)));
+  s.start();
+  const wire::NetworkId net = s.add_network(controller);
+  s.join(alice, net);
+  s.must(10'000, "configured", [&] { return s.configured(alice, net); });
+  const HostId bob = s.add("bob", s.behind(s.add_nat(sim::kPortRestricted)));
+  s.join(bob, net);
+  s.talk(alice, bob, net, 250);
+  s.run_for(5'000);
+  s.power_off(root);
+  s.run_for(1'000);
+  s.power_on(root);
+  s.run_for(1'000);
+  s.power_on(bob);
+  s.must(60'000, "connected", [&] { return s.connected(alice, bob); });
+}
+
+ORRERY_SCENE(ports_that_are_swapped,
+             "two hosts behind a NAT get each other's port: frames that the root relays to them "
+             "reach them again within a minute") {
+  Village village(s);
+  const NatId home = s.add_nat(sim::kPortRestricted);
+  const HostId alice = village.member("alice", s.behind(home));
+  const HostId bob = village.member("bob", s.behind(home));
+  // Nobody meets this one, so all goes through the root.
+  const HostId carol = village.member("carol", s.behind(s.add_nat(sim::kSymmetricRandom)));
+  village.settle();
+  s.talk(alice, carol, village.net, 500);
+  s.talk(bob, carol, village.net, 700);
+  const auto all = [&] { return s.connected(alice, carol) && s.connected(bob, carol); };
+  s.must(10'000, "connected", all);
+  for (int swap = 0; swap < 4; ++swap) {
+    s.run_for(20'000 + 50 * swap);
+    s.internet().nat(home).forget();
+    s.run_for(2'000);
+    s.must(60'000, "connected again", all);
+  }
+}
+
 ORRERY_SCENE(symmetric_pair_is_relayed, "two hosts behind symmetric NATs go on by the root") {
   Village village(s);
   const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kSymmetricRandom)));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/thread_crew.h"
+
 namespace orrery::test {
 
 namespace {
@@ -33,9 +35,11 @@ const SceneCase* find_scene(std::string_view name) {
   return found == registry().end() ? nullptr : &*found;
 }
 
-SceneRun run_scene(const SceneCase& scene, std::uint64_t seed, sim::Transcript::Detail detail) {
+SceneRun run_scene(const SceneCase& scene, std::uint64_t seed, sim::Transcript::Detail detail,
+                   unsigned threads) {
   SceneRun run;
-  sim::Scene s(seed);
+  ThreadCrew crew(threads);
+  sim::Scene s(seed, {.crew = &crew});
   s.transcript().set_detail(detail);
   try {
     scene.run(s);

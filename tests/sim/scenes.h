@@ -34,7 +34,8 @@ struct SceneRun {
 };
 
 [[nodiscard]] SceneRun run_scene(const SceneCase& scene, std::uint64_t seed,
-                                 sim::Transcript::Detail detail = sim::Transcript::Detail::kHash);
+                                 sim::Transcript::Detail detail = sim::Transcript::Detail::kHash,
+                                 unsigned threads = 1);
 
 struct SceneEntry {
   SceneEntry(const char* name, const char* holds, void (*run)(sim::Scene&));

@@ -6,10 +6,17 @@
 namespace orrery::test {
 namespace {
 
+// Under sanitizers everything takes twenty times as long, and the second seed finds nothing that
+// they do not find with the first.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::uint64_t kSeeds = 1;
+#else
+constexpr std::uint64_t kSeeds = 2;
+#endif
+
 class Scenes : public testing::TestWithParam<SceneCase> {};
 
 TEST_P(Scenes, Hold) {
-  constexpr std::uint64_t kSeeds = 2;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const SceneRun run = run_scene(GetParam(), seed);
     EXPECT_EQ(run.breach, "") << "see it with: tools/sim run " << GetParam().name << " --seed "
@@ -19,6 +26,13 @@ TEST_P(Scenes, Hold) {
 
 INSTANTIATE_TEST_SUITE_P(All, Scenes, testing::ValuesIn(all_scenes()),
                          [](const auto& scene) { return std::string(scene.param.name); });
+
+// Each of these found something once: a root that had forgotten a node and was asked on and on,
+// hosts behind a NAT that got each other's port, a failed path that nobody asked again.
+TEST(Seeds, ThatFoundSomething) {
+  for (const std::uint64_t seed : {115, 132, 135, 193, 196, 281, 336})
+    EXPECT_EQ(run_scene(*find_scene("swarm"), seed).breach, "") << seed;
+}
 
 TEST(Seeds, DecideTheTranscript) {
   const SceneCase* scene = find_scene("lossy_lines");

@@ -7,6 +7,8 @@
 #include <ctime>
 #include <fstream>
 
+#include "sim/thread_crew.h"
+
 namespace orrery::test {
 
 namespace {
@@ -95,11 +97,12 @@ void must(const LargeWorld::Recovery& recovery, const char* what) {
 
 }  // namespace
 
-json world_report(std::size_t nodes, std::uint64_t seed,
+json world_report(std::size_t nodes, std::uint64_t seed, unsigned threads,
                   const std::function<void(const std::string&)>& say) {
   const Clock::time_point begun = Clock::now();
   Report report(nodes, seed);
-  sim::Scene s(seed, {.strangers = std::max<std::size_t>(64 * nodes, 1u << 20)});
+  ThreadCrew crew(threads);
+  sim::Scene s(seed, {.strangers = std::max<std::size_t>(64 * nodes, 1u << 20), .crew = &crew});
   const auto tell = [&](const char* what) {
     char line[160];
     std::snprintf(line, sizeof line,
@@ -159,7 +162,7 @@ json world_report(std::size_t nodes, std::uint64_t seed,
   report.add("largest resident memory", {}, status_mib("VmHWM:"), "MiB");
   report.add("processor time", {}, static_cast<double>(std::clock()) / CLOCKS_PER_SEC, "s");
   report.add("wall time", {}, std::chrono::duration<double>(Clock::now() - begun).count(), "s",
-             {{"watched_all", s.watch().sees_all()}});
+             {{"watched_all", s.watch().sees_all()}, {"threads", threads}});
   char hash[20];
   std::snprintf(hash, sizeof hash, "%016" PRIx64, s.transcript().hash());
   report.add("transcript", {{"hash", hash}}, static_cast<double>(s.transcript().events()),

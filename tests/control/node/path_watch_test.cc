@@ -185,6 +185,24 @@ TEST(PathWatch, AFailedPathIsAskedLessAndLess) {
   EXPECT_EQ(path.probes, 0u) << "nothing is sent there: keep-alives ask";
 }
 
+TEST(PathWatch, AFailedPathThatNobodyNeedsIsAskedAgainWherePacketsComeFrom) {
+  Watched path;
+  path.loses = [] { return true; };
+  path.run(6'000);
+  ASSERT_TRUE(path.watch.failed());
+  path.role = Role::kIdle;
+  path.run(3'000);
+  path.probes = 0;
+  path.hears = true;
+  for (int second = 0; second < 20; ++second) path.run(1'000);
+  EXPECT_TRUE(path.watch.failed());
+  EXPECT_GE(path.probes, 19u);
+  EXPECT_LE(path.probes, 21u);
+  path.loses = [] { return false; };
+  path.run(3'000);
+  EXPECT_FALSE(path.watch.failed());
+}
+
 /// A peer in use with two paths of known quality.
 class Choice : public testing::Test {
  protected:
