@@ -36,10 +36,10 @@ void Node::State::unwatch(Peer& peer) {
 
 void Node::State::frame_passed(Now now, Peer& peer) {
   if (options.low_bandwidth || !peer.established()) return;
-  if (!peer.knows_echo()) {
+  if (!peer.answers_echo()) {
     // Who was only ever relayed has not told what he knows; the way to the root is watched for him.
     Peer* const root = peer.paths.empty() ? topology.relay_to(now.mono, peer) : nullptr;
-    if (root != nullptr && root->knows_echo()) frame_passed(now, *root);
+    if (root != nullptr && root->answers_echo()) frame_passed(now, *root);
     return;
   }
   if (peer.steering == nullptr) peer.steering = std::make_unique<Steering>();
@@ -86,7 +86,7 @@ void Node::State::heard_from_port(Now now, Peer& peer, const fib::PathKey& via) 
 }
 
 void Node::State::path_learned(Now now, Peer& peer, const fib::PathKey& via, Effects& out) {
-  const bool asks = peer.established() && peer.knows_echo() && !options.low_bandwidth;
+  const bool asks = peer.established() && peer.answers_echo() && !options.low_bandwidth;
   if (asks && (peer.steering == nullptr || !peer.steering->in_use(now.mono))) {
     // Who comes from somewhere else may be gone from where he was. Frames that we relay to him tell
     // us nothing of that, so his other paths are asked.
@@ -212,7 +212,7 @@ void Node::State::route_changed(Now now, Peer& peer, Effects& out) {
 }
 
 void Node::State::keep_root_open(Now now, Peer& root, Effects& out) {
-  if (options.low_bandwidth || !root.knows_echo()) return;
+  if (options.low_bandwidth || !root.answers_echo()) return;
   if (root.steering == nullptr) root.steering = std::make_unique<Steering>();
   Millis due = PathWatch::kNever;
   for (PeerPath& entry : root.paths) {

@@ -115,6 +115,7 @@ struct Peer {
   Millis saved_at = 0;          // mono; when it was
   bool loaded = false;          // its identity comes from a file on disk
   bool pinned = false;          // its key is on record for its address
+  bool sends_echo = false;      // has sent ECHO
   ByteVector from_cache;        // its record on disk; at a root until it is heard and established
   bool traffic = false;         // something authenticated was exchanged: worth publishing
   Millis last_in_use = 0;       // mono; when the publisher was told that it is in use
@@ -146,6 +147,12 @@ struct Peer {
   /// Software 1.1.0 answers ECHO wrongly; older protocols do not know it.
   [[nodiscard]] bool knows_echo() const {
     return protocol >= 5 && !(version_major == 1 && version_minor == 1 && version_revision == 0);
+  }
+
+  /// Its paths can be asked by ECHO: also of somebody who has not told his version yet, as after our
+  /// restart, and asks ours.
+  [[nodiscard]] bool answers_echo() const {
+    return knows_echo() || (protocol == 0 && sends_echo);
   }
 
   /// The entry that frames take; null if none is usable. With `include_expired` the most promising

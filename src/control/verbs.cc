@@ -176,6 +176,7 @@ Handled Node::State::on_rendezvous(Now now, Incoming& in, Effects& out) {
 }
 
 Handled Node::State::on_echo(Now now, Incoming& in, Effects& out) {
+  in.peer->sends_echo = true;
   Path* path = paths.find(in.via);
   bool allowed = false;
   if (in.hops > 0) {

@@ -229,6 +229,27 @@ TEST_F(PathsTest, ARestartedNodeKnowsPathsAndWhatTheyCarry) {
   EXPECT_EQ(size_at(*alice_), probed);
 }
 
+TEST_F(PathsTest, WhoAsksIsAskedBeforeHisVersionIsKnown) {
+  meet();
+  // Alice begins anew and knows nothing; Bob knows her, and asks by ECHO what answers there. No
+  // HELLO passes, which would tell her what Bob is.
+  net_.remove(*alice_);
+  cut([](const SimNet::Flight& f) {
+    return between(kAliceAt, kBobAt)(f) && f.payload.size() > wire::kVerbOffset &&
+           (f.payload[wire::kVerbOffset] & wire::kVerbMask) ==
+               static_cast<std::uint8_t>(wire::Verb::kHello);
+  });
+  alice_ = &host(1, {kAliceAt}, &at_alice_);
+  net_.run_for(2'000);
+  talk(10'000);
+  ASSERT_TRUE(direct(*alice_, *bob_));
+  ASSERT_EQ(alice_->peer(net_.now, bob_->address())->protocol, -1);
+  cut(between(kAliceAt, kBobAt));
+  const Millis since = net_.now.mono;
+  talk(10'000);
+  EXPECT_LE(gap(at_bob_, since), 5'000);
+}
+
 TEST_F(PathsTest, ARootThatDiesIsNoticedWithoutTraffic) {
   meet();
   net_.run_for(60'000);
