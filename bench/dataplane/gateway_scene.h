@@ -45,7 +45,7 @@ using CopyRule = std::optional<wire::RuleType>;
 
 /// One node with `count` peers, and what these peers need to talk to it.
 struct Gateway {
-  Gateway(const std::string& name, wire::Suite suite, std::size_t count, CopyRule copies)
+  Gateway(const std::string& name, wire::Suite suite, std::size_t count, CopyRule copies = {})
       : publisher(tables, count + 1) {
     if (!tables.open(name)) std::abort();
     fib::Network network;
