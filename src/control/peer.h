@@ -149,11 +149,9 @@ struct Peer {
     return protocol >= 5 && !(version_major == 1 && version_minor == 1 && version_revision == 0);
   }
 
-  /// Its paths can be asked by ECHO: also of somebody who has not told his version yet, as after our
-  /// restart, and asks ours.
-  [[nodiscard]] bool answers_echo() const {
-    return knows_echo() || (protocol == 0 && sends_echo);
-  }
+  /// Its paths can be asked by ECHO: also of somebody who has not told his version yet, as after
+  /// our restart, and asks ours.
+  [[nodiscard]] bool answers_echo() const { return knows_echo() || (protocol == 0 && sends_echo); }
 
   /// The entry that frames take; null if none is usable. With `include_expired` the most promising
   /// one of all. By quality and priority, the later one on ties, unless there is a choice.
