@@ -17,7 +17,8 @@ namespace {
 constexpr std::size_t kMostChecks =
     128;  // and above which even those that answered a probe must wait: half of the driver's queue,
           // the rest is for WHOIS answers and moons
-constexpr Millis kStaleAnswer = 1'000;  // between answers to a HELLO whose time went back
+constexpr std::size_t kMostToCheck = 65'536;  // who wait for that, half a megabyte
+constexpr Millis kStaleAnswer = 1'000;        // between answers to a HELLO whose time went back
 
 }  // namespace
 
@@ -204,10 +205,23 @@ void Node::State::on_hello(Now now, const fib::PathKey& via, MutableBytes packet
 }
 
 void Node::State::check_work(Peer& peer, Effects& out) {
-  if (peer.standing != Peer::Standing::kProvisional || checking >= kMostChecks) return;
+  if (peer.standing != Peer::Standing::kProvisional) return;
+  if (checking >= kMostChecks) {
+    // Nothing may come of him for a minute that would remind us.
+    if (to_check.size() < kMostToCheck) to_check.push_back(peer.address());
+    return;
+  }
   peer.standing = Peer::Standing::kChecking;
   ++checking;
   ask_proof(peer.identity, out);
+}
+
+void Node::State::check_next(Effects& out) {
+  while (!to_check.empty() && checking < kMostChecks) {
+    Peer* peer = topology.find(to_check.front());
+    to_check.pop_front();
+    if (peer != nullptr) check_work(*peer, out);
+  }
 }
 
 void Node::State::ask_proof(const wire::Identity& identity, Effects& out) {

@@ -179,6 +179,7 @@ void Node::on_identity_validated(Now now, const wire::Identity& identity, bool v
                                  Effects& out) {
   state_->start(now, out);
   state_->identity_validated(now, identity, valid, out);
+  state_->check_next(out);
 }
 
 void Node::on_validation_refused(Now now, const wire::Identity& identity, Effects& out) {

@@ -140,7 +140,10 @@ struct Node::State {
   /// Back to where it was before the proof was asked for; the next HELLO, answered probe, WHOIS
   /// answer or offer asks again.
   void validation_refused(const wire::Identity& identity);
+  /// Now, or when there is room for one more.
   void check_work(Peer& peer, Effects& out);
+  /// Of those who wait for room.
+  void check_next(Effects& out);
   void ask_proof(const wire::Identity& identity, Effects& out);
   /// Whether somebody who has shown nothing but a key is checked at once; else he is probed first.
   [[nodiscard]] bool idle(Now now);
@@ -469,6 +472,7 @@ struct Node::State {
   TokenBucket refusal_log_budget{20, 1};  // lines of identity.log that strangers can cause
   TokenBucket collision_budget{10, 1};
   std::deque<wire::Address> provisional;  // in order of arrival; some may be established or gone
+  std::deque<wire::Address> to_check;     // see check_work(); some may be established or gone
   static constexpr std::size_t kMostPings = 64;
   std::deque<std::pair<wire::Address, PingStatus>> pings;  // the last ones
   unsigned ping_sequence = 0;

@@ -1,4 +1,6 @@
 // Scenes of many nodes: what must hold at any size. tools/sim world runs such worlds by hand.
+#include <algorithm>
+
 #include "sim/large_world.h"
 #include "sim/scenes.h"
 
@@ -37,6 +39,24 @@ ORRERY_SCENE(rootless_world,
   if (!alone.complete()) throw sim::Breach("a pair with a path of its own lost it with the roots");
   if (!world.return_roots(60'000).complete())
     throw sim::Breach("not all are connected a minute after the roots came back");
+}
+
+ORRERY_SCENE(all_at_once,
+             "600 nodes start in the same millisecond, more than a root proves at a time: it has "
+             "proven all of them five seconds later") {
+  const sim::HostId root = s.add_root("root", s.on_internet(), {.limits = {}});
+  s.start();
+  s.run_for(1'000);
+  std::vector<sim::HostId> nodes;
+  for (int i = 0; i < 600; ++i) {
+    nodes.push_back(s.add("node " + std::to_string(i), s.on_internet()));
+    s.power_on(nodes.back());
+  }
+  s.must(5'000, "the root names everybody", [&] {
+    return std::all_of(nodes.begin(), nodes.end(), [&](sim::HostId id) {
+      return s.host(root).node->identity_of(s.host(id).address()) != nullptr;
+    });
+  });
 }
 
 }  // namespace
