@@ -19,6 +19,7 @@ ROUNDS = int(os.environ.get('ORRERY_KILL_ROUNDS', '50'))
 SEED = int(os.environ.get('ORRERY_KILL_SEED', str(random.randrange(1 << 32))))
 NETWORKS = 6      # of the controller, whose members are written
 MEMBERS = 8       # per network
+STORMS, STORM = 4, 8  # times that the controller is killed while so many networks are joined by both nodes
 UNKNOWN = ['%010x%06x' % (0x1234567800 + i, i) for i in range(4)]  # networks of controllers that do not exist
 
 
@@ -346,6 +347,57 @@ def node_of_the_rounds(s):
     return verdict(s, s.node)
 
 
+def addresses_of(daemon):
+    """{network: addresses} of the networks whose configuration the daemon has."""
+    return {k: sorted(n['assignedAddresses']) for k, n in daemon.networks().items() if n['status'] == 'OK' and n['assignedAddresses']}
+
+
+def join_storm(s):
+    """a controller in a join storm: whoever was let in stays a member with the same address, and nobody else gets it"""
+    for d in (s.controller, s.node, s.peer):
+        if not d.running():
+            d.start()
+    networks = ['%s01%04x' % (s.controller.address, 16 * i) for i in range(STORMS * STORM)]  # apart, as names of interfaces
+    for i, network in enumerate(networks):
+        s.controller.post('/controller/network/' + network, {
+            'name': 'storm', 'private': False, 'v4AssignMode': {'zt': True},
+            'ipAssignmentPools': [{'ipRangeStart': '10.30.%d.1' % i, 'ipRangeEnd': '10.30.%d.9' % i}], 'routes': [{'target': '10.30.%d.0/24' % i}]})
+    members = (s.node, s.peer)
+    given = {d.name: {} for d in members}  # what each was told
+    in_time = 0
+    for number in range(STORMS):
+        joins = [(d, network) for network in networks[number * STORM:(number + 1) * STORM] for d in members]
+        last = s.random.randrange(len(joins) // 2, len(joins))
+        for i, (d, network) in enumerate(joins):
+            d.join(network)
+            if i == last:
+                s.controller.kill()
+        check_files(s, s.controller)
+        for d in members:
+            told = {k: v for k, v in addresses_of(d).items() if k in networks}
+            in_time += len(told) - len(given[d.name])
+            given[d.name].update(told)
+        s.controller.start()
+        for d in members:
+            for network, told in given[d.name].items():
+                member = s.controller.get('/controller/network/%s/member/%s' % (network, d.address))
+                check(member['authorized'], '%s is a member of %s' % (d.name, network), member)
+                equal(sorted(member['ipAssignments']), [a.split('/')[0] for a in told], 'addresses of %s in %s' % (d.name, network))
+    for d in members:
+        wait_until(lambda: all(k in addresses_of(d) for k in networks), 120, '%s is in all networks' % d.name)
+        held = addresses_of(d)
+        equal({k: held[k] for k in given[d.name]}, given[d.name], 'addresses that %s was told before' % d.name)
+    for network in networks:
+        taken = [a for d in members for a in addresses_of(d)[network]]
+        equal(len(taken), len(set(taken)), 'addresses in %s' % network)
+    for d in members:
+        for network in networks:
+            d.delete('/network/' + network)
+    s.controller.kill()
+    s.node.kill()
+    return '%d networks, %d kills, %d of %d memberships were there when it died' % (len(networks), STORMS, in_time, 2 * len(networks))
+
+
 def at_the_end(s):
     """after the last round both work as ever"""
     for d in (s.controller, s.node):
@@ -369,4 +421,4 @@ def ids_and_logs(s):
 
 
 if __name__ == '__main__':
-    main('kill9', [rounds, node_of_the_rounds, at_the_end, ids_and_logs], setup=Scene)
+    main('kill9', [rounds, node_of_the_rounds, join_storm, at_the_end, ids_and_logs], setup=Scene)
