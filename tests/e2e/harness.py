@@ -448,6 +448,22 @@ def controller_and_node(world):
     return root, node
 
 
+def two_members(world, **settings):
+    """(root and controller, its network 10.8.0.0/24, members one and two), each in a space of its own on one switch, 10.9.0.1 and so on."""
+    switch = world.switch('wan')
+    spaces = {}
+    for number, name in enumerate(('root', 'one', 'two'), 1):
+        spaces[name] = world.space(name)
+        world.plug(spaces[name], 'wan0', switch, '10.9.0.%d/24' % number)
+    root, planet = root_and_controller(world, '10.9.0.1', space=spaces['root'])
+    root.start()
+    network = root.address + '000001'
+    root.post('/controller/network/' + network, dict({
+        'private': True, 'v4AssignMode': {'zt': True},
+        'ipAssignmentPools': [{'ipRangeStart': '10.8.0.10', 'ipRangeEnd': '10.8.0.99'}], 'routes': [{'target': '10.8.0.0/24'}]}, **settings))
+    return [root, network] + [member(world, root, network, name, spaces[name], planet) for name in ('one', 'two')]
+
+
 def member(world, controller, network, name, space, planet):
     """A daemon that has joined the controller's network, was admitted, and has its configuration."""
     made = world.daemon(name, space=space, planet=planet)

@@ -7,7 +7,7 @@ controller sets by a tag.
 import subprocess
 import time
 
-from harness import check, check_ledger, complaints, equal, main, member, root_and_controller, run, wait_until
+from harness import check, check_ledger, complaints, equal, main, member, run, two_members, wait_until
 
 RATE = 1000  # datagrams a second that are sent
 SECONDS = 3
@@ -46,18 +46,7 @@ else:
 class Scene:
     def __init__(self, world):
         self.world = world
-        switch = world.switch('wan')
-        spaces = {}
-        for number, name in enumerate(('root', 'one', 'two'), 1):
-            spaces[name] = world.space(name)
-            world.plug(spaces[name], 'wan0', switch, '10.9.0.%d/24' % number)
-        self.root, planet = root_and_controller(world, '10.9.0.1', space=spaces['root'])
-        self.root.start()
-        self.network = self.root.address + '000001'
-        self.root.post('/controller/network/' + self.network, {
-            'name': 'limit', 'private': True, 'v4AssignMode': {'zt': True}, 'tags': [{'id': TAG, 'default': None}],
-            'ipAssignmentPools': [{'ipRangeStart': '10.8.0.10', 'ipRangeEnd': '10.8.0.99'}], 'routes': [{'target': '10.8.0.0/24'}]})
-        self.one, self.two = (member(world, self.root, self.network, name, spaces[name], planet) for name in ('one', 'two'))
+        self.root, self.network, self.one, self.two = two_members(world, name='limit', tags=[{'id': TAG, 'default': None}])
         wait_until(self.ping, 30, 'the first ping')
 
     def ping(self):

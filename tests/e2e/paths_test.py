@@ -6,24 +6,13 @@
 import json
 import time
 
-from harness import check, check_ledger, complaints, equal, main, member, root_and_controller, run, wait_until
+from harness import check, check_ledger, complaints, equal, main, run, two_members, wait_until
 
 
 class Scene:
     def __init__(self, world):
         self.world = world
-        switch = world.switch('switch')
-        spaces = {}
-        for number, name in enumerate(('root', 'one', 'two'), 1):
-            spaces[name] = world.space(name)
-            world.plug(spaces[name], 'wan0', switch, '10.9.0.%d/24' % number)
-        self.root, planet = root_and_controller(world, '10.9.0.1', space=spaces['root'])
-        self.root.start()
-        self.network = self.root.address + '000001'
-        self.root.post('/controller/network/' + self.network, {
-            'name': 'paths', 'private': True, 'v4AssignMode': {'zt': True},
-            'ipAssignmentPools': [{'ipRangeStart': '10.8.0.10', 'ipRangeEnd': '10.8.0.99'}], 'routes': [{'target': '10.8.0.0/24'}]})
-        self.one, self.two = (member(world, self.root, self.network, name, spaces[name], planet) for name in ('one', 'two'))
+        self.root, self.network, self.one, self.two = two_members(world, name='paths')
         run('ip', 'netns', 'exec', self.two.space, 'nft', 'add table inet cut; add chain inet cut c '
             '{ type filter hook input priority 0; }')
         self.ping(10)
