@@ -14,7 +14,7 @@
   X(kPuntAuthenticated, "punt_authenticated", "for control: more of peers than its rate")         \
   X(kPuntFrame, "punt_frame", "for control: more frames of the host than its rate")               \
   X(kPuntEvent, "punt_event", "for control: more events than their rate")                         \
-  X(kPuntSource, "punt_source", "for control: more from one network or peer than its rate")               \
+  X(kPuntSource, "punt_source", "for control: more from one network or peer than its rate")       \
   X(kShort, "short", "shorter than any packet")                                                   \
   X(kBeacon, "beacon", "announcement of old nodes on their LAN")                                  \
   X(kNoPort, "no_port", "no port for this datagram or frame")                                     \

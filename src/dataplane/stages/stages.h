@@ -210,9 +210,9 @@ void fragment(WorkerContext& w, PacketVector& v) noexcept;
 
 // --- side: what control is given
 
-/// Of the lanes that are punted, those beyond the rate of their class, of their source's network and
-/// of their sender are dropped instead; partition() asks it. Exits: drop kPuntStranger and its neighbours,
-/// kPuntSource. Cost: while a class has nothing left, a look at its bucket.
+/// Of the lanes that are punted, those beyond the rate of their class, of their source's network
+/// and of their sender are dropped instead; partition() asks it. Exits: drop kPuntStranger and its
+/// neighbours, kPuntSource. Cost: while a class has nothing left, a look at its bucket.
 void limit_punts(WorkerContext& w, PacketVector& v) noexcept;
 
 // --- counts by peer, network and member (stages/account.cc)
