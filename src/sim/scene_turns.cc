@@ -6,8 +6,7 @@
 //
 // What must hold for that:
 //   1  A node computes from its own group alone: compute() reads and writes nothing of other
-//   groups,
-//      but for the memory of agreements, which says the same whoever comes first.
+//      groups, but for the memory of agreements, which says the same whoever comes first.
 //   2  Of a group there is one event in a turn. Its later ones wait, and come when their time is
 //      there between the others of the turn, as do events that the turn itself makes.
 //   3  Those are of groups whose event of the turn is over, since others are not reached before its

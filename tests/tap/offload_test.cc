@@ -334,6 +334,9 @@ TEST(Split, RefusesHeadersThatDoNotFit) {
   s.payload = pattern(3000);
   const ByteVector frame = frame_of(s);
   EXPECT_TRUE(split(gso(true, 1000), frame).empty()) << "IPv6 claimed";
+  Splitter splitter;
+  ByteVector bare(frame.begin(), frame.begin() + 54);
+  EXPECT_FALSE(splitter.begin(gso(false, 1000), bare)) << "no payload: a drop that is counted";
   EXPECT_TRUE(split(gso(false, 0), frame).empty()) << "segment size 0";
   VirtioHeader odd = gso(false, 1000);
   odd.gso_type = 3;
