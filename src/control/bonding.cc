@@ -72,7 +72,7 @@ void Node::State::share(Now now, Peer& peer) const {
     return !link.usable || trusted_id_of(link.entry->path->key.remote) != 0;
   });
   const auto rank = [&](const Link& link) {
-    return std::pair(link.entry->path->quality(now.mono), link.entry->path->key);
+    return std::pair(link.entry->quality(now.mono), link.entry->path->key);
   };
   std::sort(links.begin(), links.end(),
             [&](const Link& a, const Link& b) { return rank(a) < rank(b); });

@@ -13,7 +13,7 @@ PathStatus::State state_of(const PeerPath& entry, Millis now) {
   if (!entry.unexpired(now)) return State::kExpired;
   if (entry.failed()) return State::kFailed;
   if (entry.doubt() != 0) return State::kDoubtful;
-  return entry.path->alive(now) ? State::kWorks : State::kSilent;
+  return entry.alive(now) ? State::kWorks : State::kSilent;
 }
 
 }  // namespace
@@ -22,15 +22,15 @@ PathStatus Node::State::status_of(Now now, const PeerPath& entry) const {
   const Path& path = *entry.path;
   PathStatus status;
   status.key = path.key;
-  status.last_in = path.last_in;
+  status.last_in = entry.last_in();
   status.last_out = path.last_out;
-  status.active = path.alive(now.mono);
+  status.active = entry.alive(now.mono);
   status.expired = !entry.unexpired(now.mono);
   status.state = state_of(entry, now.mono);
   if (path.measured.known()) status.latency_ms = path.measured.latency_ms();
   status.jitter_ms = path.measured.jitter_ms();
   status.loss_permille = path.measured.loss_permille();
-  status.cost = path.quality(now.mono) / std::max(entry.priority, 1);
+  status.cost = entry.quality(now.mono);
   status.unanswered = entry.doubt();
   if (entry.watch != nullptr) status.last_answer = entry.watch->last_answer();
   if (entry.failed()) status.trial_ms = entry.watch->trial();

@@ -4,8 +4,8 @@
 
 namespace orrery::control {
 
-std::int64_t Path::quality(Millis now) const {
-  const Millis age = last_in == 0 ? 140'000 : std::min<Millis>(now - last_in, 140'000);
+std::int64_t Path::quality(Millis now, Millis heard) const {
+  const Millis age = heard == 0 ? 140'000 : std::min<Millis>(now - heard, 140'000);
   // Between any path that is heard and measured, and one that is not.
   constexpr std::int64_t kTunnel = 30'000;
   const std::int64_t cost = measured.cost() + (is_tunnel(key.socket) ? kTunnel : 0);

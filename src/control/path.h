@@ -19,6 +19,8 @@ namespace orrery::control {
 
 inline constexpr Millis kPathAlive =
     19'000;  // a path is alive if any datagram came within this time
+inline constexpr Millis kOthersKeep =
+    11'000;  // what is not known to be of the peer counts so long behind his last packet
 inline constexpr Millis kPathExpire = 243'000;  // a peer's path without authenticated direct packet
 inline constexpr Millis kTrustTimeout = 600'000;  // life of "trust established"
 
@@ -45,14 +47,12 @@ struct Path {
   unsigned references = 0;  // entries of peers that point here
   std::size_t place = 0;    // in the list of all records
 
-  [[nodiscard]] bool alive(Millis now) const { return last_in != 0 && now - last_in < kPathAlive; }
-
   [[nodiscard]] bool trusted(Millis now) const {
     return last_trust != 0 && now - last_trust < kTrustTimeout;
   }
 
-  /// Lower is better.
-  [[nodiscard]] std::int64_t quality(Millis now) const;
+  /// To whom was last heard over it at `heard` (mono, 0 never). Lower is better.
+  [[nodiscard]] std::int64_t quality(Millis now, Millis heard) const;
 };
 
 /// Rules 1 and 2 of "which addresses may be used as paths": class of the address, no 6in4 broker

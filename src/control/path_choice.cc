@@ -19,11 +19,6 @@ bool answered_since(const PeerPath& other, const PeerPath& doubted) {
          other.watch->last_answer() >= doubted.watch->doubted_since();
 }
 
-/// What a path costs when others are compared with it; lower is better.
-std::int64_t cost_of(const PeerPath& entry, Millis now) {
-  return entry.path->quality(now) / std::max(entry.priority, 1);
-}
-
 /// By a quarter, and by more than the clock's grain.
 bool clearly_better(std::int64_t cost, std::int64_t than) {
   constexpr std::int64_t kGrain = 16;  // 2 ms in the scope that counts them eightfold
@@ -35,7 +30,7 @@ bool clearly_better(std::int64_t cost, std::int64_t than) {
 bool Peer::keeps_port(const PeerPath& entry, const fib::PathKey& via, Millis now) const {
   const fib::PathKey& key = entry.path->key;
   return !features && key.socket == via.socket && key.remote.same_ip(via.remote) &&
-         entry.path->alive(now) && entry.usable(now) && entry.doubt() < kDoubtOfPath;
+         entry.alive(now) && entry.usable(now) && entry.doubt() < kDoubtOfPath;
 }
 
 bool Peer::reconsider(Millis now) {
@@ -67,7 +62,7 @@ bool Peer::reconsider(Millis now) {
     // In doubt about the one that is kept, one that answered goes before one that is good.
     const auto rank = [&](const PeerPath& one) {
       return std::tuple(kept->doubt() != 0 && !answered_since(one, *kept),
-                        !s.primary.empty() && !s.prefers(one.path->key), cost_of(one, now));
+                        !s.primary.empty() && !s.prefers(one.path->key), one.quality(now));
     };
     if (other == nullptr || rank(entry) <= rank(*other)) other = &entry;
   }
@@ -87,7 +82,7 @@ bool Peer::reconsider(Millis now) {
   if (s.returns && !s.prefers(kept->path->key) && s.prefers(other->path->key))
     return take(*other, ChoiceReason::kPrimary);
   if (s.sticky) return false;
-  if (!clearly_better(cost_of(*other, now), cost_of(*kept, now))) {
+  if (!clearly_better(other->quality(now), kept->quality(now))) {
     s.better_since = 0;
     return false;
   }

@@ -92,8 +92,7 @@ void Node::State::path_learned(Now now, Peer& peer, const fib::PathKey& via, Eff
     // us nothing of that, so his other paths are asked.
     unsigned asked = 0;
     for (PeerPath& entry : peer.paths) {
-      if (entry.path->key == via || !entry.usable(now.mono) || !entry.path->alive(now.mono))
-        continue;
+      if (entry.path->key == via || !entry.usable(now.mono) || !entry.alive(now.mono)) continue;
       if (asked++ == kMostSpares || !watch_budget.take(now.mono)) break;
       if (peer.steering == nullptr) peer.steering = std::make_unique<Steering>();
       if (entry.watch == nullptr) entry.watch = std::make_unique<PathWatch>();

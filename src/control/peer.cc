@@ -9,7 +9,7 @@ const PeerPath* Peer::chosen(Millis now) const {
   if (steering == nullptr || !steering->chosen) return nullptr;
   for (const PeerPath& entry : paths) {
     if (entry.path->key != steering->chosen) continue;
-    const bool current = steering->in_use(now) || entry.path->alive(now);
+    const bool current = steering->in_use(now) || entry.alive(now);
     return current && entry.usable(now) ? &entry : nullptr;
   }
   return nullptr;
@@ -24,8 +24,7 @@ const PeerPath* Peer::best(Millis now, bool include_expired) const {
     if (!include_expired && !entry.usable(now)) continue;
     const bool secondary =
         steering != nullptr && !steering->primary.empty() && !steering->prefers(entry.path->key);
-    const std::tuple value(entry.failed(), secondary,
-                           entry.path->quality(now) / std::max(entry.priority, 1));
+    const std::tuple value(entry.failed(), secondary, entry.quality(now));
     if (best == nullptr || value <= least) {
       best = &entry;
       least = value;
@@ -49,7 +48,7 @@ bool Peer::confirmed(const fib::PathKey& key, Millis now) const {
   return std::any_of(paths.begin(), paths.end(), [&](const PeerPath& entry) {
     const fib::PathKey& known = entry.path->key;
     return known == key || (known.socket == key.socket && known.remote.same_ip(key.remote) &&
-                            entry.unexpired(now) && entry.path->alive(now));
+                            entry.unexpired(now) && entry.alive(now));
   });
 }
 
@@ -62,7 +61,7 @@ void Peer::learn(Path* path, Millis now) {
     const Path& known = *paths[i].path;
     const bool silent = one_port && now - paths[i].last_authenticated >= kSilent;
     if (known.key.socket == path->key.socket && known.key.remote.same_ip(path->key.remote) &&
-        (!known.alive(now) || paths[i].failed() || silent)) {
+        (!paths[i].alive(now) || paths[i].failed() || silent)) {
       slot = i;
       break;
     }
@@ -71,7 +70,7 @@ void Peer::learn(Path* path, Millis now) {
   if (slot == paths.size() && paths.size() >= most) {
     const auto oldest = std::min_element(
         paths.begin(), paths.end(),
-        [](const PeerPath& a, const PeerPath& b) { return a.path->last_in < b.path->last_in; });
+        [](const PeerPath& a, const PeerPath& b) { return a.last_in() < b.last_in(); });
     slot = static_cast<std::size_t>(oldest - paths.begin());
   }
   ++path->references;

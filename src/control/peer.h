@@ -6,6 +6,7 @@
 // docs/protocol/01-identity.md section 3.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -37,6 +38,23 @@ struct PeerPath {
 
   [[nodiscard]] bool unexpired(Millis now) const {
     return last_authenticated != 0 && now - last_authenticated < kPathExpire;
+  }
+
+  /// mono; when it last came from the peer, as far as that can be known; 0: never. What is relayed
+  /// is not opened here, so any datagram counts; but not for long without an authentic one, since
+  /// others share the path, or have had its endpoint since the peer left. Who keeps a path shows
+  /// himself every 25 s.
+  [[nodiscard]] Millis last_in() const {
+    return last_authenticated == 0 ? 0 : std::min(path->last_in, last_authenticated + kOthersKeep);
+  }
+
+  [[nodiscard]] bool alive(Millis now) const {
+    return last_in() != 0 && now - last_in() < kPathAlive;
+  }
+
+  /// Lower is better.
+  [[nodiscard]] std::int64_t quality(Millis now) const {
+    return path->quality(now, last_in()) / std::max(priority, 1);
   }
 
   [[nodiscard]] bool failed() const { return watch != nullptr && watch->failed(); }

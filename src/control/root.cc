@@ -64,7 +64,7 @@ std::optional<MeetingPoint> meeting_point(const Peer& first, const Peer& second,
       const wire::Endpoint& to = b.path->key.remote;
       if (at.family != to.family || wire::scope_of(at) != wire::scope_of(to)) continue;
       const Choice candidate{{!a.unexpired(now) || !b.unexpired(now), unlikely(at, to),
-                              a.path->quality(now) + b.path->quality(now)},
+                              a.quality(now) + b.quality(now)},
                              {a.path, b.path}};
       // Of several sockets of ours that know the same endpoints one is enough.
       const auto same = std::find_if(all.begin(), all.begin() + n, [&](const Choice& known) {

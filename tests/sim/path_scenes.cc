@@ -96,6 +96,38 @@ ORRERY_SCENE(ports_that_are_swapped,
   }
 }
 
+ORRERY_SCENE(endpoint_with_a_new_owner,
+             "a host moves, and another one gets the endpoint where it was: what the root relays "
+             "to the first does not go to the second, but for half a minute") {
+  Village village(s);
+  const NatId home = s.add_nat(sim::kPortRestricted);
+  const HostId bob = village.member("bob", s.behind(home));
+  const HostId carol = village.member("carol", s.on_internet());
+  const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kSymmetricRandom)));
+  village.settle();
+  s.talk(alice, bob, village.net, 500);
+  s.talk(alice, carol, village.net, 500);
+  s.must(10'000, "connected", [&] { return s.connected(alice, bob); });
+  // Away for so long that nothing is asked any more where he was; and where he is then is worse.
+  s.move(bob, s.behind(s.add_nat(sim::kPortRestricted)));
+  s.set_side(bob, 1);
+  s.internet().cut(0, 1, true);
+  s.internet().cut(1, 0, true);
+  for (const sim::Host::Socket& socket : s.host(bob).sockets) {
+    sim::LinkProfile up = s.internet().up(socket.line), down = s.internet().down(socket.line);
+    up.delay = down.delay = 40'000;
+    s.internet().set_line(socket.line, up, down);
+  }
+  s.run_for(25'000);
+  s.internet().cut(0, 1, false);
+  s.internet().cut(1, 0, false);
+  s.must(20'000, "connected again", [&] { return s.connected(alice, bob); });
+  s.internet().nat(home).forget();
+  s.move(carol, s.behind(home));
+  s.run_for(30'000);
+  s.must_stay(60'000, "connected", [&] { return s.connected(alice, bob); }, 1'000);
+}
+
 ORRERY_SCENE(symmetric_pair_is_relayed, "two hosts behind symmetric NATs go on by the root") {
   Village village(s);
   const HostId alice = village.member("alice", s.behind(s.add_nat(sim::kSymmetricRandom)));

@@ -182,8 +182,11 @@ TEST(Tunnel, IsWorseThanAnyWayThatIsHeardAndBetterThanOneThatIsNot) {
   udp.measured.answered(2'000);
   tunnel.measured.answered(5);
   silent.measured.answered(5);
-  EXPECT_LT(udp.quality(100'000), tunnel.quality(100'000));
-  EXPECT_LT(tunnel.quality(100'000), silent.quality(100'000));
+  const auto quality = [](const control::Path& path) {
+    return path.quality(100'000, path.last_in);
+  };
+  EXPECT_LT(quality(udp), quality(tunnel));
+  EXPECT_LT(quality(tunnel), quality(silent));
   EXPECT_TRUE(control::tunnel_reaches(kBobAt));
   EXPECT_FALSE(control::tunnel_reaches(Endpoint::v4(0x0a000001, 1)));
   EXPECT_FALSE(control::tunnel_reaches(Endpoint::v4(0x0b000001, 1)));
