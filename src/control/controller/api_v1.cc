@@ -63,10 +63,14 @@ json value_of(const std::string& text, const json& schema) {
   return text;
 }
 
+const JsonSchema& api_schema() {
+  static const JsonSchema kSchema(parse_json(kOpenApi).value(), api_formats());
+  return kSchema;
+}
+
 }  // namespace
 
-ApiV1::ApiV1(Controller& controller)
-    : controller_(controller), schema_(parse_json(kOpenApi).value(), api_formats()) {}
+ApiV1::ApiV1(Controller& controller) : controller_(controller), schema_(api_schema()) {}
 
 const std::vector<ApiV1::Route>& ApiV1::routes() {
   static const std::vector<Route> kRoutes = {

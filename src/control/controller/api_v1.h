@@ -130,7 +130,7 @@ class ApiV1 {
   AccessTokens tokens_;
   Webhooks webhooks_;
   Deliveries deliveries_;
-  JsonSchema schema_;
+  const JsonSchema& schema_;  // of the process, made by the first of us
 };
 
 }  // namespace orrery::control

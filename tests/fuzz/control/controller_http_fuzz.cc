@@ -43,13 +43,7 @@ void require(bool holds) {
 }
 
 struct Stage {
-  Stage() : transport(own_identity()), controller(transport) {}
-
-  /// Made when it is asked for: it reads its document then.
-  control::ApiV1& api_v1() {
-    if (!api) api.emplace(controller);
-    return *api;
-  }
+  Stage() : transport(own_identity()), controller(transport), api(controller) {}
 
   void http_v1(std::string_view method, std::string_view target, std::string_view body) {
     control::ApiCall call;
@@ -65,12 +59,12 @@ struct Stage {
           one.substr(std::min(one.find('=') + 1, one.size()));
       rest.remove_prefix(one.size());
     }
-    const control::ApiAnswer answer = api_v1().handle(now, call, out);
+    const control::ApiAnswer answer = api.handle(now, call, out);
     require(answer.body.empty() || json::accept(answer.body));
     const std::size_t written = commit();
     require(answer.status < 300 || written == 0);
     if (answer.status >= 400) {
-      const control::JsonSchema& schema = api_v1().schema();
+      const control::JsonSchema& schema = api.schema();
       require(!schema.check(schema.named("Error"), json::parse(answer.body)));
     }
   }
@@ -152,7 +146,7 @@ struct Stage {
 
   test::FakeTransport transport;
   control::Controller controller;
-  std::optional<control::ApiV1> api;
+  control::ApiV1 api;
   control::Effects out;
   Now now{1'000'000, 1'700'000'000'000};
   std::map<std::pair<wire::NetworkId, wire::Address>, std::string> disk;
