@@ -137,22 +137,25 @@ void Networks::State::push_credentials(Now now, Joined& net, wire::Address to, b
   if (!net.config || to == self()) return;
   if (on_error && !net.members.contains(to)) return push_to_stranger(now, net, to, out);
   MemberEntry& entry = member(now, net, to, out);
-  if (!push_due(now, net, entry) && !(on_error && now.mono - entry.last_push > kPushOnError)) {
-    return;
-  }
+  if (!push_due(now, net, entry) && !on_error) return;
+  // One that comes too early would be lost, and count as pushed.
+  if (!may_push(now, to)) return;
   entry.last_push = now.mono;
   entry.pushed_generation = net.generation;
   send_credentials(now, net, to, out);
   refresh_member(now, net, to, entry, out);
 }
 
+bool Networks::State::may_push(Now now, wire::Address to) {
+  PeerRates& rate = rates(now, to);
+  if (rate.last_push != 0 && now.mono - rate.last_push < kPushApart) return false;
+  rate.last_push = now.mono;
+  return true;
+}
+
 void Networks::State::push_to_stranger(Now now, Joined& net, wire::Address to, Effects& out) {
   // The receiver of a copied frame is no member that we know, and has to know us all the same.
-  PeerRates& rate = rates(now, to);
-  if (rate.last_push != 0 && now.mono - rate.last_push <= kPushOnError) {
-    return counters.add(NetworkCount::kPushRate);
-  }
-  rate.last_push = now.mono;
+  if (!may_push(now, to)) return counters.add(NetworkCount::kPushRate);
   send_credentials(now, net, to, out);
 }
 

@@ -29,10 +29,12 @@ namespace orrery::control {
 inline constexpr Millis kGroupIdle = 60'000;           // without a frame workers need no record
 inline constexpr std::size_t kMostServedGroups = 256;  // of one network; the others are control's
 inline constexpr Millis kHousekeeping = 5'000;
-inline constexpr Millis kRefresh = 60'000;       // age of a configuration that is asked for anew
-inline constexpr Millis kAnnounce = 60'000;      // between announcements of all groups
-inline constexpr Millis kPushAgain = 500'000;    // credentials are pushed again after this
-inline constexpr Millis kPushOnError = 1'000;    // least time between pushes that errors ask for
+inline constexpr Millis kRefresh = 60'000;     // age of a configuration that is asked for anew
+inline constexpr Millis kAnnounce = 60'000;    // between announcements of all groups
+inline constexpr Millis kPushAgain = 500'000;  // credentials are pushed again after this
+/// Least time between pushes of credentials to a peer, in all networks: a receiver takes one packet
+/// of them a second, and two datagrams may drift apart on their way.
+inline constexpr Millis kPushApart = 1'250;
 inline constexpr Millis kErrorInterval = 1'000;  // between "need certificate" to one member
 inline constexpr Millis kBridgedGroupAge = 1'200'000;
 inline constexpr Millis kFlappingInterval = 60'000;  // between alarms of stations that flap
@@ -111,7 +113,7 @@ struct PeerRates {
   Millis last_error = 0;             // "need certificate" sent to it
   TokenBucket verifications{10, 5};  // spent on failures and inline certificates
   Millis blocked_until = 0;          // no signature is checked for it before
-  Millis last_push = 0;              // credentials pushed to it without a record of a member
+  Millis last_push = 0;              // credentials pushed to it, member or not
   Millis used = 0;
   std::list<wire::Address>::iterator place;  // in State::peers_by_use
 
@@ -170,6 +172,8 @@ struct Networks::State {
   bool gate(Now now, Joined& net, const Incoming& in, Effects& out);
   [[nodiscard]] bool push_due(Now now, const Joined& net, const MemberEntry& entry) const;
   void push_credentials(Now now, Joined& net, wire::Address to, bool on_error, Effects& out);
+  /// Nothing has been pushed to this peer just now; what is true counts as a push.
+  [[nodiscard]] bool may_push(Now now, wire::Address to);
   /// To somebody who asks and of whom nothing else is known: leaves no record.
   void push_to_stranger(Now now, Joined& net, wire::Address to, Effects& out);
   void send_credentials(Now now, const Joined& net, wire::Address to, Effects& out);
