@@ -201,6 +201,7 @@ void Networks::State::apply_config(Now now, Joined& net, wire::NetworkConfig con
   ++net.generation;
   if (changed) out.updates.push_back(net.record);
   for (auto& [address, entry] : net.members) refresh_member(now, net, address, entry, out);
+  refresh_groups(now, net, out);  // another limit, other bridges, replicators
   configure_port(net, out);
   if (!net.id.is_adhoc()) {
     out.saves.push_back(

@@ -309,7 +309,9 @@ bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob
   transport.send(now, to, wire::Verb::kMulticastFrame, w.written(),
                  {.compress = net.record.compress,
                   .expect_reply = packet.gather_limit != 0,
-                  .context = net.id.value},
+                  .context = net.id.value,
+                  // All multicast hangs on it: when it has gone we have to know soon.
+                  .watch = ask_replication},
                  out);
   return true;
 }

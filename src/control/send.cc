@@ -213,10 +213,8 @@ bool Node::State::send_now(Now now, Peer& peer, wire::Verb verb, Bytes payload,
     emit(now, route->key, std::move(packet), out);
   }
   peer.traffic = true;
-  if (wire::is_frame(verb)) {
-    in_use(now, peer, out);
-    frame_passed(now, peer);
-  }
+  if (wire::is_frame(verb)) in_use(now, peer, out);
+  if (wire::is_frame(verb) || send_options.watch) frame_passed(now, peer);
   if (packet_size >= fib::kFullSize) full_size(now, peer, wire::is_frame(verb));
   return true;
 }

@@ -19,6 +19,7 @@ struct SendOptions {
   bool expect_reply =
       false;  // remember the id on the wire; an answer shows up as Answered{verb, context}
   std::uint64_t context = 0;
+  bool watch = false;  // the path is watched as one with unicast frames is
 };
 
 class Transport {
@@ -48,7 +49,8 @@ class Transport {
   [[nodiscard]] virtual wire::Address best_root(Now now) const = 0;
   [[nodiscard]] virtual bool is_root(wire::Address address) const = 0;
   [[nodiscard]] virtual bool self_is_root() const = 0;
-  /// Heard from within 500 s over a direct path; latency in ms, or -1 if there is none.
+  /// Heard from within 500 s over a direct path that has not failed; latency in ms, or -1 if there
+  /// is none.
   [[nodiscard]] virtual int direct_latency(Now now, wire::Address address) const = 0;
   /// The sender's path has been confirmed by an answer (or the packet was relayed): large answers
   /// may go there.

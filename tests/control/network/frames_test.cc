@@ -404,6 +404,7 @@ TEST(Multicast, ReplicatorIsPreferred) {
   ASSERT_EQ(sent.size(), 1u);
   const auto frame = wire::decode_multicast_frame(sent[0].payload);
   EXPECT_TRUE(frame->replicate);
+  EXPECT_TRUE(sent[0].options.watch);
   EXPECT_EQ(frame->source, lab.mac(lab.self()));
   EXPECT_EQ(lab.networks.always_contact(), std::vector{lab.bob.address()});
 }
@@ -666,6 +667,17 @@ TEST(Multicast, GroupsOfReplicatorsAndLargeOnesAreControls) {
   lab.like_from(lab.alice.address(), group);
   lab.host_frame(lab.mac(lab.self()), group.mac, 0x0800, kPayload);
   EXPECT_TRUE(served(lab).empty()) << "a replicator may come back";
+  NetworkLab named;
+  named.join(named.config());
+  named.introduce(named.alice);
+  named.like_from(named.alice.address(), group);
+  named.host_frame(named.mac(named.self()), group.mac, 0x0800, kPayload);
+  EXPECT_FALSE(served(named).empty());
+  named.clear();
+  auto config = with_role(named, named.bob.address(), wire::Specialist::kReplicator);
+  ++config.timestamp;
+  named.answer_config(config);
+  EXPECT_TRUE(withdrawn(named)) << "a replicator was named";
   NetworkLab other;
   other.join(other.config());
   ByteVector addresses((fib::kMostReplicas + 1) * wire::Address::kSize);
