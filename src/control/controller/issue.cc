@@ -180,7 +180,15 @@ wire::NetworkConfig issue(const crypto::SecretIdentity& controller, const Config
   config.sso_version = 0;
   const std::size_t most =
       member.protocol >= kManyBridgesProtocol ? wire::kMaxSpecialists : kMostBridges;
+  // Who is not authorised is sent no multicast. Members take what others have sent from active
+  // bridges only, so replicators are such. Source: docs/protocol/10-multicast-arp-ndp.md
+  // section 7.1.
   std::map<wire::Address, std::uint64_t> roles = view.roles;
+  for (auto& [address, role] : roles) {
+    if (!std::binary_search(draft.bridges.begin(), draft.bridges.end(), address))
+      role &= ~wire::Specialist::kReplicator;
+  }
+  std::erase_if(roles, [](const auto& entry) { return entry.second == 0; });
   for (const wire::Address bridge : draft.bridges) {
     if (roles.size() < most || roles.contains(bridge))
       roles[bridge] |= wire::Specialist::kActiveBridge;

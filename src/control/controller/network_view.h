@@ -48,6 +48,11 @@ struct NetworkView {
   std::string dns_domain;
   std::vector<wire::Endpoint> dns_servers;
 
+  [[nodiscard]] bool is_replicator(wire::Address address) const {
+    const auto it = roles.find(address);
+    return it != roles.end() && (it->second & wire::Specialist::kReplicator) != 0;
+  }
+
   /// Longest prefix among the routes that contain `ip`; nothing if none does.
   [[nodiscard]] std::optional<std::uint16_t> prefix_of(const wire::Endpoint& ip) const;
 };

@@ -97,8 +97,8 @@ bool Registry::load(const StoreWrite& record) {
     if (!record.member) {
       auto view = std::make_shared<const NetworkView>(view_network(value));
       NetworkEntry& net = networks_[record.network];
-      net.view = std::move(view);
       net.record = std::move(value);
+      set_view(net, std::move(view));
       return true;
     }
     MemberView view = view_member(value);
@@ -145,8 +145,9 @@ bool Registry::put_network(wire::NetworkId id, json record) {
   }
   if (same_but_revision(net.record, record)) return false;
   record["revision"] = revision_of(net.record) + 1;
-  net.view = std::make_shared<const NetworkView>(view_network(record));
+  auto view = std::make_shared<const NetworkView>(view_network(record));
   net.record = std::move(record);
+  set_view(net, std::move(view));
   write({id, {}, json_text(net.record)});
   return true;
 }
@@ -253,11 +254,30 @@ void Registry::put_back(std::vector<StoreWrite> writes) {
   for (const auto& [key, i] : last) writes_.push_back(std::move(writes[i]));
 }
 
+bool Registry::is_bridge(const NetworkEntry& net, wire::Address address, const MemberView& member) {
+  return member.authorized && (member.active_bridge || net.view->is_replicator(address));
+}
+
+void Registry::set_view(NetworkEntry& net, std::shared_ptr<const NetworkView> view) {
+  const auto before = std::exchange(net.view, std::move(view));
+  for (const NetworkView* some : {before.get(), net.view.get()}) {
+    for (const auto& [address, role] : some->roles) {
+      const auto it = net.members.find(address);
+      if (it == net.members.end()) continue;
+      if (is_bridge(net, address, it->second.view)) {
+        net.bridges.insert(address);
+      } else {
+        net.bridges.erase(address);
+      }
+    }
+  }
+}
+
 void Registry::index(wire::NetworkId id, NetworkEntry& net, wire::Address address,
                      const RegisteredMember& member) {
   net.addresses.add(address, id, member.view);
   if (member.view.authorized) ++net.authorized;
-  if (member.view.authorized && member.view.active_bridge) net.bridges.insert(address);
+  if (is_bridge(net, address, member.view)) net.bridges.insert(address);
   if (member.view.candidate) net.candidates.insert({member.last_request, address});
 }
 

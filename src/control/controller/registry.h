@@ -97,7 +97,7 @@ struct NetworkEntry {
   std::shared_ptr<const NetworkView> view = std::make_shared<NetworkView>();
   std::map<wire::Address, RegisteredMember> members;
   AddressBook addresses;
-  std::set<wire::Address> bridges;  // active bridges that are authorised
+  std::set<wire::Address> bridges;  // active bridges and replicators that are authorised
   std::size_t authorized = 0;
   std::set<std::pair<Millis, wire::Address>> candidates;  // by last request
 };
@@ -160,6 +160,10 @@ class Registry {
                     const RegisteredMember& member);
   static void unindex(wire::NetworkId id, NetworkEntry& net, wire::Address address,
                       const RegisteredMember& member);
+  [[nodiscard]] static bool is_bridge(const NetworkEntry& net, wire::Address address,
+                                      const MemberView& member);
+  /// Replicators are bridges, too.
+  static void set_view(NetworkEntry& net, std::shared_ptr<const NetworkView> view);
   void write_member(wire::NetworkId id, wire::Address address, RegisteredMember& member);
   /// Up to `most` of the network's, from the front; false: that was all.
   bool clear_members(wire::NetworkId id, NetworkEntry& net, std::size_t most);

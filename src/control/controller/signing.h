@@ -22,7 +22,7 @@ struct ConfigDraft {
   wire::NetworkId network;
   wire::Identity identity;                  // the member's
   std::shared_ptr<const NetworkView> view;  // never null
-  std::vector<wire::Address> bridges;       // active ones, authorised, ascending
+  std::vector<wire::Address> bridges;       // NetworkEntry::bridges, ascending
   MemberView member;
   bool rules_engine = false;  // of the member
   Millis stamp = 0;           // wall

@@ -137,6 +137,21 @@ TEST_F(Changes, BridgesAreToldToAll) {
   EXPECT_FALSE(lab.collect(0, members[1].address, 0).config);
 }
 
+TEST_F(Changes, ReplicatorsComeAndGoWithTheirMembership) {
+  nlohmann::json record = lab.controller.registry().find(id)->record;
+  record["replicators"] = {wire::to_string(members[1].address)};
+  lab.controller.put_network(lab.now, id, record, "test");
+  const auto bridges = [&] { return lab.controller.registry().find(id)->bridges; };
+  EXPECT_EQ(bridges(), std::set{members[1].address});
+  run(100);
+  lab.transport.sent.clear();
+  lab.set_member(id, members[1].address, {{"authorized", false}});
+  EXPECT_TRUE(bridges().empty());
+  const auto answer = lab.collect(0, members[0].address, 0);
+  ASSERT_TRUE(answer.config) << "all are told";
+  EXPECT_TRUE(answer.config->specialists.empty());
+}
+
 TEST_F(Changes, ManyPushesAreSpread) {
   const std::size_t many = 3 * control::Controller::kPushesPerTurn;
   for (std::size_t i = 0; i < many; ++i) lab.request(id, made_up_identity(0x4400000000 + i));
