@@ -200,7 +200,34 @@ class World:
         return made
 
 
-class Daemon:
+class Node:
+    """What a daemon and a stock node say in the same words. REQUIRES: get(), metrics()."""
+
+    def peer(self, node):
+        address = node if isinstance(node, str) else node.address
+        return next((p for p in self.get('/peer') or [] if p['address'] == address), None)
+
+    def direct_path(self, node):
+        """Endpoint over which this node reaches that one without a root, or None."""
+        peer = self.peer(node)
+        for path in (peer or {}).get('paths', []):
+            if path['active'] and not path['expired'] and path['preferred']:
+                return path['address']
+        return None
+
+    def device(self, network):
+        return self.network(network)['portDeviceName']
+
+    def packets(self, verb, direction='tx'):
+        """How many packets of this verb have gone out, or come in (`rx`)."""
+        start = 'zt_packet{'
+        for line in self.metrics().splitlines():
+            if line.startswith(start) and 'direction="%s"' % direction in line and 'packet_type="%s"' % verb in line:
+                return int(float(line.split()[-1]))
+        raise Failure('metrics of %s: no packets of verb %s' % (self.address, verb))
+
+
+class Daemon(Node):
     """One orreryd with its home directory; started and stopped as often as a test likes."""
 
     def __init__(self, world, name, space=None, port=9993, config='', planet=None, home=None, identity=True):
@@ -352,23 +379,14 @@ class Daemon:
                 return text.split('/')[0]
         return None
 
-    def peer(self, daemon):
-        address = daemon if isinstance(daemon, str) else daemon.address
-        return next((p for p in self.get('/peer') if p['address'] == address), None)
-
-    def direct_path(self, daemon):
-        """Endpoint over which this node reaches that one without a root, or None."""
-        peer = self.peer(daemon)
-        for path in (peer or {}).get('paths', []):
-            if path['active'] and not path['expired'] and path['preferred']:
-                return path['address']
-        return None
-
     def resident_kib(self, key='VmRSS'):
         for line in open('/proc/%d/status' % self.daemon_pid()):
             if line.startswith(key + ':'):
                 return int(line.split()[1])
         return 0
+
+    def metrics(self):
+        return self.get('/metrics')
 
     def workers(self):
         """Counters of all workers, summed up."""
@@ -379,7 +397,7 @@ class Daemon:
         return int(open(self.file('zerotier-one.pid')).read())
 
 
-class Stock:
+class Stock(Node):
     """A zerotier-one (`program`) with the calls of a daemon that tests need of it."""
 
     def __init__(self, world, program, name, space, planet, port=9993, local_conf=None):
@@ -428,6 +446,14 @@ class Stock:
     def ip(self, network):
         return self.network(network)['assignedAddresses'][0].split('/')[0]
 
+    def metrics(self):
+        """Of the moment: it writes them every five seconds."""
+        path = os.path.join(self.home, 'metrics.prom')
+        began = time.time()
+        wait_until(lambda: os.stat(path).st_mtime > began, 20, 'the next metrics', 0.2)
+        time.sleep(0.2)  # it writes them in place
+        return open(path).read()
+
 
 def root_and_controller(world, address, space=None, port=9993):
     """(a daemon that is root and controller at this address, the planet that names it)"""
@@ -448,11 +474,11 @@ def controller_and_node(world):
     return root, node
 
 
-def two_members(world, **settings):
-    """(root and controller, its network 10.8.0.0/24, members one and two), each in a space of its own on one switch, 10.9.0.1 and so on."""
+def some_members(world, names, **settings):
+    """(root and controller, its network 10.8.0.0/24, its members), each in a space of its own on one switch: 10.9.0.1, 10.9.0.2 and so on."""
     switch = world.switch('wan')
     spaces = {}
-    for number, name in enumerate(('root', 'one', 'two'), 1):
+    for number, name in enumerate(['root'] + list(names), 1):
         spaces[name] = world.space(name)
         world.plug(spaces[name], 'wan0', switch, '10.9.0.%d/24' % number)
     root, planet = root_and_controller(world, '10.9.0.1', space=spaces['root'])
@@ -461,7 +487,12 @@ def two_members(world, **settings):
     root.post('/controller/network/' + network, dict({
         'private': True, 'v4AssignMode': {'zt': True},
         'ipAssignmentPools': [{'ipRangeStart': '10.8.0.10', 'ipRangeEnd': '10.8.0.99'}], 'routes': [{'target': '10.8.0.0/24'}]}, **settings))
-    return [root, network] + [member(world, root, network, name, spaces[name], planet) for name in ('one', 'two')]
+    return root, network, [member(world, root, network, name, spaces[name], planet) for name in names]
+
+
+def two_members(world, **settings):
+    root, network, members = some_members(world, ('one', 'two'), **settings)
+    return [root, network] + members
 
 
 def member(world, controller, network, name, space, planet):
@@ -473,6 +504,55 @@ def member(world, controller, network, name, space, planet):
     controller.admit(network, made)
     wait_until(lambda: made.has_configuration(network), 30, '%s has its configuration' % name)
     return made
+
+
+# Listens on ports over IPv6.
+SERVER = '''
+import socket, sys, time
+made = []
+for port in sys.argv[1:]:
+    s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(('::', int(port)))
+    s.listen()
+    made.append(s)
+print('ready', flush=True)
+time.sleep(60)
+'''
+
+# Hears datagrams of this text for so many seconds and says how many, or sends so many of them.
+BROADCASTS = '''
+import socket, sys, time
+mode, to, text, count, seconds = sys.argv[1], sys.argv[2], sys.argv[3].encode(), int(sys.argv[4]), float(sys.argv[5])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+if mode == 'hear':
+    s.bind(('', 7001))
+    s.settimeout(0.1)
+    print('ready', flush=True)
+    end, got = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        try:
+            got += s.recv(2000) == text
+        except socket.timeout:
+            pass
+    print(got)
+else:
+    for _ in range(count):
+        s.sendto(text, (to, 7001))
+        time.sleep(seconds / count)
+'''
+
+
+def broadcasts(world, sender, receivers, count=10, seconds=1.0, to='10.8.0.255'):
+    """How many of so many broadcasts each receiver hears."""
+    text = str(time.monotonic_ns())
+    ears = [world.spawn(['ip', 'netns', 'exec', r.space, 'python3', '-c', BROADCASTS, 'hear', to, text, '0', str(seconds + 1.5)],
+                        stdout=subprocess.PIPE, text=True) for r in receivers]
+    for ear in ears:
+        equal(ear.stdout.readline().strip(), 'ready', 'an ear')
+    run('ip', 'netns', 'exec', sender.space, 'python3', '-c', BROADCASTS, 'say', to, text, count, seconds)
+    return [int(ear.communicate(timeout=20)[0]) for ear in ears]
 
 
 def ledger(daemon):

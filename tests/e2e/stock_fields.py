@@ -7,14 +7,20 @@ A root of ours; a controller of ours with a stock member, and a stock controller
 controller and looked for at the member, in what its node says and in what its host does. Prints a row per field for docs/interop.md.
 """
 import os
+import subprocess
 import sys
 import time
 
-from harness import Failure, Stock, main, root_and_controller, run, wait_until
+from harness import SERVER, Failure, Stock, broadcasts, check, equal, main, root_and_controller, run, wait_until
 
 STOCK = sys.argv.pop(1) if len(sys.argv) > 1 else None
 TAG = 7
 ADDRESS_PAUSE = 4
+COUNT = 10  # broadcasts of a round
+ACCEPT = [{'type': 'ACTION_ACCEPT'}]
+# Bit 60: the sender's certificate of ownership names the source. Source: docs/protocol/09-rules-engine.md section 5.
+ONLY_OWNERS = [{'type': 'MATCH_CHARACTERISTICS', 'mask': '1000000000000000', 'not': True}, {'type': 'MATCH_ETHERTYPE', 'etherType': 0x0800},
+               {'type': 'ACTION_DROP'}] + ACCEPT
 
 
 class Pair:
@@ -22,6 +28,7 @@ class Pair:
 
     def __init__(self, controller, member, other, network):
         self.controller, self.member, self.other, self.network = controller, member, other, network
+        self.controller_is_ours = not isinstance(controller, Stock)
         self.path = '/controller/network/' + network
         self.set({'name': 'fields', 'private': True, 'v4AssignMode': {'zt': True}, 'v6AssignMode': {'zt': False, 'rfc4193': False, '6plane': False},
                   'routes': [{'target': '10.8.0.0/24'}, {'target': 'fd12:3456::/64'}],
@@ -76,6 +83,36 @@ class Scene:
             wait_until(node.online, 60, 'online')
         self.pairs = {'stock under ours': Pair(self.root, stock_member, stock_other, self.root.address + '000001'),
                       'ours under stock': Pair(controller, ours, ours_other, controller.address + '000001')}
+        self.stocks, self.ours = [stock_member, stock_other], [ours, ours_other]
+        self.underlay = {node.address: '10.7.0.%d' % number for number, node in
+                         enumerate((self.root, stock_member, stock_other, controller, ours, ours_other), 1)}
+
+    def network(self, number, nodes=(), **settings):
+        """One more of our controller's, with these members."""
+        network = '%s%06x' % (self.root.address, number)
+        self.root.post('/controller/network/' + network, dict({'private': True}, **settings))
+        for node in nodes:
+            node.join(network)
+            self.root.post('/controller/network/%s/member/%s' % (network, node.address), {'authorized': True})
+        for node in nodes:
+            wait_until(lambda: (node.network(network) or {}).get('status') == 'OK', 20, 'configured')
+        return network
+
+    def patch(self, network, nodes, **fields):
+        """By /api/v1; returns when these members know of it."""
+        status, body = self.root.api('PATCH', '/api/v1/networks/' + network, fields)
+        equal(status, 200, 'PATCH of %s: %s' % (fields, body))
+        for node in nodes:
+            wait_until(lambda: node.network(network)['netconfRevision'] == body['revision'], 75, 'a member knows of %s' % list(fields))
+
+    def inside(self, node, *command):
+        return run('ip', 'netns', 'exec', node.space, *command, check_code=False, seconds=30)
+
+    def pings(self, node, to, *arguments, count=1):
+        return self.inside(node, 'ping', '-n', '-c', str(count), '-i', '0.3', '-W', '1', *arguments, to).returncode == 0
+
+    def kind(self, node):
+        return 'stock' if node in self.stocks else 'ours'
 
 
 def both(check):
@@ -269,9 +306,208 @@ def cut(s):
     return ', '.join('%s: no answer after %.1f s (1 s of it the ping itself), says so after %.1f s' % (n, p.cut, p.told) for n, p in s.pairs.items())
 
 
+def ownership(p):
+    """certificates of ownership: a rule lets nobody speak for an address that he was not given"""
+    claimed, to = '10.8.0.222', p.address(p.member)
+    device = p.other.device(p.network)
+
+    def heard(*arguments):
+        return p.inside(p.other, 'ping', '-c', '1', '-W', '1', *arguments, to).returncode == 0
+    p.inside(p.other, 'ip', 'addr', 'add', claimed + '/24', 'dev', device)
+    try:
+        wait_until(lambda: heard('-I', claimed), 30, 'ping in its name')
+        p.set({'rules': ONLY_OWNERS})
+        wait_until(lambda: not heard('-I', claimed), 75, 'it is not heard')
+        check(heard() and heard(), 'ping in its own name')
+    finally:
+        p.set({'rules': ACCEPT})
+        p.inside(p.other, 'ip', 'addr', 'del', claimed + '/24', 'dev', device)
+
+
+def resolution(p):
+    """an address that was given and never announced: our controller tells who has it, a stock one does not"""
+    given, nobody = '10.8.0.201', '10.8.0.202'
+    path = '%s/member/%s' % (p.path, p.other.address)
+    before = p.controller.get(path)['ipAssignments']
+    device = p.other.device(p.network)
+    p.other.post('/network/' + p.network, {'allowManaged': False})
+    wait_until(lambda: '10.8.0.' not in p.inside(p.other, 'ip', 'addr', 'show', 'dev', device).stdout, 20, 'no address at the interface')
+    # Addresses of the loopback interface are answered for, and no node announces them.
+    for ip in (given, nobody):
+        p.inside(p.other, 'ip', 'addr', 'add', ip + '/32', 'dev', 'lo')
+    p.inside(p.other, 'ip', 'route', 'add', '10.8.0.0/24', 'dev', device)
+    try:
+        p.set_member(p.other, {'ipAssignments': before + [given]})
+        wait_until(lambda: given + '/24' in p.other.network(p.network)['assignedAddresses'], 75, 'the address is given')
+
+        def found(ip):
+            return p.inside(p.member, 'ping', '-n', '-c', '4', '-W', '1', ip).returncode == 0
+        equal((found(given), found(nobody)), (p.controller_is_ours, False), 'whether the given address and another one are found')
+    finally:
+        p.set_member(p.other, {'ipAssignments': before})
+        p.inside(p.other, 'ip', 'route', 'del', '10.8.0.0/24', 'dev', device)
+        for ip in (given, nobody):
+            p.inside(p.other, 'ip', 'addr', 'del', ip + '/32', 'dev', 'lo')
+        time.sleep(ADDRESS_PAUSE)
+        p.other.post('/network/' + p.network, {'allowManaged': True})
+    p.ping_state(True, 60)
+
+
+def anchors(s):
+    """network.anchors: members keep contact with one, without traffic"""
+    began = time.monotonic()
+    for number, (node, other) in enumerate(((s.stocks[0], s.ours[0]), (s.ours[1], s.stocks[1])), 0x10):
+        # Without multicast they have no reason to meet.
+        network = s.network(number, (node, other), multicastLimit=0)
+        time.sleep(6)
+        equal(node.peer(other), None, 'what a member knows of the other before')
+        s.patch(network, (node, other), anchors=[other.address])
+        for one, two in ((node, other), (other, node)):
+            wait_until(lambda: one.direct_path(two) == s.underlay[two.address] + '/9993', 90, '%s reaches %s' % (s.kind(one), s.kind(two)))
+    return 'stock to ours and ours to stock, %.0f s' % (time.monotonic() - began)
+
+
+def replicators(s):
+    """network.replicators: multicast goes to one of them, once, and from there to the others"""
+    nodes = s.stocks + s.ours
+    network = s.network(0x20, nodes, v4AssignMode={'zt': True}, routes=[{'target': '10.6.0.0/24'}],
+                        ipAssignmentPools=[{'ipRangeStart': '10.6.0.10', 'ipRangeEnd': '10.6.0.99'}])
+    to = '10.6.0.255'
+
+    def round_of(sender, rest):
+        before = sender.packets('multicast_frame')
+        heard = broadcasts(s.root.world, sender, rest, COUNT, to=to)
+        return heard, sender.packets('multicast_frame') - before
+
+    for sender in nodes:  # a stock node announces its groups once a minute: before that nobody sends to it
+        rest = [n for n in nodes if n is not sender]
+        wait_until(lambda: broadcasts(s.root.world, sender, rest, 5, 0.3, to) == [5] * 3, 90, 'broadcasts of all to all')
+        heard, sent = round_of(sender, rest)
+        equal(heard, [COUNT] * 3, 'broadcasts of %s that are heard' % s.kind(sender))
+        check(sent >= 3 * COUNT, 'packets that %s sends for them' % s.kind(sender), sent)
+    said = []
+    for sender, replicator in ((s.stocks[0], s.ours[0]), (s.stocks[0], s.stocks[1]), (s.ours[1], s.stocks[1]), (s.ours[1], s.ours[0])):
+        what = '%s by %s' % (s.kind(sender), s.kind(replicator))
+        s.patch(network, nodes, replicators=[replicator.address])
+        wait_until(lambda: sender.direct_path(replicator) and replicator.direct_path(sender), 60, what + ': they reach each other')
+        rest = [n for n in nodes if n is not sender]
+        heard, sent = round_of(sender, rest)
+        equal(heard, [COUNT] * 3, what + ': broadcasts that are heard')
+        check(COUNT <= sent < 2 * COUNT, what + ': packets that the sender sends for them', sent)
+        s.inside(replicator, 'nft', 'add table inet e2e; add chain inet e2e in { type filter hook input priority 0; }; '
+                                    'add rule inet e2e in ip saddr %s udp dport 9993 drop' % s.underlay[sender.address])
+        try:
+            equal(broadcasts(s.root.world, sender, rest, COUNT, 0.5, to), [0] * 3, what + ': broadcasts that are heard while it gets none')
+        finally:
+            s.inside(replicator, 'nft', 'delete', 'table', 'inet', 'e2e')
+        said.append('%s: %d packets' % (what, sent))
+    return ', '.join(said)
+
+
+def traces(s):
+    """network.remoteTraceTarget, .remoteTraceLevel: a stock member sends its traces there"""
+    p = s.pairs['stock under ours']
+
+    def grown():
+        before = s.root.packets('remote_trace', 'rx')
+        end = time.monotonic() + 12  # a stock node looks at who traces every 7.5 s
+        while time.monotonic() < end:
+            p.pings(1, 1)
+        return s.root.packets('remote_trace', 'rx') - before
+    p.set({'rules': [{'type': 'MATCH_ETHERTYPE', 'etherType': 0x0800}, {'type': 'ACTION_DROP'}] + ACCEPT})
+    p.ping_state(False)
+    equal(grown(), 0, 'traces that nobody asked for')
+    p.set({'remoteTraceTarget': s.root.address, 'remoteTraceLevel': 30})
+    grown()
+    traced = grown()
+    check(traced > 0, 'traces that our controller is sent', traced)
+    p.set({'remoteTraceTarget': None, 'remoteTraceLevel': 0})
+    grown()
+    equal(grown(), 0, 'traces afterwards')
+    p.set({'rules': ACCEPT})
+    p.ping_state(True)
+    return '%d traces in 12 s' % traced
+
+
+def candidates(s):
+    """a stock member that is not let in is listed; who is put away is out, and a network that is deleted is gone"""
+    network = s.network(0x30, ())
+    node, other = s.stocks
+
+    def status(n):
+        return n.network(network)['status']
+
+    def listed(authorized):
+        page = s.root.get('/api/v1/networks/%s/members?authorized=%s' % (network, authorized))
+        return {m['id'] for m in page['data']}
+    for n in (node, other):
+        n.join(network)
+    wait_until(lambda: status(node) == status(other) == 'ACCESS_DENIED', 20, 'both are refused')
+    equal((listed('false'), listed('true')), ({node.address, other.address}, set()), 'members that are not authorised, and that are')
+    for n in (node, other):
+        s.root.admit(network, n)
+    wait_until(lambda: status(node) == status(other) == 'OK', 20, 'both are let in')
+    equal(s.root.api('DELETE', '/api/v1/networks/%s/members/%s' % (network, node.address))[0], 204, 'DELETE of a member')
+    begin = time.monotonic()
+    wait_until(lambda: status(node) == 'ACCESS_DENIED', 5, 'who is put away says so')
+    took = time.monotonic() - begin
+    equal(status(other), 'OK', 'the other')
+    wait_until(lambda: listed('false') == {node.address}, 75, 'it asks again, and is listed again')
+    equal(s.root.api('DELETE', '/api/v1/networks/' + network)[0], 204, 'DELETE of the network')
+    wait_until(lambda: status(node) == status(other) == 'NOT_FOUND', 75, 'there is no such network')
+    for n in (node, other):
+        n.api('DELETE', '/network/' + network)
+    return 'who is put away says so after %.1f s' % took
+
+
+def sso(s):
+    """network.ssoEnabled, member.ssoExempt: a stock member says that it has to sign on, and need not"""
+    network = s.network(0x40, (), private=False)
+    node = s.stocks[0]
+    s.patch(network, (), ssoEnabled=True)
+    node.join(network)
+    wait_until(lambda: node.network(network)['status'] == 'AUTHENTICATION_REQUIRED', 20, 'it says so')
+    equal(s.root.api('PATCH', '/api/v1/networks/%s/members/%s' % (network, node.address), {'ssoExempt': True})[0], 200, 'PATCH')
+    wait_until(lambda: node.network(network)['status'] == 'OK', 75, 'it is let in')
+    node.api('DELETE', '/network/' + network)
+
+
+def adhoc(s):
+    """networks without a controller, stock and ours in one: addresses, ports, IPv4"""
+    node, other = s.stocks[0], s.ours[0]
+    ports, octet = 'ff01bb01bb000000', 'ff0a000000000001'
+
+    def address(n, network, start):
+        return next(a.split('/')[0] for a in n.network(network)['assignedAddresses'] if a.startswith(start))
+    for network in (ports, octet):
+        for n in (node, other):
+            n.join(network)
+        for n in (node, other):
+            wait_until(lambda: (n.network(network) or {}).get('status') == 'OK', 20, 'configured')
+        equal(node.network(network)['name'], other.network(network)['name'], 'names')
+    for one, two in ((node, other), (other, node)):
+        what = '%s to %s' % (s.kind(one), s.kind(two))
+        wait_until(lambda: s.pings(one, address(two, ports, 'fc')), 30, what + ': ping over 6PLANE')
+        server = s.root.world.spawn(['ip', 'netns', 'exec', two.space, 'python3', '-c', SERVER, '443', '444'], stdout=subprocess.PIPE, text=True)
+        equal(server.stdout.readline().strip(), 'ready', 'the server')
+        try:
+            def connects(port):
+                call = 'import socket; socket.create_connection(("%s", %d), 2)' % (address(two, ports, 'fc'), port)
+                return s.inside(one, 'python3', '-c', call).returncode == 0
+            equal((connects(443), connects(444)), (True, False), what + ': a port of the network, and another one')
+        finally:
+            server.kill()
+        wait_until(lambda: s.pings(one, address(two, octet, '10.')), 75, what + ': ping over IPv4')
+    for network in (ports, octet):
+        for n in (node, other):
+            n.api('DELETE', '/network/' + network)
+
+
 if __name__ == '__main__':
     if STOCK is None or not os.access(STOCK, os.X_OK):
         print('usage: stock_fields.py /path/to/zerotier-one [CASE...]', file=sys.stderr)
         sys.exit(2)
     main('fields', [both(c) for c in (pools4, rules, tags, capabilities, put_out)] + [cut] +
-         [both(c) for c in (name, kind, mtu, broadcast, revision, limit, pools6, derived, static, no_auto, routes, dns, bridge)], needs=('curl', 'ping'), setup=Scene)
+         [both(c) for c in (name, kind, mtu, broadcast, revision, limit, pools6, derived, static, no_auto, routes, dns, bridge, ownership,
+                            resolution)] + [anchors, traces, candidates, sso, adhoc, replicators], needs=('curl', 'ping', 'nft', 'python3'),
+         setup=Scene)
