@@ -45,6 +45,11 @@ class Membership {
   /// The gate of a private network. `their_hash`: fingerprint of the member's identity.
   [[nodiscard]] bool allowed(const wire::CertificateOfMembership& mine, Bytes their_hash) const;
 
+  /// Put out, and no certificate of afterwards has come.
+  [[nodiscard]] bool revoked() const {
+    return com_threshold_ != 0 && com_timestamp() <= com_threshold_;
+  }
+
   /// Credentials that are valid beside a configuration of this timestamp and max delta.
   [[nodiscard]] std::vector<fib::Tag> usable_tags(const wire::NetworkConfig& config) const;
   [[nodiscard]] std::vector<fib::CapabilityRules> usable_capabilities(

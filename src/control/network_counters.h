@@ -48,6 +48,7 @@
   X(kBridgedGroupsFull, "bridged_groups_full")             \
   X(kMembersDisplaced, "members_displaced")                \
   X(kPushRate, "push_rate")                                \
+  X(kRevoked, "revoked")                                   \
   X(kMemberRate, "member_rate")                            \
   X(kStationsMoved, "stations_moved")                      \
   X(kStationsHeld, "stations_held")                        \

@@ -37,6 +37,19 @@ wire::NetworkId network_of(const Credential& credential) {
   return credential.network;
 }
 
+/// What asks for the certificate of whoever sent this packet.
+std::array<std::uint8_t, 18> need_certificate(wire::NetworkId id, wire::Verb verb,
+                                              std::uint64_t packet) {
+  std::array<std::uint8_t, 18> error;
+  Writer w(error);
+  std::array<std::uint8_t, 8> network;
+  store_be64(network.data(), id.value);
+  wire::encode_error(
+      w, {static_cast<std::uint8_t>(verb), packet,
+          static_cast<std::uint8_t>(wire::ErrorCode::kNeedMembershipCertificate), network});
+  return error;
+}
+
 }  // namespace
 
 fib::IdentityLookup Networks::State::lookup() const {
@@ -83,6 +96,7 @@ void Networks::State::refresh_member(Now now, Joined& net, wire::Address address
   record.allowed = entry.allowed;
   record.active_bridge = std::binary_search(net.record.active_bridges.begin(),
                                             net.record.active_bridges.end(), address);
+  record.revoked = !net.config->is_public && entry.membership.revoked();
   record.credentials_pushed = !push_due(now, net, entry);
   record.tags = entry.membership.usable_tags(*net.config);
   record.capabilities = entry.membership.usable_capabilities(*net.config);
@@ -112,18 +126,29 @@ bool Networks::State::passes(Now now, Joined& net, wire::Address address, Effect
 bool Networks::State::gate(Now now, Joined& net, const Incoming& in, Effects& out) {
   if (passes(now, net, in.source, out)) return true;
   counters.add(NetworkCount::kGate);
+  if (may_demand(now, in.source)) {
+    transport.reply(now, in, wire::Verb::kError, need_certificate(net.id, in.verb, in.packet_id),
+                    out);
+  }
+  return false;
+}
+
+bool Networks::State::may_demand(Now now, wire::Address from) {
   // One error a second for a member; strangers have no record, so theirs is kept with the peer.
-  PeerRates& rate = rates(now, in.source);
+  PeerRates& rate = rates(now, from);
   if (rate.last_error != 0 && now.mono - rate.last_error < kErrorInterval) return false;
   rate.last_error = now.mono;
-  std::array<std::uint8_t, 18> error;
-  Writer w(error);
-  std::array<std::uint8_t, 8> network;
-  store_be64(network.data(), net.id.value);
-  wire::encode_error(
-      w, {static_cast<std::uint8_t>(in.verb), in.packet_id,
-          static_cast<std::uint8_t>(wire::ErrorCode::kNeedMembershipCertificate), network});
-  transport.reply(now, in, wire::Verb::kError, w.written(), out);
+  return true;
+}
+
+bool Networks::State::may_hear(Now now, const Joined& net, wire::Address to, Effects& out) {
+  const fib::Member* record = record_of(net, to);
+  if (record == nullptr || !record->revoked) return true;
+  // He may be in again, with a certificate that he has had no reason to show us.
+  if (may_demand(now, to)) {
+    transport.send(now, to, wire::Verb::kError, need_certificate(net.id, wire::Verb::kFrame, 0), {},
+                   out);
+  }
   return false;
 }
 

@@ -170,6 +170,10 @@ struct Networks::State {
   [[nodiscard]] bool passes(Now now, Joined& net, wire::Address address, Effects& out);
   /// The gate of frames: on failure the sender is told, at most once a second.
   bool gate(Now now, Joined& net, const Incoming& in, Effects& out);
+  /// No certificate has been asked for just now; what is true counts as a demand.
+  [[nodiscard]] bool may_demand(Now now, wire::Address from);
+  /// False: the controller has put it out; now and then it is asked whether it is in again.
+  [[nodiscard]] bool may_hear(Now now, const Joined& net, wire::Address to, Effects& out);
   [[nodiscard]] bool push_due(Now now, const Joined& net, const MemberEntry& entry) const;
   void push_credentials(Now now, Joined& net, wire::Address to, bool on_error, Effects& out);
   /// Nothing has been pushed to this peer just now; what is true counts as a push.
@@ -200,6 +204,9 @@ struct Networks::State {
   /// record has no limit.
   [[nodiscard]] bool within_limit(Now now, Joined& net, wire::Address member, Way way,
                                   std::size_t payload);
+  /// The same of a frame to a member, which nobody gets who was put out.
+  [[nodiscard]] bool may_send(Now now, Joined& net, wire::Address to, std::size_t payload,
+                              Effects& out);
   void send_ext_frame(Now now, Joined& net, wire::Address to, std::uint8_t flags,
                       const fib::EthernetFrame& frame, Bytes payload, Effects& out);
   /// Sends the copies and redirections a filter asked for.

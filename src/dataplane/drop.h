@@ -32,6 +32,7 @@
   X(kMalformed, "malformed", "payload does not parse")                                            \
   X(kRules, "rules", "refused by the network's rules")                                            \
   X(kRedirected, "redirected", "sent elsewhere instead, as a rule of the network says")           \
+  X(kRevoked, "revoked", "to a member that the controller has put out")                           \
   X(kMemberRate, "member_rate", "more from or to a member than its limit")                        \
   X(kSourceMac, "source_mac", "source MAC not allowed for this member")                           \
   X(kMemberMac, "member_mac", "LAN station whose MAC begins as those of members do")              \

@@ -88,6 +88,7 @@ struct Member {
   wire::Address address;
   bool allowed = false;  // passes the gate (private network: certificate agrees; public: always)
   bool active_bridge = false;
+  bool revoked = false;  // put out, and no newer certificate since: nothing is sent to it
   bool credentials_pushed =
       false;  // it has our current credentials; if not, sending raises an event
   // Rate limits on its frames by their way through us, kbit/s; 0: none. Workers keep to them.

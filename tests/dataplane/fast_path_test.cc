@@ -374,6 +374,20 @@ TEST_P(FastPathTest, EventsHaveARate) {
   EXPECT_LT(events, kFrames / 10) << "the clock of a turn stands still";
 }
 
+TEST_P(FastPathTest, WhoWasPutOutIsSentNothing) {
+  End a = make_a();
+  fib::Member out = a.member();
+  out.revoked = true;
+  a.publisher.apply(out);
+  rte_mbuf* m = mbuf_of(a.frame(100), pools().frame);
+  a.fast->outbound(kNetwork, &m, 1, a.out, a.drops);
+  EXPECT_EQ(a.out.transmits, 0u);
+  ASSERT_EQ(a.out.punts, 1u) << "control may find out whether it is in again";
+  EXPECT_EQ(meta_of(a.out.punt[0]).message, Message::kStale);
+  EXPECT_EQ(a.dropped(Drop::kRevoked), 1u);
+  release(a.out);
+}
+
 TEST_P(FastPathTest, FramesToAPeerAreToldOnceASecond) {
   End a = make_a();
   unsigned told = 0;

@@ -148,6 +148,27 @@ def replicator(s):
     check(sent >= 2 * COUNT, 'packets that a sends for them', sent)
 
 
+def put_out(s):
+    """who is put out hears nothing of the others any more; and is reached again, though it says nothing, once it is in again"""
+    meet(s)
+    there = s.c.ip(s.network)
+    wait_until(lambda: s.pings(s.a, there), 20, 'ping before')
+    equal(broadcasts(s.world, s.a, [s.b, s.c], COUNT), [COUNT] * 2, 'broadcasts of a before')
+    equal(s.root.api('PATCH', s.member_path(s.c), {'authorized': False})[0], 200, 'PATCH')
+    wait_until(lambda: s.c.network(s.network)['status'] == 'ACCESS_DENIED', 5, 'c says so')
+    time.sleep(0.5)
+    device, received = s.c.device(s.network), lambda: int(s.inside(s.c, 'cat', '/sys/class/net/%s/statistics/rx_packets' % device).stdout)
+    before, dropped = received(), s.a.get('/orrery/drops')
+    equal(broadcasts(s.world, s.a, [s.b, s.c], COUNT), [COUNT, 0], 'broadcasts of a while c is put out')
+    check(not s.pings(s.a, there, count=5), 'no ping')
+    equal(received() - before, 0, 'frames that come out of the interface of c')
+    now = s.a.get('/orrery/drops')
+    check(sum(now[k]['revoked'] - dropped[k]['revoked'] for k in ('worker', 'networks')) >= COUNT + 5, 'drops of a', now)
+    equal(s.root.api('PATCH', s.member_path(s.c), {'authorized': True})[0], 200, 'PATCH')
+    wait_until(lambda: s.pings(s.a, there), 20, 'ping after')
+    equal(broadcasts(s.world, s.a, [s.b, s.c], COUNT), [COUNT] * 2, 'broadcasts of a after')
+
+
 def owner(s):
     """the controller tells who has an address that it gave, announced or not: the request goes to the owner and to nobody else"""
     s.patch(multicastLimit=32)
@@ -296,5 +317,5 @@ def quiet_end(s):
 
 
 if __name__ == '__main__':
-    main('law', [anchor, replicator, owner, ownership, candidates, sso, adhoc, quiet_end],
+    main('law', [anchor, replicator, put_out, owner, ownership, candidates, sso, adhoc, quiet_end],
          needs=('ping', 'nft', 'tcpdump', 'python3'), setup=Scene)

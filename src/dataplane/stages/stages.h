@@ -179,7 +179,8 @@ void filter_out(WorkerContext& w, PacketVector& v) noexcept;
 void copies(WorkerContext& w, PacketVector& v) noexcept;
 
 /// Whether the recipient holds our credentials of today: if not, an event; the frame goes on, but
-/// for the recipient's limit. Exits: drop kMemberRate.
+/// for the recipient's limit. Who was put out gets none, and control hears of it. Exits: drop
+/// kRevoked, kMemberRate.
 void credentials(WorkerContext& w, PacketVector& v) noexcept;
 
 /// The path and its MTU, and how the packet will be cut; SYNs get the MSS that is worth sending

@@ -212,21 +212,26 @@ TEST(Networks, TheMemberUnusedForLongestMakesRoom) {
   EXPECT_EQ(removed, std::vector{wire::Address{kFirst + 1}});
 }
 
+/// Of a membership as it is in the configurations of the laboratory.
+wire::Revocation revocation_of(NetworkLab& lab, wire::Address member) {
+  wire::Revocation revocation;
+  revocation.network = lab.id;
+  revocation.threshold = NetworkLab::kTs;
+  revocation.flags = wire::Revocation::kFastPropagation;
+  revocation.target = member;
+  revocation.signed_by = lab.controller.address();
+  revocation.type = 1;
+  revocation.signature = crypto::sign(lab.controller, wire::revocation_signed_bytes(revocation));
+  return revocation;
+}
+
 TEST(Networks, RevocationSpreadsOnceAndShutsTheGate) {
   NetworkLab lab;
   lab.join(lab.config());
   lab.introduce(lab.alice);
   lab.introduce(lab.bob);
   ASSERT_EQ(lab.frame_from(lab.alice.address(), 0x0800, kPayload), Handled::kDoneTrusted);
-  wire::Revocation revocation;
-  revocation.network = lab.id;
-  revocation.threshold = NetworkLab::kTs;
-  revocation.flags = wire::Revocation::kFastPropagation;
-  revocation.target = lab.alice.address();
-  revocation.signed_by = lab.controller.address();
-  revocation.type = 1;
-  revocation.signature = crypto::sign(lab.controller, wire::revocation_signed_bytes(revocation));
-  const ByteVector packet = pack_revocation(revocation);
+  const ByteVector packet = pack_revocation(revocation_of(lab, lab.alice.address()));
   lab.clear();
   EXPECT_EQ(lab.receive(lab.controller.address(), wire::Verb::kNetworkCredentials, packet),
             Handled::kDoneTrusted);
@@ -238,6 +243,47 @@ TEST(Networks, RevocationSpreadsOnceAndShutsTheGate) {
   lab.advance(1'000);
   lab.receive(lab.bob.address(), wire::Verb::kNetworkCredentials, packet);
   EXPECT_TRUE(lab.transport.of(wire::Verb::kNetworkCredentials).empty());
+}
+
+TEST(Networks, WhoIsPutOutHearsNothingUntilHeIsInAgain) {
+  NetworkLab lab;
+  lab.join(lab.config());
+  lab.introduce(lab.alice);
+  lab.introduce(lab.bob);
+  lab.like_from(lab.alice.address(), {wire::kBroadcastMac, 0});
+  lab.like_from(lab.bob.address(), {wire::kBroadcastMac, 0});
+  const auto say = [&] {
+    lab.clear();
+    lab.host_frame(lab.mac(lab.self()), lab.mac(lab.alice.address()), 0x0800, kPayload);
+    lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0800, kPayload);
+    return std::pair(lab.transport.of(wire::Verb::kFrame, lab.alice.address()).size(),
+                     lab.transport.of(wire::Verb::kMulticastFrame, lab.alice.address()).size());
+  };
+  EXPECT_EQ(say(), std::pair(std::size_t{1}, std::size_t{1}));
+  lab.advance(2'000);
+  lab.clear();
+  lab.receive(lab.controller.address(), wire::Verb::kNetworkCredentials,
+              pack_revocation(revocation_of(lab, lab.alice.address())));
+  bool told = false;
+  for (const fib::Update& update : lab.out.updates) {
+    const auto* record = std::get_if<fib::Member>(&update);
+    told |= record != nullptr && record->address == lab.alice.address() && record->revoked;
+  }
+  EXPECT_TRUE(told) << "workers, too";
+  EXPECT_EQ(say(), std::pair(std::size_t{0}, std::size_t{0}));
+  EXPECT_EQ(lab.transport.of(wire::Verb::kMulticastFrame, lab.bob.address()).size(), 1u);
+  EXPECT_EQ(lab.networks.counters().get(NetworkCount::kRevoked), 2u);
+  EXPECT_EQ(lab.transport.of(wire::Verb::kError, lab.alice.address()).size(), 1u)
+      << "asked for a newer certificate";
+  say();
+  EXPECT_EQ(lab.transport.of(wire::Verb::kError, lab.alice.address()).size(), 0u)
+      << "not more than once a second";
+  lab.advance(1'000);
+  say();
+  EXPECT_EQ(lab.transport.of(wire::Verb::kError, lab.alice.address()).size(), 1u);
+
+  lab.introduce(lab.alice, NetworkLab::kTs + 1);
+  EXPECT_EQ(say(), std::pair(std::size_t{1}, std::size_t{1}));
 }
 
 TEST(Networks, ConfigurationsMoveForwardExceptInAnswers) {
@@ -284,13 +330,8 @@ TEST(Networks, ErrorsNeedAnOutstandingRequestOfTheController) {
 TEST(Networks, ARevocationOfOurOwnMembershipIsBelieved) {
   NetworkLab lab;
   lab.join(lab.config());
-  wire::Revocation revocation;
-  revocation.network = lab.id;
-  revocation.threshold = NetworkLab::kTs;
-  revocation.flags = wire::Revocation::kFastPropagation;
-  revocation.target = lab.self();
-  revocation.signed_by = lab.controller.address();
-  revocation.type = 1;
+  wire::Revocation revocation = revocation_of(lab, lab.self());
+  revocation.signature = {};
   const auto state_after = [&](const wire::Revocation& r) {
     lab.advance(2'000);
     lab.receive(lab.alice.address(), wire::Verb::kNetworkCredentials, pack_revocation(r));
