@@ -2,68 +2,20 @@
 """Two controllers of one identity on PostgreSQL: one answers, the other takes over within five seconds.
 
 Starts a server of its own, as the user postgres, from Debian's packages (tools/setup installs them)."""
-import atexit
-import glob
 import os
 import shutil
-import signal
 import time
 
-from harness import Failure, check, equal, main, root_and_controller, run, skip, wait_until
+from harness import Failure, check, equal, main, root_and_controller, run, wait_until
+from postgres_server import PostgresServer
 
 STORE_TEST = os.environ.get('ORRERY_POSTGRES_TEST')
-
-
-class Server:
-    """A PostgreSQL cluster in a directory of the test's, on a Unix socket alone."""
-
-    def __init__(self, world):
-        found = sorted(glob.glob('/usr/lib/postgresql/*/bin'))
-        if not found:
-            skip('needs PostgreSQL (tools/setup installs it)')
-        self.bin = found[-1]
-        self.world = world
-        self.directory = os.path.join('/tmp', '%s-pg' % world.prefix)
-        os.makedirs(self.directory)
-        shutil.chown(self.directory, 'postgres', 'postgres')
-        atexit.register(self.clean)  # before that of the world
-        self.process = None
-        self.command('initdb', '-D', self.directory + '/data', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale', 'C')
-        self.start()
-        self.command('createdb', '-h', self.directory, 'orrery')
-        self.command('createdb', '-h', self.directory, 'unit')
-
-    def clean(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def as_postgres(self, program, *arguments):
-        return ['setpriv', '--reuid', 'postgres', '--regid', 'postgres', '--clear-groups', os.path.join(self.bin, program)] + list(arguments)
-
-    def command(self, program, *arguments):
-        return run(*self.as_postgres(program, *arguments), cwd='/')
-
-    def start(self):
-        log = open(os.path.join(self.world.work, 'postgres.log'), 'ab')
-        self.process = self.world.spawn(self.as_postgres('postgres', '-D', self.directory + '/data', '-k', self.directory, '-c',
-                                                         'listen_addresses=', '-c', 'max_connections=40'), stdout=log, stderr=log, cwd='/')
-        wait_until(lambda: run(*self.as_postgres('pg_isready', '-h', self.directory), check_code=False).returncode == 0, 30,
-                   'PostgreSQL answers')
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)  # "fast": sessions are ended
-        self.process.wait(30)
-
-    def uri(self, database='orrery'):
-        return 'postgresql://postgres@/%s?host=%s' % (database, self.directory)
 
 
 class Scene:
     def __init__(self, world):
         self.world = world
-        self.server = Server(world)
+        self.server = PostgresServer(world, 'orrery', 'unit')
         lan = world.switch('lan')
         self.spaces = {}
         for number, name in enumerate(['root', 'one', 'two', 'node'], 1):
@@ -71,7 +23,7 @@ class Scene:
             world.plug(self.spaces[name], 'wan0', lan, '10.7.0.%d/24' % number)
         self.root, self.planet = root_and_controller(world, '10.7.0.1', space=self.spaces['root'])
         self.root.start()
-        config = '[controller]\nenabled = true\nstore = "%s"\n' % self.server.uri()
+        config = '[controller]\nenabled = true\nstore = "%s"\n' % self.server.uri('orrery')
         self.one = world.daemon('one', space=self.spaces['one'], planet=self.planet, config=config)
         self.two = world.daemon('two', space=self.spaces['two'], planet=self.planet, config=config, identity=False)
         for name in ('identity.secret', 'identity.public'):
