@@ -327,6 +327,7 @@ std::vector<wire::Address> Controller::owners_of(wire::NetworkId network,
 }
 
 void Controller::tick(Now now, Effects& out) {
+  if (began_ == 0) began_ = now.mono;
   drain_pushes(now, out);
   send_revocations(now, out);
   if (stalled() || now.mono < next_clearing_ || !registry_.any_departed()) return;
@@ -335,6 +336,7 @@ void Controller::tick(Now now, Effects& out) {
 }
 
 Millis Controller::next_deadline() const {
+  if (began_ == 0) return 0;
   if (stalled()) return std::numeric_limits<Millis>::max();
   constexpr Millis kNever = std::numeric_limits<Millis>::max();
   return std::min({pushes_.empty() && sweeps_.empty() ? kNever : next_push_,
@@ -410,7 +412,9 @@ void Controller::push(Now now, MemberKey key, Effects& out) {
 /// Those who may still hold a certificate.
 class Controller::OnlineMembers final : public Audience {
  public:
-  OnlineMembers(const Registry& registry, Now now) : registry_(registry), now_(now.mono) {}
+  /// `begins`: members have not had the time to ask us since we began.
+  OnlineMembers(const Registry& registry, Now now, bool begins)
+      : registry_(registry), now_(now.mono), begins_(begins) {}
 
   [[nodiscard]] wire::Address next(wire::NetworkId network, wire::Address& cursor,
                                    std::size_t& looks) const override {
@@ -419,7 +423,8 @@ class Controller::OnlineMembers final : public Audience {
     for (auto it = members->upper_bound(cursor); it != members->end() && looks > 0; ++it) {
       --looks;
       cursor = it->first;
-      if (it->second.online(now_, kOnline)) return cursor;
+      if (it->second.online(now_, kOnline) || (presumed(it->second) && it->second.view.authorized))
+        return cursor;
     }
     return {};
   }
@@ -428,7 +433,7 @@ class Controller::OnlineMembers final : public Audience {
     const auto* members = members_of(network);
     if (members == nullptr) return false;
     const auto it = members->find(member);
-    return it != members->end() && it->second.online(now_, kOnline);
+    return it != members->end() && (it->second.online(now_, kOnline) || presumed(it->second));
   }
 
   [[nodiscard]] std::size_t size(wire::NetworkId network) const override {
@@ -437,6 +442,10 @@ class Controller::OnlineMembers final : public Audience {
   }
 
  private:
+  [[nodiscard]] bool presumed(const RegisteredMember& member) const {
+    return begins_ && member.last_request == 0;
+  }
+
   [[nodiscard]] const std::map<wire::Address, RegisteredMember>* members_of(
       wire::NetworkId network) const {
     const NetworkEntry* net = registry_.find(network);
@@ -445,10 +454,11 @@ class Controller::OnlineMembers final : public Audience {
 
   const Registry& registry_;
   const Millis now_;
+  const bool begins_;
 };
 
 void Controller::revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets) {
-  const OnlineMembers online(registry_, now);
+  const OnlineMembers online(registry_, now, begins(now));
   if (targets.empty() || id.controller() != transport_.self().address()) return;
   const Millis threshold = stamp(now);
   last_stamp_ = threshold + 1;  // a certificate of the same millisecond would be void, too
@@ -472,7 +482,7 @@ void Controller::expel(Now now, wire::NetworkId id, wire::Address address,
 void Controller::send_revocations(Now now, Effects& out, std::size_t most) {
   if (stalled()) return;
   revocations_.send_due(
-      now.mono, OnlineMembers(registry_, now),
+      now.mono, OnlineMembers(registry_, now, begins(now)),
       [&](wire::NetworkId id, wire::Address address, Bytes payload) {
         ByteVector copy(payload.begin(), payload.end());
         say(now, {written(), id, address, wire::Verb::kNetworkCredentials, std::move(copy), {}},

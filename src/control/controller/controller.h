@@ -50,6 +50,9 @@ class Controller final : public ControllerRole {
   static constexpr Millis kRequestInterval = 1'000;
   /// A member is pushed to for so long after its request.
   static constexpr Millis kOnline = 120'000;
+  /// Within this members ask again, at the latest: those of whom we know nothing since we began may
+  /// be there until then.
+  static constexpr Millis kFirstRound = 75'000;
   /// A member may gather for so long after a configuration.
   static constexpr Millis kMulticastAuthorized = 180'000;
   /// About 10 ms of signatures, and what lies between two turns: half of a core at most.
@@ -214,6 +217,10 @@ class Controller final : public ControllerRole {
     return member.view.authorized && member.identity && member.online(now.mono, kOnline);
   }
 
+  [[nodiscard]] bool begins(Now now) const {
+    return began_ == 0 || now.mono - began_ < kFirstRound;
+  }
+
   void drain_pushes(Now now, Effects& out);
   void push(Now now, MemberKey key, Effects& out);
   void revoke(Now now, wire::NetworkId id, const std::vector<wire::Address>& targets);
@@ -273,6 +280,7 @@ class Controller final : public ControllerRole {
   std::uint64_t durable_ = 0;  // of the registry's writes
   Revocations revocations_;
   bool suspended_ = false;
+  Millis began_ = 0;          // mono; first tick
   Millis next_push_ = 0;      // mono
   Millis next_clearing_ = 0;  // mono
   Millis last_stamp_ = 0;     // wall, of the last certificate or revocation

@@ -21,6 +21,7 @@ struct Changes : testing::Test {
                          {"ipAssignmentPools",
                           {{{"ipRangeStart", "10.147.17.1"}, {"ipRangeEnd", "10.147.17.254"}}}}});
     for (const auto& m : members) EXPECT_TRUE(lab.request(id, m).config);
+    lab.controller.tick(lab.now, lab.out);
     lab.advance(2'000);
     lab.transport.sent.clear();
   }
@@ -196,6 +197,26 @@ TEST_F(Changes, DeauthorisationIsRevokedEverywhere) {
   const auto again = lab.request(id, members[0]);
   ASSERT_TRUE(again.config);
   EXPECT_GT(again.config->com->timestamp(), threshold);
+}
+
+TEST_F(Changes, ARestartedControllerTellsThoseWhoHadNoTimeToAsk) {
+  const auto told_after = [&](Millis of_running) {
+    ControllerLab again;
+    const wire::NetworkId net = again.network(1);
+    again.set_network(net, {{"private", true}});
+    for (const auto& m : members) again.set_member(net, m.address, {{"authorized", true}});
+    again.controller.tick(again.now, again.out);
+    again.advance(of_running);
+    again.transport.sent.clear();
+    again.set_member(net, members[0].address, {{"authorized", false}});
+    std::set<wire::Address> told;
+    for (const auto& sent : again.transport.of(Verb::kNetworkCredentials)) told.insert(sent.to);
+    return told;
+  };
+  std::set<wire::Address> all;
+  for (const auto& m : members) all.insert(m.address);
+  EXPECT_EQ(told_after(1'000), all) << "the member itself, and whoever may talk with it";
+  EXPECT_TRUE(told_after(Controller::kFirstRound).empty()) << "who is there has asked by then";
 }
 
 TEST_F(Changes, TheMemberThatIsPutOutHearsItAtOnce) {
