@@ -91,7 +91,7 @@ def moon_of_seed(s):
     s.two.cli('orbit', s.moon_id, '%s:%s' % (s.moon.address, hash_of(s.root)))
     wait_until(lambda: s.moon_state(s.one) == {s.moon_id: False}, 60, 'the moon comes to one')
     equal(s.moon_state(s.two), {s.moon_id: True}, 'the moon does not come to two')
-    check(os.path.exists(s.one.file('moons.d/%s.moon' % s.moon_id)), 'its file')
+    wait_until(lambda: os.path.exists(s.one.file('moons.d/%s.moon' % s.moon_id)), 5, 'its file')
     told = json.loads(s.one.cli('-j', 'moon', 'check', s.moon_id).stdout)
     check(told['answers'] and told['roots'][0]['reachable'], 'the check says that it answers', told)
     # two pinned another key for the moon's root, so it refuses whoever comes with the real one
