@@ -275,8 +275,7 @@ void Networks::on_event(Now now, const fib::Event& event, Effects& out) {
   if (const auto* stale = std::get_if<fib::CredentialsStale>(&event)) {
     Joined* net = state_->find(stale->network);
     if (net != nullptr && net->config) {
-      if (state_->may_hear(now, *net, stale->peer, out))
-        state_->push_credentials(now, *net, stale->peer, false, out);
+      state_->push_credentials(now, *net, stale->peer, false, out);
     }
   } else if (const auto* learned = std::get_if<fib::BridgeLearned>(&event)) {
     Joined* net = state_->find(learned->network);

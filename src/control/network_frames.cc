@@ -45,9 +45,9 @@ bool Networks::State::within_limit(Now now, Joined& net, wire::Address member, W
   return false;
 }
 
-bool Networks::State::may_send(Now now, Joined& net, wire::Address to, std::size_t payload,
-                               Effects& out) {
-  if (may_hear(now, net, to, out)) return within_limit(now, net, to, Way::kOut, payload);
+bool Networks::State::may_send(Now now, Joined& net, wire::Address to, std::size_t payload) {
+  const fib::Member* record = record_of(net, to);
+  if (record == nullptr || !record->revoked) return within_limit(now, net, to, Way::kOut, payload);
   counters.add(NetworkCount::kRevoked);
   account_refused(net, to, Way::kOut);
   return false;
@@ -55,7 +55,7 @@ bool Networks::State::may_send(Now now, Joined& net, wire::Address to, std::size
 
 void Networks::State::send_ext_frame(Now now, Joined& net, wire::Address to, std::uint8_t flags,
                                      const fib::EthernetFrame& frame, Bytes payload, Effects& out) {
-  if (to == self() || !to || !may_send(now, net, to, payload.size(), out)) return;
+  if (to == self() || !to || !may_send(now, net, to, payload.size())) return;
   ByteVector packet(wire::kExtFrameHead + payload.size());
   Writer w(packet);
   wire::ExtFrame ext;
@@ -246,7 +246,7 @@ void Networks::State::on_host_frame(Now now, Joined& net, Bytes ethernet, Effect
         send_ext_frame(now, net, where.member, 0, *frame, frame->payload, out);
         return;
       }
-      if (!may_send(now, net, where.member, frame->payload.size(), out)) return;
+      if (!may_send(now, net, where.member, frame->payload.size())) return;
       ByteVector packet(wire::kFrameHead + frame->payload.size());
       Writer w(packet);
       wire::encode_frame(w, {net.id, frame->ethertype, frame->payload});

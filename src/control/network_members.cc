@@ -141,17 +141,6 @@ bool Networks::State::may_demand(Now now, wire::Address from) {
   return true;
 }
 
-bool Networks::State::may_hear(Now now, const Joined& net, wire::Address to, Effects& out) {
-  const fib::Member* record = record_of(net, to);
-  if (record == nullptr || !record->revoked) return true;
-  // He may be in again, with a certificate that he has had no reason to show us.
-  if (may_demand(now, to)) {
-    transport.send(now, to, wire::Verb::kError, need_certificate(net.id, wire::Verb::kFrame, 0), {},
-                   out);
-  }
-  return false;
-}
-
 bool Networks::State::push_due(Now now, const Joined& net, const MemberEntry& entry) const {
   return entry.last_push == 0 || entry.pushed_generation != net.generation ||
          now.mono - entry.last_push > kPushAgain;
@@ -162,6 +151,14 @@ void Networks::State::push_credentials(Now now, Joined& net, wire::Address to, b
   if (!net.config || to == self()) return;
   if (on_error && !net.members.contains(to)) return push_to_stranger(now, net, to, out);
   MemberEntry& entry = member(now, net, to, out);
+  if (!on_error && entry.published && entry.published->revoked) {
+    // He may be in again, with a certificate that he has had no reason to show us.
+    if (may_demand(now, to)) {
+      transport.send(now, to, wire::Verb::kError, need_certificate(net.id, wire::Verb::kFrame, 0),
+                     {}, out);
+    }
+    return;
+  }
   if (!push_due(now, net, entry) && !on_error) return;
   // One that comes too early would be lost, and count as pushed.
   if (!may_push(now, to)) return;

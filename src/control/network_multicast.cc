@@ -293,7 +293,7 @@ bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob
                                  job.payload};
   if (!filter_out(now, net, frame, to, false, out)) return false;
   push_credentials(now, net, to, false, out);
-  if (!may_send(now, net, to, job.payload.size(), out)) return true;
+  if (!may_send(now, net, to, job.payload.size())) return true;
   wire::MulticastFrame packet;
   packet.network = net.id;
   packet.gather_limit = ask_replication ? 0 : job.gather_limit;

@@ -172,9 +172,8 @@ struct Networks::State {
   bool gate(Now now, Joined& net, const Incoming& in, Effects& out);
   /// No certificate has been asked for just now; what is true counts as a demand.
   [[nodiscard]] bool may_demand(Now now, wire::Address from);
-  /// False: the controller has put it out; now and then it is asked whether it is in again.
-  [[nodiscard]] bool may_hear(Now now, const Joined& net, wire::Address to, Effects& out);
   [[nodiscard]] bool push_due(Now now, const Joined& net, const MemberEntry& entry) const;
+  /// When it is time. Who is put out gets none unless he asks; he is asked for his, now and then.
   void push_credentials(Now now, Joined& net, wire::Address to, bool on_error, Effects& out);
   /// Nothing has been pushed to this peer just now; what is true counts as a push.
   [[nodiscard]] bool may_push(Now now, wire::Address to);
@@ -205,8 +204,7 @@ struct Networks::State {
   [[nodiscard]] bool within_limit(Now now, Joined& net, wire::Address member, Way way,
                                   std::size_t payload);
   /// The same of a frame to a member, which nobody gets who was put out.
-  [[nodiscard]] bool may_send(Now now, Joined& net, wire::Address to, std::size_t payload,
-                              Effects& out);
+  [[nodiscard]] bool may_send(Now now, Joined& net, wire::Address to, std::size_t payload);
   void send_ext_frame(Now now, Joined& net, wire::Address to, std::uint8_t flags,
                       const fib::EthernetFrame& frame, Bytes payload, Effects& out);
   /// Sends the copies and redirections a filter asked for.
