@@ -16,6 +16,8 @@ namespace {
 constexpr unsigned kFlows = 7;  // of one generator
 constexpr unsigned kMostQueues = 3;
 constexpr unsigned kInFlight = 300;  // frames; pools of tests are small
+/// For what takes tens of milliseconds on an idle machine.
+constexpr std::chrono::seconds kPatience{60};
 
 /// What travels in a frame behind its Ethernet header.
 struct Stamp {
@@ -365,6 +367,21 @@ class Node {
 
 class TeamTest : public Dataplane, public ::testing::WithParamInterface<Row> {
  protected:
+  /// Asks every millisecond whether it is so; `meanwhile` is done in between.
+  template <typename Condition, typename Meanwhile>
+  static void wait_until(Condition holds, Meanwhile meanwhile) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!holds() && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      meanwhile();
+    }
+  }
+
+  template <typename Condition>
+  static void wait_until(Condition holds) {
+    wait_until(holds, [] {});
+  }
+
   void make(std::uint64_t frames) {
     there_.most = back_.most = frames;
     const Row& row = GetParam();
@@ -400,9 +417,19 @@ class TeamTest : public Dataplane, public ::testing::WithParamInterface<Row> {
 TEST_P(TeamTest, EveryFlowStaysInOrderAndNothingIsLost) {
   constexpr std::uint64_t kFrames = 10'000;
   make(kFrames);
-  const auto done = [&] { return there_.arrived == there_.most && back_.arrived == back_.most; };
-  for (unsigned i = 0; i < 20'000 && !done(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const auto arrived = [&] { return there_.arrived == there_.most && back_.arrived == back_.most; };
+  const auto shared = [&] {
+    return GetParam().helpers != Helpers::kReady || (a_->shared() && b_->shared());
+  };
+  const auto done = [&] {
+    if (!arrived()) return false;
+    if (shared()) return true;
+    // On a busy machine helpers may come late.
+    there_.most = back_.most = there_.most + 1000;
+    return false;
+  };
+  unsigned turn = 0;
+  wait_until(done, [&] {
     // Records and ports are replaced by others of the same meaning while units are out.
     a_->end.publisher.apply(a_->end.peer());
     a_->end.publisher.apply(a_->end.network());
@@ -412,17 +439,15 @@ TEST_P(TeamTest, EveryFlowStaysInOrderAndNothingIsLost) {
     b_->end.publisher.reclaim();
     a_->hand_over();
     b_->hand_over();
-    if (GetParam().helpers == Helpers::kReplaced && i % 8 == 0)
-      a_->replace(1 + i / 8 % (GetParam().workers - 1));
-    // On a busy machine helpers may come late.
-    if (GetParam().helpers == Helpers::kReady && done() && !(a_->shared() && b_->shared()))
-      there_.most = back_.most = there_.most + 1000;
-  }
+    if (GetParam().helpers == Helpers::kReplaced && turn % 8 == 0)
+      a_->replace(1 + turn / 8 % (GetParam().workers - 1));
+    ++turn;
+  });
   stop();
   EXPECT_EQ(there_.arrived, there_.most);
   EXPECT_EQ(back_.arrived, back_.most);
   if (GetParam().helpers == Helpers::kReady) {
-    EXPECT_TRUE(a_->shared() && b_->shared());
+    EXPECT_TRUE(shared());
     // What has a queue for each worker at one side only crosses to the first at the other.
     const bool crosses =
         GetParam().queues == Queues::kWires || GetParam().queues == Queues::kStreams;
@@ -435,8 +460,7 @@ TEST_P(TeamTest, EveryFlowStaysInOrderAndNothingIsLost) {
 
 TEST_P(TeamTest, StopsInTheMiddleOfTheWork) {
   make(UINT64_MAX);
-  for (unsigned i = 0; i < 5'000 && there_.arrived < 2'000; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  wait_until([&] { return there_.arrived >= 2'000; });
   stop();
 }
 
@@ -462,9 +486,8 @@ TEST_P(CopyingTeamTest, WhatRulesCopyIsSentByWhoeverWorksOnIt) {
     for (const auto& w : node.workers) frames += w->counters().copies;
     return frames;
   };
-  const std::uint64_t before = there_.arrived;
-  for (unsigned i = 0; i < 5'000 && there_.arrived < before + 2'000; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const std::uint64_t there = there_.arrived, back = back_.arrived;
+  wait_until([&] { return there_.arrived >= there + 2'000 && back_.arrived >= back + 2'000; });
   stop();
   EXPECT_GE(copied(*a_), 1'000u);
   EXPECT_GE(copied(*b_), 1'000u);
