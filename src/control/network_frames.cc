@@ -46,8 +46,7 @@ bool Networks::State::within_limit(Now now, Joined& net, wire::Address member, W
 }
 
 bool Networks::State::may_send(Now now, Joined& net, wire::Address to, std::size_t payload) {
-  const fib::Member* record = record_of(net, to);
-  if (record == nullptr || !record->revoked) return within_limit(now, net, to, Way::kOut, payload);
+  if (!put_out(net, to)) return within_limit(now, net, to, Way::kOut, payload);
   counters.add(NetworkCount::kRevoked);
   account_refused(net, to, Way::kOut);
   return false;
@@ -83,6 +82,11 @@ const fib::Member* Networks::State::record_of(const Joined& net, wire::Address a
   const auto known = net.members.find(address);
   if (known == net.members.end() || !known->second.published) return nullptr;
   return &*known->second.published;
+}
+
+bool Networks::State::put_out(const Joined& net, wire::Address address) const {
+  const fib::Member* record = record_of(net, address);
+  return record != nullptr && record->revoked;
 }
 
 bool Networks::State::filter_out(Now now, Joined& net, const fib::EthernetFrame& frame,

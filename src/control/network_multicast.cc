@@ -293,7 +293,7 @@ bool Networks::State::send_multicast_to(Now now, Joined& net, const MulticastJob
                                  job.payload};
   if (!filter_out(now, net, frame, to, false, out)) return false;
   push_credentials(now, net, to, false, out);
-  if (!may_send(now, net, to, job.payload.size())) return true;
+  if (!may_send(now, net, to, job.payload.size())) return !put_out(net, to);
   wire::MulticastFrame packet;
   packet.network = net.id;
   packet.gather_limit = ask_replication ? 0 : job.gather_limit;
@@ -400,11 +400,12 @@ void Networks::State::on_group_used(Now now, Joined& net, const fib::GroupUsed& 
   std::vector<wire::Address> members = groups.members(now.mono, net.id, used.group);
   std::erase(members, self());
   const std::size_t limit = net.record.multicast_limit;
-  if (members.size() >= limit || !net.last_gather.due(now.mono, used.group, kAnnounce)) return;
+  const std::size_t known = hearing(net, members, limit);
+  if (known == limit || !net.last_gather.due(now.mono, used.group, kAnnounce)) return;
   net.last_gather.asked(now.mono, used.group);
-  gather_explicitly(
-      now, net, used.group,
-      static_cast<std::uint32_t>(std::min<std::size_t>(limit - members.size() + 1, 0xffff)), out);
+  gather_explicitly(now, net, used.group,
+                    static_cast<std::uint32_t>(std::min<std::size_t>(limit - known + 1, 0xffff)),
+                    out);
 }
 
 void Networks::State::on_multicast_rest(Now now, Joined& net, const fib::MulticastRest& rest,
@@ -423,17 +424,25 @@ void Networks::State::on_multicast_rest(Now now, Joined& net, const fib::Multica
     (void)send_multicast_to(now, net, job, wire::Address{r.u40()}, false, out);
 }
 
+std::size_t Networks::State::hearing(const Joined& net, const std::vector<wire::Address>& members,
+                                     std::size_t most) const {
+  std::size_t count = 0;
+  for (auto it = members.begin(); it != members.end() && count < most; ++it) {
+    if (!put_out(net, *it)) ++count;
+  }
+  return count;
+}
+
 void Networks::State::replicate(Now now, Joined& net, MulticastJob job, wire::Address origin,
                                 Effects& out) {
   std::vector<wire::Address> members = groups.members(now.mono, net.id, job.group);
   std::erase_if(members, [&](wire::Address a) { return a == self() || a == origin; });
   shuffle(members);
   const std::size_t limit = net.record.multicast_limit;
-  const bool enough = members.size() >= limit;
+  const std::size_t known = hearing(net, members, limit);
+  const bool enough = known == limit;
   job.gather_limit =
-      enough
-          ? 1u
-          : static_cast<std::uint32_t>(std::min<std::size_t>(limit - members.size() + 1, 0xffff));
+      enough ? 1u : static_cast<std::uint32_t>(std::min<std::size_t>(limit - known + 1, 0xffff));
   if (!enough) {
     if (members.empty() || net.last_gather.due(now.mono, job.group, kAnnounce)) {
       net.last_gather.asked(now.mono, job.group);

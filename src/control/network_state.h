@@ -212,6 +212,8 @@ struct Networks::State {
             const fib::EthernetFrame& frame, Effects& out);
   /// What the frame path knows of a member; null when nothing.
   [[nodiscard]] const fib::Member* record_of(const Joined& net, wire::Address address) const;
+  /// By the controller, and not in again as far as we know.
+  [[nodiscard]] bool put_out(const Joined& net, wire::Address address) const;
   /// True if the rules let the frame go there (zero: not decided yet). Redirections are sent in
   /// every pass, copies only if asked for.
   [[nodiscard]] bool filter_out(Now now, Joined& net, const fib::EthernetFrame& frame,
@@ -271,7 +273,11 @@ struct Networks::State {
   [[nodiscard]] bool leaves_replication(const Joined& net) const;
   void gather_explicitly(Now now, Joined& net, wire::MulticastGroup group, std::uint32_t want,
                          Effects& out);
-  /// True if the rules let it go there; the recipient's limit may still have been in the way.
+  /// How many of them have not been put out, `most` at most.
+  [[nodiscard]] std::size_t hearing(const Joined& net, const std::vector<wire::Address>& members,
+                                    std::size_t most) const;
+  /// True if it takes one of the places that the network's limit leaves: the rules let it go there,
+  /// and the recipient has not been put out; its own limit may still have been in the way.
   bool send_multicast_to(Now now, Joined& net, const MulticastJob& job, wire::Address to,
                          bool ask_replication, Effects& out);
   [[nodiscard]] std::vector<wire::Address> specialists(const Joined& net, std::uint64_t role) const;

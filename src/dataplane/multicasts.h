@@ -18,7 +18,7 @@ struct PendingMulticast {
   std::uint32_t adi = 0;
   std::uint32_t next = 0;   // place among the recipients
   std::uint32_t start = 0;  // where the round of the members begins, so that a limit is fair
-  std::uint32_t sent = 0;   // or left to control
+  std::uint32_t sent = 0;   // or left to control; those who were put out are not counted
   std::uint32_t left = 0;   // recipients whom control must serve
   std::array<wire::Address, fib::kMostReplicas> rest;
 };

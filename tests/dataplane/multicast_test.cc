@@ -218,6 +218,26 @@ TEST_F(MulticastTest, TheLimitHoldsAndBridgesComeFirst) {
   for (std::size_t i = 3; i <= 60; ++i) EXPECT_GT(times[i], 5u) << "nobody is left out for long";
 }
 
+TEST_F(MulticastTest, WhoWasPutOutTakesNobodysPlace) {
+  std::vector<wire::Address> members;
+  for (std::uint64_t i = 1; i <= 60; ++i) {
+    members.push_back(member_at(i));
+    add(members.back());
+    if (i % 2 != 0) continue;
+    fib::Member out = a_->member();
+    out.address = members.back();
+    out.revoked = true;
+    a_->publisher.apply(out);
+  }
+  publish(members, 10);
+  for (int i = 0; i < 60; ++i) {
+    const auto all = send(frame(46));
+    ASSERT_EQ(all.size(), 10u);
+    for (const Sent& one : all) EXPECT_EQ(one.to.value % 2, 1u);
+  }
+  EXPECT_GT(a_->dropped(Drop::kRevoked), 0u) << "on the way to the tenth";
+}
+
 TEST_F(MulticastTest, ABurstOfFramesToManyIsMoreThanAVector) {
   std::vector<wire::Address> members;
   for (std::uint64_t i = 1; i <= 50; ++i) {

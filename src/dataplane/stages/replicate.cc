@@ -92,7 +92,8 @@ void fill(WorkerContext& w, PacketVector& v, PendingMulticast& p) {
       serve = verdict.emissions == 0;  // a redirect is control's
       if (serve && verdict.filter == fib::Filter::kDrop) continue;
     }
-    ++p.sent;
+    // Who was put out takes nobody's place: `credentials` drops his.
+    if (members[k] == nullptr || !members[k]->revoked) ++p.sent;
     if (!serve) {
       p.rest[p.left++] = to;
       continue;

@@ -286,6 +286,30 @@ TEST(Networks, WhoIsPutOutHearsNothingUntilHeIsInAgain) {
   EXPECT_EQ(say(), std::pair(std::size_t{1}, std::size_t{1}));
 }
 
+TEST(Networks, WhoIsPutOutTakesNobodysPlaceInAGroup) {
+  for (const std::uint32_t limit : {1u, 2u}) {
+    NetworkLab lab;
+    auto config = lab.config();
+    config.multicast_limit = limit;
+    lab.join(config);
+    for (const auto* member : {&lab.alice, &lab.bob}) {
+      lab.introduce(*member);
+      lab.like_from(member->address(), {wire::kBroadcastMac, 0});
+    }
+    lab.receive(lab.controller.address(), wire::Verb::kNetworkCredentials,
+                pack_revocation(revocation_of(lab, lab.alice.address())));
+    for (int i = 0; i < 20; ++i) {  // whose turn is first is by chance
+      lab.clear();
+      lab.host_frame(lab.mac(lab.self()), wire::kBroadcastMac, 0x0800, kPayload);
+      const auto sent = lab.transport.of(wire::Verb::kMulticastFrame);
+      ASSERT_EQ(sent.size(), 1u);
+      EXPECT_EQ(sent[0].to, lab.bob.address());
+      EXPECT_EQ(wire::decode_multicast_frame(sent[0].payload)->gather_limit, limit)
+          << "more are wanted where there is room for two";
+    }
+  }
+}
+
 TEST(Networks, ConfigurationsMoveForwardExceptInAnswers) {
   NetworkLab lab;
   lab.join(lab.config(NetworkLab::kTs));
