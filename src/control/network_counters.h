@@ -1,6 +1,7 @@
 // Drops and refusals of the joined networks, by reason, once. Every packet of a network verb that
 // ends without having its effect is counted under exactly one of these; frames that the frame path
-// refuses are counted by fib::Refusal, once for each direction.
+// refuses are counted by fib::Refusal, once for each direction. kOwnersTold is none of that:
+// gathers of an address that were answered with the owner, since our own controller assigned it.
 #pragma once
 
 #include <array>
@@ -44,6 +45,7 @@
   X(kGroupsFull, "groups_full")                            \
   X(kGroupsDisplaced, "groups_displaced")                  \
   X(kGatherRefused, "gather_refused")                      \
+  X(kOwnersTold, "owners_told")                            \
   X(kMulticastQueueFull, "multicast_queue_full")           \
   X(kBridgedGroupsFull, "bridged_groups_full")             \
   X(kMembersDisplaced, "members_displaced")                \

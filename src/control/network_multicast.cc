@@ -163,6 +163,7 @@ Networks::State::Gathered Networks::State::gather(Now now, wire::NetworkId id, c
         result.push_back(owner);
         if (!std::binary_search(stored.begin(), stored.end(), owner)) ++total;
       }
+      if (!result.empty()) counters.add(NetworkCount::kOwnersTold);
     }
   }
   if (net != nullptr && subscribed(*net, group) && !contains(result, self())) {

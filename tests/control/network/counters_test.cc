@@ -150,5 +150,55 @@ TEST(NetworkCounters, LikesAndGathersOfStrangers) {
   EXPECT_EQ(counted(lab), (Rows{{"gather_refused", 1}, {"like_refused", 1}}));
 }
 
+/// Has configured everybody, and given each address to one of them.
+struct OneOwner final : control::ControllerRole {
+  wire::Address owner;
+
+  void on_config_request(Now, const control::Incoming&, control::Effects&) override {}
+
+  LocalAnswer on_local_request(Now, wire::NetworkId, Bytes, control::Effects&) override {
+    return {};
+  }
+
+  [[nodiscard]] bool recently_configured(Now, wire::NetworkId, wire::Address) const override {
+    return true;
+  }
+
+  [[nodiscard]] std::vector<wire::Address> owners_of(wire::NetworkId,
+                                                     wire::MulticastGroup group) const override {
+    return group.adi != 0 ? std::vector{owner} : std::vector<wire::Address>{};
+  }
+
+  void tick(Now, control::Effects&) override {}
+
+  [[nodiscard]] Millis next_deadline() const override { return 1'000'000; }
+};
+
+TEST(NetworkCounters, GathersThatTheControllerAnswersWithAnOwner) {
+  NetworkLab lab;
+  OneOwner role;
+  role.owner = lab.bob.address();
+  control::Networks networks(lab.transport, &role);
+  const wire::NetworkId ours{(lab.self().value << 24) | 1};
+  const auto told = [&](wire::Address from, wire::NetworkId network, std::uint32_t adi) {
+    const ByteVector payload = written(
+        wire::encode_gather, wire::MulticastGather{network, {wire::kBroadcastMac, adi}, 8, {}});
+    control::Incoming in;
+    in.source = from;
+    in.packet_id = lab.next_packet++;
+    in.verb = Verb::kMulticastGather;
+    in.payload = payload;
+    lab.clear();
+    (void)networks.on_packet(lab.now, in, nullptr, lab.out);
+    const std::uint64_t count = networks.counters().get(NetworkCount::kOwnersTold);
+    return std::pair(count, lab.transport.of(Verb::kOk).size());
+  };
+  using Told = std::pair<std::uint64_t, std::size_t>;
+  EXPECT_EQ(told(lab.alice.address(), ours, 7), Told(1, 1));
+  EXPECT_EQ(told(lab.alice.address(), ours, 0), Told(1, 0)) << "no address";
+  EXPECT_EQ(told(lab.bob.address(), ours, 7), Told(1, 0)) << "asks for its own";
+  EXPECT_EQ(told(lab.alice.address(), lab.id, 7), Told(1, 0)) << "another's network";
+}
+
 }  // namespace
 }  // namespace orrery::test
