@@ -208,7 +208,9 @@ void Node::State::check_work(Peer& peer, Effects& out) {
   if (peer.standing != Peer::Standing::kProvisional) return;
   if (checking >= kMostChecks) {
     // Nothing may come of him for a minute that would remind us.
-    if (to_check.size() < kMostToCheck) to_check.push_back(peer.address());
+    if (peer.awaits_check || to_check.size() >= kMostToCheck) return;
+    peer.awaits_check = true;
+    to_check.push_back(peer.address());
     return;
   }
   peer.standing = Peer::Standing::kChecking;
@@ -220,7 +222,9 @@ void Node::State::check_next(Effects& out) {
   while (!to_check.empty() && checking < kMostChecks) {
     Peer* peer = topology.find(to_check.front());
     to_check.pop_front();
-    if (peer != nullptr) check_work(*peer, out);
+    if (peer == nullptr) continue;
+    peer->awaits_check = false;
+    check_work(*peer, out);
   }
 }
 

@@ -133,6 +133,7 @@ struct Peer {
   Millis saved_at = 0;          // mono; when it was
   bool loaded = false;          // its identity comes from a file on disk
   bool pinned = false;          // its key is on record for its address
+  bool awaits_check = false;    // stands among those whose proof of work waits for room
   bool sends_echo = false;      // has sent ECHO
   ByteVector from_cache;        // its record on disk; at a root until it is heard and established
   bool traffic = false;         // something authenticated was exchanged: worth publishing

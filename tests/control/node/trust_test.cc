@@ -707,6 +707,40 @@ TEST_F(Trust, AConfigRequestOfSomebodyUnprovenWaitsForTheProof) {
   EXPECT_EQ(controller.asked.size(), 1U);
 }
 
+TEST_F(Trust, WhoAsksOftenAwaitsItsProofOnce) {
+  constexpr std::uint32_t kAtATime = 128;
+  constexpr std::uint32_t kMostToCheck = 65'536;
+  SimHost& alice = host(1, kAliceAt);
+  RecordingController controller;
+  alice.node->attach(nullptr, &controller);
+  net_.work_delay = 1'000'000;
+  const auto stranger = [](std::uint32_t number) {
+    return with_address(identity_of_vectors(3), wire::Address{0x1000000000 + number});
+  };
+  const auto ask = [&](std::uint32_t number, unsigned times) {
+    const Endpoint from = Endpoint::v4(0x09000001 + (number << 8), 9993);
+    Forger forger(stranger(number), alice.node->self().identity());
+    net_.inject(from, kAliceAt, forger.hello(8, net_.now.wall, kAliceAt));
+    for (unsigned i = 0; i < times; ++i) {
+      net_.inject(from, kAliceAt,
+                  forger.seal(16 + 8 * i, wire::Verb::kNetworkConfigRequest, ByteVector(10),
+                              wire::Suite::kAesGmacSiv));
+    }
+    net_.run_for(100);
+  };
+  for (std::uint32_t i = 0; i < kAtATime; ++i) ask(i, 1);
+  EXPECT_EQ(alice.validations, kAtATime);
+  ask(kAtATime, kMostToCheck);
+  ask(kAtATime + 1, 1);
+  EXPECT_EQ(alice.validations, kAtATime) << "no room for more";
+  for (const std::uint32_t done : {0u, 1u}) {
+    control::Effects out;
+    alice.node->on_identity_validated(net_.now, stranger(done).identity(), false, out);
+    ASSERT_EQ(out.validations.size(), 1U);
+    EXPECT_EQ(out.validations[0].identity, stranger(kAtATime + done).identity());
+  }
+}
+
 TEST_F(Trust, StrangersDoNotSayHowWeLook) {  // N5
   SimHost& alice = host(1, kAliceAt);
   const Endpoint thief = Endpoint::v4(0x09090909, 9993);
