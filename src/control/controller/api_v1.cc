@@ -63,14 +63,16 @@ json value_of(const std::string& text, const json& schema) {
   return text;
 }
 
-const JsonSchema& api_schema() {
+}  // namespace
+
+ApiV1::ApiV1(Controller& controller) : controller_(controller) {
+  (void)schema();  // takes its time, which no call should
+}
+
+const JsonSchema& ApiV1::schema() {
   static const JsonSchema kSchema(parse_json(kOpenApi).value(), api_formats());
   return kSchema;
 }
-
-}  // namespace
-
-ApiV1::ApiV1(Controller& controller) : controller_(controller), schema_(api_schema()) {}
 
 const std::vector<ApiV1::Route>& ApiV1::routes() {
   static const std::vector<Route> kRoutes = {
@@ -139,7 +141,7 @@ ApiAnswer ApiV1::handle(Now now, const ApiCall& call, Effects& out) {
 
 ApiAnswer ApiV1::carry_out(Context& context, const Route& route) {
   const json& operation =
-      schema_.document().at("paths").at(std::string(route.path)).at(std::string(route.method));
+      schema().document().at("paths").at(std::string(route.path)).at(std::string(route.method));
   const Role needed = role_of(operation.at("x-role").get<std::string>());
   if (context.caller.role < needed)
     return api_error(403, std::string("this takes a token of role ") + role_name(needed));
@@ -149,8 +151,8 @@ ApiAnswer ApiV1::carry_out(Context& context, const Route& route) {
   if (operation.contains("requestBody")) {
     auto body = parse_json(context.call.body);
     if (!body) return api_error(400, "the body is not valid JSON, or nested too deep", "$");
-    const json& schema = operation["requestBody"]["content"]["application/json"]["schema"];
-    if (const auto wrong = schema_.check(schema, *body))
+    const json& wanted = operation["requestBody"]["content"]["application/json"]["schema"];
+    if (const auto wrong = schema().check(wanted, *body))
       return api_error(400, wrong->text, wrong->path);
     context.body = std::move(*body);
   }
@@ -177,7 +179,7 @@ std::optional<ApiAnswer> ApiV1::read_query(Context& context, const json& operati
                        name);
     }
     json value = value_of(text, (*parameter)["schema"]);
-    if (const auto wrong = schema_.check((*parameter)["schema"], value))
+    if (const auto wrong = schema().check((*parameter)["schema"], value))
       return api_error(400, wrong->text, name);
     context.query[name] = std::move(value);
   }
@@ -222,7 +224,7 @@ ApiAnswer ApiV1::open_events(Context& context) {
     filter.networks = {{id}};
   }
   if (const auto types = context.query.find("types"); types != context.query.end()) {
-    const json& known = schema_.named("Event")["properties"]["type"]["enum"];
+    const json& known = schema().named("Event")["properties"]["type"]["enum"];
     std::string rest = types->second;
     while (!rest.empty()) {
       const std::size_t comma = std::min(rest.find(','), rest.size());

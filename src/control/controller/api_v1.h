@@ -60,7 +60,8 @@ class ApiV1 {
 
   [[nodiscard]] const Webhooks& webhooks() const { return webhooks_; }
 
-  [[nodiscard]] const JsonSchema& schema() const { return schema_; }
+  /// Of the document; one for the process, made by the first of us.
+  [[nodiscard]] static const JsonSchema& schema();
 
  private:
   struct Context {
@@ -130,7 +131,6 @@ class ApiV1 {
   AccessTokens tokens_;
   Webhooks webhooks_;
   Deliveries deliveries_;
-  const JsonSchema& schema_;  // of the process, made by the first of us
 };
 
 }  // namespace orrery::control
