@@ -135,12 +135,23 @@ void UdpSocket::send_whole(bool whole) const {
 }
 
 struct SocketPort::Buffer {
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  ~Buffer() { rte_pktmbuf_free_bulk(laid.data(), laid_out); }
+
   std::array<std::uint8_t, 65536> bytes;
   std::size_t begin = 0;  // next byte to hand out
   std::size_t end = 0;
   std::size_t segment = 0;  // size of one datagram
-  wire::Endpoint remote;
-  fib::LocalSocket socket = 0;
+  fib::PathKey via;
+  // Empty mbufs for the next call, and how many of them the last has filled, with all bytes before
+  // `direct` x `expected`.
+  std::array<rte_mbuf*, kMaxSegments> laid;
+  std::uint16_t laid_out = 0;
+  std::uint16_t direct = 0;
+  std::size_t expected = 0;  // size of one datagram when there were several last
 };
 
 SocketPort::SocketPort(std::vector<std::shared_ptr<UdpSocket>> sockets, rte_mempool* small,
@@ -169,44 +180,88 @@ std::vector<int> SocketPort::wait_fds() const {
   return fds;
 }
 
-bool SocketPort::fill(const UdpSocket& socket) noexcept {
+std::uint16_t SocketPort::lay_out(std::uint16_t n) noexcept {
+  Buffer& b = *buffer_;
+  if (last_filled_ < 2 || b.expected > room_of(small_)) return 0;
+  const auto wanted = static_cast<std::uint16_t>(
+      std::min<std::size_t>({n, last_filled_, b.laid.size(), b.bytes.size() / b.expected}));
+  if (b.laid_out < wanted) {
+    if (rte_pktmbuf_alloc_bulk(small_, b.laid.data() + b.laid_out, wanted - b.laid_out) != 0)
+      return 0;
+    b.laid_out = wanted;
+  }
+  return wanted;
+}
+
+/// One call, of which at most n datagrams are to be handed out at once. False: nothing there.
+bool SocketPort::fill(const UdpSocket& socket, std::uint16_t n) noexcept {
   Buffer& b = *buffer_;
   sockaddr_storage from;
-  iovec part{b.bytes.data(), b.bytes.size()};
+  iovec parts[kMaxSegments + 1];
+  const std::uint16_t laid_out = lay_out(n);
+  for (unsigned i = 0; i < laid_out; ++i)
+    parts[i] = {rte_pktmbuf_mtod(b.laid[i], void*), b.expected};
+  const std::size_t ahead = laid_out * b.expected;
+  parts[laid_out] = {b.bytes.data() + ahead, b.bytes.size() - ahead};
   alignas(cmsghdr) char control[64];
   msghdr message{};
   message.msg_name = &from;
   message.msg_namelen = sizeof from;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
+  message.msg_iov = parts;
+  message.msg_iovlen = laid_out + 1u;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  const ssize_t n = ::recvmsg(socket.fd(), &message, MSG_DONTWAIT);
+  const ssize_t got = ::recvmsg(socket.fd(), &message, MSG_DONTWAIT);
   // An error other than "nothing there" is that of an earlier send, and has been taken by this
   // call.
-  if (n <= 0) return n == 0 || (errno != EAGAIN && errno != EBADF);
+  if (got <= 0) return got == 0 || (errno != EAGAIN && errno != EBADF);
   b.begin = 0;
-  b.end = static_cast<std::size_t>(n);
+  b.end = static_cast<std::size_t>(got);
   b.segment = b.end;
-  b.remote = to_endpoint(from);
-  b.socket = socket.local().id;
+  b.via = {socket.local().id, to_endpoint(from)};
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
       int segment = 0;
       std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
-      if (segment > 0) b.segment = static_cast<std::size_t>(segment);
+      if (segment > 0) b.segment = std::min(static_cast<std::size_t>(segment), b.end);
     }
   }
+  if (laid_out != 0) {
+    const auto filled =
+        static_cast<std::uint16_t>(std::min(ahead, b.end + b.expected - 1) / b.expected);
+    if (b.segment == b.expected || b.end <= std::min(b.segment, b.expected)) {
+      b.direct = filled;
+    } else {
+      // Of another size than expected: all of it into the buffer.
+      for (unsigned i = 0; i < filled; ++i) {
+        std::memcpy(b.bytes.data() + i * b.expected, parts[i].iov_base,
+                    std::min(b.expected, b.end - i * b.expected));
+      }
+    }
+  }
+  last_filled_ = static_cast<std::uint16_t>((b.end + b.segment - 1) / b.segment);
   return true;
 }
 
 std::uint16_t SocketPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
   Buffer& b = *buffer_;
   std::uint16_t count = 0;
+  for (; count < b.direct; ++count) {
+    rte_mbuf* m = b.laid[count];
+    const auto size = static_cast<std::uint16_t>(std::min(b.expected, b.end - b.begin));
+    rte_pktmbuf_append(m, size);
+    describe_datagram(m, size, b.via, counters_);
+    b.begin += size;
+    out[count] = m;
+  }
+  std::copy(b.laid.begin() + b.direct, b.laid.begin() + b.laid_out, b.laid.begin());
+  b.laid_out = static_cast<std::uint16_t>(b.laid_out - b.direct);
+  b.direct = 0;
+  b.expected = b.segment;
   while (count < n && b.begin < b.end) {
     const Bytes datagram(b.bytes.data() + b.begin, std::min(b.segment, b.end - b.begin));
     b.begin += datagram.size();
-    rte_mbuf* m = datagram_mbuf(datagram, {b.socket, b.remote}, small_, large_, counters_);
+    rte_mbuf* m = datagram_mbuf(datagram, b.via, small_, large_, counters_);
     if (m == nullptr) continue;
     out[count++] = m;
   }
@@ -214,7 +269,7 @@ std::uint16_t SocketPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
 }
 
 std::uint16_t SocketPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
-  std::uint16_t count = cut(out, n);
+  std::uint16_t count = cut(out, n);  // what the last call left
   // What the kernel merged stays in one burst where it can, so that it is one superframe again for
   // the host: none is begun where there is no room for another like the last.
   const auto has_room = [&] { return count == 0 || n - count >= last_filled_; };
@@ -222,12 +277,11 @@ std::uint16_t SocketPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {
   for (std::size_t tried = 0; tried < sockets_.size() && has_room(); ++tried) {
     const UdpSocket& socket = *sockets_[next_socket_ % sockets_.size()];
     ++next_socket_;
-    for (unsigned reads = 0; reads < kReadsPerSocket && has_room() && fill(socket); ++reads) {
+    for (unsigned reads = 0; reads < kReadsPerSocket && has_room(); ++reads) {
+      const auto room = static_cast<std::uint16_t>(n - count);
+      if (!fill(socket, room)) break;
       if (buffer_->begin == buffer_->end) continue;
-      last_filled_ =
-          static_cast<std::uint16_t>((buffer_->end + buffer_->segment - 1) / buffer_->segment);
-      count = static_cast<std::uint16_t>(count +
-                                         cut(out + count, static_cast<std::uint16_t>(n - count)));
+      count = static_cast<std::uint16_t>(count + cut(out + count, room));
     }
   }
   return count;

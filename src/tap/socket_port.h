@@ -1,7 +1,9 @@
 // Kernel UDP sockets as an underlay port: one socket per local address, segmentation offloads both
 // ways.
 //
-// Receive: UDP_GRO hands over up to 64 KB of equal datagrams per call, which are cut into mbufs.
+// Receive: UDP_GRO hands over up to 64 KB of equal datagrams per call. Where the last call brought
+// several, the kernel writes the next right into mbufs that are laid out for datagrams of that
+// size; otherwise, and what is beyond them, into a buffer, from which it is cut.
 // Send: consecutive mbufs of one destination and size become one UDP_SEGMENT call. Datagrams up to
 // 10,024 bytes are received (IP fragments are the kernel's), and sent in fragments where they must
 // be, but for those that PacketMeta wants whole: they leave with don't-fragment set. One worker
@@ -111,7 +113,8 @@ class SocketPort final : public dataplane::Port {
   struct Buffer;
 
   [[nodiscard]] const UdpSocket* find(fib::LocalSocket id) const noexcept;
-  bool fill(const UdpSocket& socket) noexcept;
+  std::uint16_t lay_out(std::uint16_t n) noexcept;
+  bool fill(const UdpSocket& socket, std::uint16_t n) noexcept;
   std::uint16_t cut(rte_mbuf** out, std::uint16_t n) noexcept;
   void send_run(const UdpSocket& socket, rte_mbuf** run, unsigned n) noexcept;
 

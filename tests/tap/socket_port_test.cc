@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <random>
 
 #include "port_test.h"
 #include "tap/device.h"
@@ -140,6 +141,53 @@ TEST_F(SocketPortTest, WhatTheKernelMergedStaysInOneBurst) {
   }
   // The last is alone: the port cannot know how little it is.
   EXPECT_EQ(bursts, (std::vector<unsigned>{40, 40, 40, 1}));
+}
+
+// What one call brought says how the next is laid out, and must not say what it holds.
+TEST_F(SocketPortTest, SizesMayChangeFromCallToCall) {
+  const unsigned before = rte_mempool_avail_count(pools().wire);
+  {
+    SocketPort from = port({{1, at("127.0.0.1/10001"), "lo", 1}});
+    SocketPort to = port({{2, at("127.0.0.2/10002"), "lo", 1}});
+    std::mt19937 random(1);
+    const auto any = [&random](std::size_t n) { return random() % n; };
+    constexpr std::size_t kSizes[] = {1, 60, 60, 700, 1400, 1400, 1432, 2500, 9000};
+    for (int round = 0; round < 200; ++round) {
+      std::vector<ByteVector> expected;
+      for (std::size_t runs = 1 + any(6); runs != 0; --runs) {
+        const std::size_t size = kSizes[any(std::size(kSizes))];
+        const std::size_t n = 1 + any(any(3) == 0 ? 3 : 50);
+        std::vector<rte_mbuf*> run;
+        for (std::size_t i = 0; i < n; ++i) {
+          const bool shorter = i + 1 == n && any(2) == 0;
+          expected.push_back(pattern(shorter ? 1 + any(size) : size, any(1'000)));
+          run.push_back(datagram(expected.back(), at("127.0.0.2/10002"), 1));
+        }
+        send(from, run);
+      }
+      std::size_t got = 0;
+      for (unsigned empty = 0; empty < 200 && got < expected.size();) {
+        rte_mbuf* burst[64];
+        const unsigned n = to.receive(burst, static_cast<std::uint16_t>(1 + any(64)));
+        for (unsigned i = 0; i < n; ++i, ++got) {
+          ASSERT_LT(got, expected.size());
+          EXPECT_TRUE(std::ranges::equal(bytes_of(burst[i]), expected[got])) << round;
+          EXPECT_EQ(meta_of(burst[i]).wire_size, expected[got].size());
+          EXPECT_EQ(meta_of(burst[i]).remote, at("127.0.0.1/10001"));
+          EXPECT_EQ(meta_of(burst[i]).socket, 2u);
+        }
+        rte_pktmbuf_free_bulk(burst, n);
+        if (n == 0) {
+          ++empty;
+          ::usleep(1000);
+        }
+      }
+      ASSERT_EQ(got, expected.size()) << round;
+    }
+    EXPECT_EQ(to.counters().rx_packets, from.counters().tx_packets);
+    EXPECT_EQ(to.counters().rx_bytes, from.counters().tx_bytes);
+  }
+  EXPECT_EQ(rte_mempool_avail_count(pools().wire), before);
 }
 
 TEST_F(SocketPortTest, KeepsDestinationsAndSocketsApart) {
