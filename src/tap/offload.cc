@@ -13,6 +13,14 @@ constexpr std::uint8_t kTcp = 6, kUdp = 17;
 constexpr std::uint16_t kIpv4 = 0x0800, kIpv6 = 0x86dd, kVlan = 0x8100, kServiceVlan = 0x88a8;
 constexpr std::size_t kVlanTag = 4;
 constexpr std::uint8_t kFin = 0x01, kPsh = 0x08, kCwr = 0x80;
+// Offsets in their headers.
+constexpr std::size_t kIpv4Length = 2, kIpv4Id = 4, kIpv4Checksum = 10, kIpv6Length = 4;
+constexpr std::size_t kUdpLength = 4, kTcpSequence = 4, kTcpFlags = 12;
+
+/// What takes a 16-bit field out of a sum.
+std::uint32_t complement(const std::uint8_t* field) {
+  return static_cast<std::uint16_t>(~load_be16(field));
+}
 
 }  // namespace
 
@@ -90,8 +98,23 @@ bool Splitter::begin(const VirtioHeader& header, MutableBytes frame) {
   // with a routing header or source route, the last destination is not the one in the IP header.
   // Its length is replaced by that of each frame.
   const auto length = static_cast<std::uint16_t>(frame.size() - transport_);
-  pseudo_ = static_cast<std::uint32_t>(load_be16(frame.data() + checksum_)) +
-            static_cast<std::uint16_t>(~length);
+  const std::uint32_t pseudo = static_cast<std::uint32_t>(load_be16(frame.data() + checksum_)) +
+                               static_cast<std::uint16_t>(~length);
+  std::uint8_t* transport = frame.data() + transport_;
+  store_be16(frame.data() + checksum_, 0);
+  transport_sum_ = wire::checksum_add({transport, payload_ - transport_}, pseudo);
+  if (udp_) {
+    transport_sum_ += complement(transport + kUdpLength);
+  } else {
+    transport_sum_ += complement(transport + kTcpSequence) +
+                      complement(transport + kTcpSequence + 2) + complement(transport + kTcpFlags);
+  }
+  if (!v6_) {
+    std::uint8_t* ip = frame.data() + ip_;
+    store_be16(ip + kIpv4Checksum, 0);
+    ip_sum_ = wire::checksum_add({ip, transport_ - ip_}, 0) + complement(ip + kIpv4Length) +
+              complement(ip + kIpv4Id);
+  }
   segmented_ = true;
   segment_ = header.gso_size;
   at_ = payload_;
@@ -111,27 +134,38 @@ void Splitter::next(MutableBytes out) {
   }
   const std::size_t size = out.size() - payload_;
   std::memcpy(out.data(), frame_.data(), payload_);
-  const std::uint32_t payload_sum =
-      wire::checksum_copy(out.subspan(payload_), frame_.subspan(at_, size), 0);
+  std::uint32_t sum = transport_sum_;
+  sum +=
+      wire::checksum_fold(wire::checksum_copy(out.subspan(payload_), frame_.subspan(at_, size), 0));
   std::uint8_t* ip = out.data() + ip_;
-  if (!v6_) store_be16(ip + 4, static_cast<std::uint16_t>(load_be16(ip + 4) + index_));
-  set_ip_length(ip, v6_, out.size() - ip_);
   std::uint8_t* transport = out.data() + transport_;
-  const std::size_t length = out.size() - transport_;
+  const auto ip_length = static_cast<std::uint16_t>(out.size() - ip_);
+  const auto length = static_cast<std::uint16_t>(out.size() - transport_);
+  if (v6_) {
+    store_be16(ip + kIpv6Length, static_cast<std::uint16_t>(ip_length - 40));
+  } else {
+    const auto id = static_cast<std::uint16_t>(load_be16(ip + kIpv4Id) + index_);
+    store_be16(ip + kIpv4Length, ip_length);
+    store_be16(ip + kIpv4Id, id);
+    store_be16(ip + kIpv4Checksum, wire::checksum_field(ip_sum_ + ip_length + id));
+  }
   const std::size_t sent = at_ - payload_;
   at_ += size;
+  sum += length;  // of the pseudo-header
   if (udp_) {
-    store_be16(transport + 4, static_cast<std::uint16_t>(length));
+    store_be16(transport + kUdpLength, length);
+    sum += length;
   } else {
-    store_be32(transport + 4, load_be32(transport + 4) + static_cast<std::uint32_t>(sent));
+    const std::uint32_t sequence =
+        load_be32(transport + kTcpSequence) + static_cast<std::uint32_t>(sent);
+    store_be32(transport + kTcpSequence, sequence);
     // Congestion window reduced: in the first segment only. End and push: in the last.
-    if (index_ != 0) transport[13] &= static_cast<std::uint8_t>(~kCwr);
-    if (!done()) transport[13] &= static_cast<std::uint8_t>(~(kFin | kPsh));
+    std::uint8_t& flags = transport[kTcpFlags + 1];
+    if (index_ != 0) flags &= static_cast<std::uint8_t>(~kCwr);
+    if (!done()) flags &= static_cast<std::uint8_t>(~(kFin | kPsh));
+    sum += (sequence >> 16) + (sequence & 0xffff) + load_be16(transport + kTcpFlags);
   }
-  store_be16(out.data() + checksum_, 0);
-  const Bytes head = Bytes(out).subspan(transport_, payload_ - transport_);
-  const std::uint32_t sum = wire::checksum_add(head, pseudo_ + static_cast<std::uint32_t>(length));
-  store_be16(out.data() + checksum_, wire::checksum_field_nonzero(sum + payload_sum));
+  store_be16(out.data() + checksum_, wire::checksum_field_nonzero(sum));
   ++index_;
 }
 

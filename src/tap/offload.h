@@ -73,9 +73,11 @@ class Splitter {
   std::size_t transport_ = 0;  // offset of the TCP or UDP header
   std::size_t payload_ = 0;    // offset of the payload
   std::size_t checksum_ = 0;   // offset of the transport checksum
-  std::uint32_t pseudo_ = 0;   // sum of the pseudo-header without its length
-  std::size_t segment_ = 0;    // payload bytes per frame
-  std::size_t at_ = 0;         // next payload byte
+  // Sums of what is the same in all frames: of the IPv4 header; of pseudo- and transport header.
+  std::uint32_t ip_sum_ = 0;
+  std::uint32_t transport_sum_ = 0;
+  std::size_t segment_ = 0;  // payload bytes per frame
+  std::size_t at_ = 0;       // next payload byte
   std::uint16_t index_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "tap/datagram_mbuf.h"
 #include "tap/merge.h"
 #include "tap/socket_port.h"
 #include "wire/fragment.h"
@@ -44,37 +45,28 @@ TapPort::TapPort(wire::NetworkId network, Device device, rte_mempool* small, rte
 
 TapPort::~TapPort() = default;
 
-rte_mbuf* TapPort::allocate(std::size_t size) noexcept {
-  // Room in front for the headers of the overlay; behind for nothing.
-  const std::size_t small_room = rte_pktmbuf_data_room_size(small_) - RTE_PKTMBUF_HEADROOM;
-  rte_mbuf* m = rte_pktmbuf_alloc(size <= small_room ? small_ : large_);
-  if (m == nullptr || rte_pktmbuf_append(m, static_cast<std::uint16_t>(size)) == nullptr) {
-    rte_pktmbuf_free(m);
-    return nullptr;
-  }
-  dataplane::meta_of(m) = {};
-  return m;
-}
-
 std::uint16_t TapPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
   Splitter& splitter = buffers_->splitter;
-  std::uint16_t count = 0;
-  while (count < n && !splitter.done()) {
+  n = static_cast<std::uint16_t>(std::min<std::size_t>(n, splitter.frames()));
+  // No frame is larger than the first. In front of each is room for the headers of the overlay.
+  rte_mempool* pool = splitter.next_size() <= room_of(small_) ? small_ : large_;
+  if (splitter.next_size() > room_of(pool) || rte_pktmbuf_alloc_bulk(pool, out, n) != 0) {
+    ++counters_.rx_dropped;
+    buffers_->splitting = false;
+    return 0;
+  }
+  for (std::uint16_t i = 0; i < n; ++i) {
     const std::size_t size = splitter.next_size();
-    rte_mbuf* m = allocate(size);
-    if (m == nullptr) {
-      ++counters_.rx_dropped;
-      buffers_->splitting = false;
-      return count;
-    }
-    splitter.next({rte_pktmbuf_mtod(m, std::uint8_t*), size});
-    dataplane::meta_of(m).network = network_.value;
+    auto* data = reinterpret_cast<std::uint8_t*>(
+        rte_pktmbuf_append(out[i], static_cast<std::uint16_t>(size)));
+    splitter.next({data, size});
+    dataplane::meta_of(out[i]) = {};
+    dataplane::meta_of(out[i]).network = network_.value;
     ++counters_.rx_packets;
     counters_.rx_bytes += size;
-    out[count++] = m;
   }
   buffers_->splitting = !splitter.done();
-  return count;
+  return n;
 }
 
 std::uint16_t TapPort::receive(rte_mbuf** out, std::uint16_t n) noexcept {

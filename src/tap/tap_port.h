@@ -51,7 +51,6 @@ class TapPort final : public dataplane::FramePort {
   struct Buffers;
 
   std::uint16_t cut(rte_mbuf** out, std::uint16_t n) noexcept;
-  rte_mbuf* allocate(std::size_t size) noexcept;
 
   wire::NetworkId network_;
   Device device_;

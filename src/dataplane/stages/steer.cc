@@ -16,6 +16,10 @@ std::uint32_t flow_of(const WorkerContext& w, const fib::EthernetFrame& frame) n
 }  // namespace
 
 void steer(WorkerContext& w, PacketVector& v) noexcept {
+  // Frames of one superframe are of one size: what was planned last serves for the next.
+  std::size_t planned_size = 0;
+  std::uint16_t planned_mtu = 0;
+  wire::FragmentPlan planned;
   for (unsigned i = 0; i < v.n; ++i) {
     const fib::Peer& peer = v.peer[i]->peer;
     if (!peer.path || peer.path.socket == 0) {
@@ -48,7 +52,14 @@ void steer(WorkerContext& w, PacketVector& v) noexcept {
       raise_full_size(w, v, i);
     if (unicast && v.peer[i]->sent_due(w.now_ms)) [[unlikely]]
       raise_sent(w, v, i);
-    if (size > path_mtu) v.plan[i] = wire::plan_equal_fragments(size, path_mtu);
+    if (size > path_mtu) {
+      if (size != planned_size || path_mtu != planned_mtu) {
+        planned = wire::plan_equal_fragments(size, path_mtu);
+        planned_size = size;
+        planned_mtu = path_mtu;
+      }
+      v.plan[i] = planned;
+    }
     const bool fits = v.plan[i].pieces <= wire::kMaxFragments;
     if (!fits || (unicast && fib::exceeds(frame, mtu))) [[unlikely]] {
       if (!copy) {
