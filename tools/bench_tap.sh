@@ -1,7 +1,7 @@
 # The part of tools/bench that is called tap; sourced by it, after the namespaces root, one and two were made. All subjects run side by side, and
 # are measured by turns, so that what else the machine does meanwhile befalls all of them.
 # shellcheck shell=bash
-rounds=3
+rounds=9
 subjects=()
 declare -A client=() server=() at=() # of a subject: namespaces, address of the server
 declare -A value=()                  # [what, of whom]: one figure a round, then their median

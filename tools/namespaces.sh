@@ -21,7 +21,13 @@ space() { # name address/bits: a namespace on the switch
   ip netns add "$prefix-$1"
   spaces+=("$prefix-$1")
   ns "$1" ip link set lo up
-  [ "$1" != wan ] || { ns wan ip link add wan type bridge; ns wan ip link set wan up; return; }
+  if [ "$1" = wan ]; then
+    ns wan ip link add wan type bridge
+    ns wan ip link set wan up
+    # A switch has no firewall; where the kernel's has one, it is on unless told otherwise.
+    ns wan sysctl -qw net.bridge.bridge-nf-call-{iptables,ip6tables,arptables}=0 2>/dev/null || true
+    return
+  fi
   ip link add wan0 netns "$prefix-$1" type veth peer name "p-$1" netns "$prefix-wan"
   ns wan ip link set "p-$1" master wan up
   ns "$1" ip addr add "$2" dev wan0
