@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
       Writer w(record);
       w.u8(2);  // as in docs/protocol/04-paths-and-roots.md section 18
       wire::write_identity(w, identity);
-      for (const std::uint16_t version : {12, 1, 14, 1}) w.u16(version);
+      for (const unsigned version : {12u, 1u, 14u, 1u}) w.u16(static_cast<std::uint16_t>(version));
       w.u16(1);
       wire::write_endpoint(
           w, wire::Endpoint::v4(0x50000000 + static_cast<std::uint32_t>(i * 256), 9993));

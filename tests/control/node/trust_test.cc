@@ -715,7 +715,7 @@ TEST_F(Trust, WhoAsksOftenAwaitsItsProofOnce) {
   alice.node->attach(nullptr, &controller);
   net_.work_delay = 1'000'000;
   const auto stranger = [](std::uint32_t number) {
-    return with_address(identity_of_vectors(3), wire::Address{0x1000000000 + number});
+    return with_address(identity_of_vectors(3), wire::Address{0x1000000000u + number});
   };
   const auto ask = [&](std::uint32_t number, unsigned times) {
     const Endpoint from = Endpoint::v4(0x09000001 + (number << 8), 9993);
