@@ -146,12 +146,11 @@ struct SocketPort::Buffer {
   std::size_t end = 0;
   std::size_t segment = 0;  // size of one datagram
   fib::PathKey via;
-  // Empty mbufs for the next call, and how many of them the last has filled, with all bytes before
-  // `direct` x `expected`.
+  // A stack of empty mbufs for the next call, and how many of them the last has filled, from the
+  // top, with the first bytes of what it brought.
   std::array<rte_mbuf*, kMaxSegments> laid;
   std::uint16_t laid_out = 0;
   std::uint16_t direct = 0;
-  std::size_t expected = 0;  // size of one datagram when there were several last
 };
 
 SocketPort::SocketPort(std::vector<std::shared_ptr<UdpSocket>> sockets, rte_mempool* small,
@@ -180,11 +179,12 @@ std::vector<int> SocketPort::wait_fds() const {
   return fds;
 }
 
+/// How many mbufs lie ready for datagrams of the size of the last ones.
 std::uint16_t SocketPort::lay_out(std::uint16_t n) noexcept {
   Buffer& b = *buffer_;
-  if (last_filled_ < 2 || b.expected > room_of(small_)) return 0;
+  if (last_filled_ < 2 || b.segment > room_of(small_)) return 0;
   const auto wanted = static_cast<std::uint16_t>(
-      std::min<std::size_t>({n, last_filled_, b.laid.size(), b.bytes.size() / b.expected}));
+      std::min<std::size_t>({n, last_filled_, b.laid.size(), b.bytes.size() / b.segment}));
   if (b.laid_out < wanted) {
     if (rte_pktmbuf_alloc_bulk(small_, b.laid.data() + b.laid_out, wanted - b.laid_out) != 0)
       return 0;
@@ -199,9 +199,10 @@ bool SocketPort::fill(const UdpSocket& socket, std::uint16_t n) noexcept {
   sockaddr_storage from;
   iovec parts[kMaxSegments + 1];
   const std::uint16_t laid_out = lay_out(n);
+  const std::size_t expected = b.segment;
   for (unsigned i = 0; i < laid_out; ++i)
-    parts[i] = {rte_pktmbuf_mtod(b.laid[i], void*), b.expected};
-  const std::size_t ahead = laid_out * b.expected;
+    parts[i] = {rte_pktmbuf_mtod(b.laid[b.laid_out - 1u - i], void*), expected};
+  const std::size_t ahead = laid_out * expected;
   parts[laid_out] = {b.bytes.data() + ahead, b.bytes.size() - ahead};
   alignas(cmsghdr) char control[64];
   msghdr message{};
@@ -228,14 +229,14 @@ bool SocketPort::fill(const UdpSocket& socket, std::uint16_t n) noexcept {
   }
   if (laid_out != 0) {
     const auto filled =
-        static_cast<std::uint16_t>(std::min(ahead, b.end + b.expected - 1) / b.expected);
-    if (b.segment == b.expected || b.end <= std::min(b.segment, b.expected)) {
+        static_cast<std::uint16_t>(std::min(ahead, b.end + expected - 1) / expected);
+    if (b.segment == expected || b.end <= std::min(b.segment, expected)) {
       b.direct = filled;
     } else {
       // Of another size than expected: all of it into the buffer.
       for (unsigned i = 0; i < filled; ++i) {
-        std::memcpy(b.bytes.data() + i * b.expected, parts[i].iov_base,
-                    std::min(b.expected, b.end - i * b.expected));
+        std::memcpy(b.bytes.data() + i * expected, parts[i].iov_base,
+                    std::min(expected, b.end - i * expected));
       }
     }
   }
@@ -246,18 +247,14 @@ bool SocketPort::fill(const UdpSocket& socket, std::uint16_t n) noexcept {
 std::uint16_t SocketPort::cut(rte_mbuf** out, std::uint16_t n) noexcept {
   Buffer& b = *buffer_;
   std::uint16_t count = 0;
-  for (; count < b.direct; ++count) {
-    rte_mbuf* m = b.laid[count];
-    const auto size = static_cast<std::uint16_t>(std::min(b.expected, b.end - b.begin));
+  for (; b.direct != 0; --b.direct) {
+    rte_mbuf* m = b.laid[--b.laid_out];
+    const auto size = static_cast<std::uint16_t>(std::min(b.segment, b.end - b.begin));
     rte_pktmbuf_append(m, size);
     describe_datagram(m, size, b.via, counters_);
     b.begin += size;
-    out[count] = m;
+    out[count++] = m;
   }
-  std::copy(b.laid.begin() + b.direct, b.laid.begin() + b.laid_out, b.laid.begin());
-  b.laid_out = static_cast<std::uint16_t>(b.laid_out - b.direct);
-  b.direct = 0;
-  b.expected = b.segment;
   while (count < n && b.begin < b.end) {
     const Bytes datagram(b.bytes.data() + b.begin, std::min(b.segment, b.end - b.begin));
     b.begin += datagram.size();
